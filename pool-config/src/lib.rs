@@ -1,0 +1,75 @@
+//! Loads and checks `connection_pool.yaml`, the description of all connection pools of a service.
+//!
+//! The crate turns a file into plain checked data, or into a list of everything that is wrong with it. It knows no
+//! driver and no runtime: it opens no connection, and none of the files that the configuration names.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use pool_config::{Config, Driver};
+//!
+//! let config = Config::from_yaml(
+//!     "
+//! connection_pool:
+//!   default_pool:
+//!     connection_timeout_ms: 5000
+//!   pools:
+//!     - name: orders
+//!       database: orders
+//!       max_connections: 20
+//! ",
+//!     "connection_pool.yaml",
+//! )?;
+//!
+//! let orders = config.pool("orders").expect("the file names it");
+//! assert_eq!(orders.driver, Driver::Postgres);
+//! assert_eq!(orders.settings.max_connections, 20); // set by the pool
+//! assert_eq!(orders.settings.acquire_timeout, Duration::from_secs(5)); // from default_pool
+//! assert_eq!(orders.settings.max_lifetime, Duration::from_secs(30 * 60)); // built in
+//! # Ok::<(), pool_config::ConfigError>(())
+//! ```
+//!
+//! | I want to … | use |
+//! |---|---|
+//! | load a file | [`Config::from_file`] |
+//! | load text that came from elsewhere | [`Config::from_yaml`] |
+//! | know what a key of a pool means and defaults to | [`PoolConfig`] for the address, [`PoolSettings`] for the rest |
+//! | know the other sections | [`HealthMonitoring`], [`Monitoring`], [`Security`] |
+//! | show a user what is wrong | `Display` of [`ConfigError`] |
+//! | mark the mistakes in an editor | [`ConfigError::problems`] |
+//!
+//! # What a file may hold
+//!
+//! Sections and keys may be left out; [`Config`] documents each. A pool inherits key by key: what it does not set comes
+//! from `default_pool`, and what that does not set is built in. Keys that start with `x-` are ignored wherever they
+//! stand, which makes them the place for notes and for YAML anchors. Every other key must be known, every value in
+//! range, and nothing that is written is replaced by something else.
+//!
+//! # What is left out
+//!
+//! There are no credentials in the file, no values from the environment and no second file laid over the first.
+
+mod config;
+mod driver;
+mod error;
+mod health;
+mod monitoring;
+mod pool;
+mod problem;
+mod section;
+mod security;
+mod settings;
+mod shown;
+mod suggest;
+mod values;
+mod yaml;
+
+pub use config::Config;
+pub use driver::Driver;
+pub use error::ConfigError;
+pub use health::HealthMonitoring;
+pub use monitoring::Monitoring;
+pub use pool::PoolConfig;
+pub use problem::Problem;
+pub use security::{Authentication, AuthenticationMethod, Security, Ssl};
+pub use settings::{PoolSettings, Reuse};

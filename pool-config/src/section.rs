@@ -1,0 +1,300 @@
+//! One mapping of the file while it is read: hands out its keys, collects what is wrong with them, and remembers
+//! which were written and where.
+//!
+//! A section learns its keys by being asked for them, so there is no second list of known keys to keep in step.
+//! Whatever nobody asked for when the reader is done is an unknown key.
+//!
+//! Reading never stops at a mistake. A key that is absent or refused leaves its slot as it was, so that the other
+//! keys can still be judged; [`Origin::Refused`] keeps rules from judging the value left behind.
+
+use std::collections::HashMap;
+
+use crate::problem::{Mistake, Place, Problems};
+use crate::shown::shown;
+use crate::suggest::help_for_unknown;
+use crate::values::{describe, text};
+use crate::yaml::{Entry, Node, Value};
+
+/// Keys that start so belong to the author of the file: notes, anchors to be merged elsewhere.
+const IGNORED: &str = "x-";
+
+/// A file with more problems than this gets no more guesses at what was meant: each guess compares all keys, and a
+/// file full of wrong ones would keep a processor busy for seconds.
+const MAX_GUESSES: usize = 100;
+
+const UNKNOWN_HELP: &str = "remove it, or let its name start with `x-` to have it ignored";
+
+/// How a key came to its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody wrote it: it keeps its default.
+    Default,
+    /// It was written here, and read.
+    Written(Place),
+    /// It was written, and what was written is a problem already reported.
+    Refused,
+}
+
+/// One mapping of the file.
+#[derive(Debug)]
+pub(crate) struct Section<'a> {
+    path: String,
+    place: Place,
+    entries: &'a [Entry],
+    asked: Vec<(&'static str, Origin)>,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Section<'a> {
+    /// Reads the whole document; `None` if it is no mapping. An empty one reads as a mapping without keys.
+    pub(crate) fn document<T>(
+        node: &'a Node,
+        problems: &'a mut Problems,
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> Option<T> {
+        let entries: &[Entry] = match &node.value {
+            Value::Map(entries) => entries,
+            Value::Null => &[],
+            _ => {
+                problems.push(node.place, String::new(), not_a_section(node));
+                return None;
+            }
+        };
+        let mut document =
+            Section { path: String::new(), place: node.place, entries, asked: Vec::new(), problems };
+        let value = read(&mut document);
+        document.report_unknown_keys();
+        Some(value)
+    }
+
+    /// The value of `key`, if it is written and `reader` accepts it.
+    pub(crate) fn read<T>(
+        &mut self,
+        key: &'static str,
+        reader: impl FnOnce(&Node) -> Result<T, Mistake>,
+    ) -> Option<T> {
+        let node = self.ask(key)?;
+        match reader(node) {
+            Ok(value) => Some(value),
+            Err(mistake) => {
+                self.refuse(key, node.place, mistake);
+                None
+            }
+        }
+    }
+
+    /// Puts the value of `key` into `slot`; a key that is absent or refused leaves the slot as it is.
+    pub(crate) fn set<T>(
+        &mut self,
+        key: &'static str,
+        slot: &mut T,
+        reader: impl FnOnce(&Node) -> Result<T, Mistake>,
+    ) {
+        if let Some(value) = self.read(key, reader) {
+            *slot = value;
+        }
+    }
+
+    /// The section under `key`; absent or empty, it reads as one in which nothing is written.
+    pub(crate) fn section<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
+        let path = self.path_of(key);
+        self.section_at(key, path, read)
+    }
+
+    /// The section whose keys the paths of problems begin with: its own name would say nothing.
+    pub(crate) fn main_section<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> T {
+        self.section_at(key, String::new(), read)
+    }
+
+    fn section_at<T>(
+        &mut self,
+        key: &'static str,
+        path: String,
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> T {
+        let node = self.ask(key);
+        let entries = match node {
+            Some(Node { value: Value::Map(entries), .. }) => entries.as_slice(),
+            None | Some(Node { value: Value::Null, .. }) => &[],
+            Some(node) => {
+                self.refuse(key, node.place, not_a_section(node));
+                &[]
+            }
+        };
+        let place = node.map_or(self.place, |node| node.place);
+        self.child(path, place, entries, read)
+    }
+
+    /// The list of sections under `key`, each with a `name` of its own; `read` gets the name and the section.
+    ///
+    /// A section without a usable name is read too, so that its other mistakes are found, but not returned.
+    pub(crate) fn named_sections<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(String, &mut Section<'_>) -> T,
+    ) -> Vec<T> {
+        let path = self.path_of(key);
+        let items = match self.ask(key) {
+            Some(Node { value: Value::List(items), .. }) => items.as_slice(),
+            None | Some(Node { value: Value::Null, .. }) => &[],
+            Some(node) => {
+                let help = "start each entry with `- name:`";
+                self.refuse(key, node.place, Mistake::new(kind(node), "a list", help));
+                &[]
+            }
+        };
+        let mut places: HashMap<String, Place> = HashMap::new();
+        let mut values = Vec::with_capacity(items.len());
+        for (index, node) in items.iter().enumerate() {
+            let by_index = format!("{path}[{index}]");
+            let Value::Map(entries) = &node.value else {
+                self.problems.push(node.place, by_index, not_a_section(node));
+                continue;
+            };
+            // The name is looked up first, because it is part of the path of every problem.
+            let name = entries.iter().find(|entry| is_text(&entry.key, "name"));
+            let name = name.and_then(|entry| Some((text(&entry.value).ok()?, entry.value.place)));
+            let first = name.as_ref().and_then(|(name, _)| places.get(name).copied());
+            let path = match &name {
+                Some((name, _)) if first.is_none() => format!("{path}[{}]", shown(name)),
+                _ => by_index,
+            };
+            if let Some((name, place)) = name {
+                places.entry(name).or_insert(place);
+            }
+            let value = self.child(path, node.place, entries, |section| {
+                let name = section.read("name", text);
+                if let Some(name) = &name
+                    && let Some(first) = first
+                {
+                    let found = format!("{}, which line {} has already", shown(name), first.line);
+                    section.report("name", Mistake::new(found, "a name of its own", "rename one of the two"));
+                }
+                section.require("name", "a name", "add `name:`");
+                let value = read(name.clone().unwrap_or_default(), section);
+                name.map(|_| value)
+            });
+            values.extend(value);
+        }
+        values
+    }
+
+    /// How `key` came to its value. Only for keys that were asked for: any other is as good as not written.
+    pub(crate) fn origin(&self, key: &str) -> Origin {
+        self.asked.iter().find(|(asked, _)| *asked == key).map_or(Origin::Default, |(_, origin)| *origin)
+    }
+
+    /// All keys that were asked for so far.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = (&'static str, Origin)> + '_ {
+        self.asked.iter().copied()
+    }
+
+    /// Reports a mistake at `key`: at its value, or at the section if it is not written.
+    pub(crate) fn report(&mut self, key: &'static str, mistake: Mistake) {
+        let place = match self.origin(key) {
+            Origin::Written(place) => place,
+            Origin::Default | Origin::Refused => self.place,
+        };
+        let path = self.path_of(key);
+        self.problems.push(place, path, mistake);
+    }
+
+    /// Reports `key` as missing if nobody wrote it. A value that was refused is not missing.
+    pub(crate) fn require(&mut self, key: &'static str, expected: impl Into<String>, help: &str) {
+        if self.origin(key) == Origin::Default {
+            self.report(key, Mistake::new("nothing", expected, help));
+        }
+    }
+
+    /// Reports `key` as meaningless if somebody wrote it.
+    pub(crate) fn forbid(&mut self, key: &'static str, expected: impl Into<String>) {
+        if matches!(self.origin(key), Origin::Written(_)) {
+            self.report(key, Mistake::new("a value", expected, "remove the key"));
+        }
+    }
+
+    fn child<T>(
+        &mut self,
+        path: String,
+        place: Place,
+        entries: &[Entry],
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> T {
+        let mut child = Section { path, place, entries, asked: Vec::new(), problems: self.problems };
+        let value = read(&mut child);
+        child.report_unknown_keys();
+        value
+    }
+
+    fn ask(&mut self, key: &'static str) -> Option<&'a Node> {
+        let entries = self.entries;
+        let node = entries.iter().find(|entry| is_text(&entry.key, key)).map(|entry| &entry.value);
+        self.asked.push((key, node.map_or(Origin::Default, |node| Origin::Written(node.place))));
+        node
+    }
+
+    fn refuse(&mut self, key: &'static str, place: Place, mistake: Mistake) {
+        let path = self.path_of(key);
+        self.problems.push(place, path, mistake);
+        for (asked, origin) in &mut self.asked {
+            if *asked == key {
+                *origin = Origin::Refused;
+            }
+        }
+    }
+
+    fn report_unknown_keys(&mut self) {
+        let known: Vec<_> = self.asked.iter().map(|(key, _)| *key).collect();
+        let expected = || format!("one of {}", known.join(", "));
+        for Entry { key, .. } in self.entries {
+            let Value::Text(name) = &key.value else {
+                let mistake = Mistake::new(format!("{} as a key", describe(key)), expected(), "remove it");
+                self.problems.push(key.place, self.path.clone(), mistake);
+                continue;
+            };
+            if known.contains(&name.as_str()) || name.starts_with(IGNORED) {
+                continue;
+            }
+            let found = format!("unknown key {}", shown(name));
+            let guess = if self.problems.len() < MAX_GUESSES { help_for_unknown(name, &known) } else { None };
+            let mistake = match guess {
+                Some(help) => Mistake::new(found, "a known key", help),
+                None => Mistake::new(found, expected(), UNKNOWN_HELP),
+            };
+            let path = if is_plain(name) { self.path_of(name) } else { self.path.clone() };
+            self.problems.push(key.place, path, mistake);
+        }
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+fn is_text(node: &Node, text: &str) -> bool {
+    matches!(&node.value, Value::Text(found) if found == text)
+}
+
+/// Whether `key` can stand in a path as it is.
+fn is_plain(key: &str) -> bool {
+    key.len() <= 60 && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+fn not_a_section(node: &Node) -> Mistake {
+    Mistake::new(kind(node), "a section", "write `key: value` lines here, indented below it")
+}
+
+/// What `node` is, without its text: where a section belongs, a whole connection string may stand.
+fn kind(node: &Node) -> String {
+    match &node.value {
+        Value::Text(_) => "text".to_owned(),
+        _ => describe(node),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+/// What the parser refuses in `text`, as `line:column found`.
+fn refused(text: &str) -> String {
+    let (place, mistake) = parse(text).unwrap_err();
+    format!("{}:{} {}", place.line, place.column, mistake.found)
+}
+
+/// `text` as a tree without places, through this module.
+fn ours(text: &str) -> serde_yaml::Value {
+    as_theirs(&parse(text).unwrap())
+}
+
+fn as_theirs(node: &Node) -> serde_yaml::Value {
+    match &node.value {
+        Value::Null => serde_yaml::Value::Null,
+        Value::Flag(flag) => (*flag).into(),
+        Value::Integer(number) => {
+            u64::try_from(*number).map_or_else(|_| i64::try_from(*number).unwrap().into(), Into::into)
+        }
+        Value::Float(number) => (*number).into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::List(items) => items.iter().map(as_theirs).collect::<Vec<_>>().into(),
+        Value::Map(entries) => entries
+            .iter()
+            .map(|Entry { key, value }| (as_theirs(key), as_theirs(value)))
+            .collect::<serde_yaml::Mapping>()
+            .into(),
+    }
+}
+
+/// `text` through the second opinion.
+fn theirs(text: &str) -> serde_yaml::Value {
+    let mut value: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
+    value.apply_merge().unwrap();
+    value
+}
+
+/// Every valid file of this crate, and the one that the project ships.
+fn valid_files() -> Vec<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fixtures = fs::read_dir(here.join("tests/fixtures")).unwrap();
+    let mut files: Vec<_> = fixtures.map(|entry| entry.unwrap().path()).collect();
+    files.push(here.join("../config/connection_pool.yaml"));
+    files
+}
+
+#[test]
+fn every_valid_file_means_the_same_to_a_second_parser() {
+    let files = valid_files();
+    assert!(files.len() >= 5, "the fixtures were not found: {files:?}");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        assert_eq!(ours(&text), theirs(&text), "{}", file.display());
+    }
+}
+
+#[test]
+fn scalars_are_those_of_yaml_1_2() {
+    let text = "[~, null, true, False, yes, on, 0, -3, 0x1F, 0o17, 1.5, -2e3, '5', \"x\\ty\", 2026-01-31, 1:30, a b]";
+    assert_eq!(ours(text), theirs(text));
+}
+
+#[test]
+fn a_value_knows_its_place_in_characters() {
+    let Node { value: Value::Map(entries), .. } = parse("é: ü\n  # note\nb:\n    - x\n").unwrap() else {
+        panic!("a mapping");
+    };
+    assert_eq!(entries[0].key.place, Place { line: 1, column: 1 });
+    assert_eq!(entries[0].value.place, Place { line: 1, column: 4 });
+    assert_eq!(entries[1].value.place, Place { line: 4, column: 5 });
+}
+
+#[test]
+fn an_alias_has_the_place_of_what_it_stands_for() {
+    let Node { value: Value::Map(entries), .. } = parse("a: &x 1\nb: *x").unwrap() else {
+        panic!("a mapping");
+    };
+    assert_eq!(entries[1].value.place, Place { line: 1, column: 7 });
+}
+
+#[test]
+fn a_merged_mapping_gives_way_to_what_is_written() {
+    assert_eq!(ours("{x: &x {a: 1, b: 2}, y: {b: 3, <<: *x}}")["y"], theirs("{a: 1, b: 3}"));
+}
+
+#[test]
+fn a_key_given_twice_is_refused() {
+    assert_eq!(refused("a: 1\nb: 2\na: 3"), r#"3:1 key "a" for the second time"#);
+    assert_eq!(refused("- a: 1\n  'a': 2"), r#"2:3 key "a" for the second time"#);
+}
+
+#[test]
+fn a_second_document_is_refused() {
+    assert_eq!(refused("a: 1\n---\nb: 2"), "3:1 a second document");
+}
+
+#[test]
+fn a_tag_of_ones_own_is_refused() {
+    assert_eq!(refused("a: !env HOME"), r#"1:9 tag "!env""#);
+}
+
+#[test]
+fn an_alias_of_nothing_is_refused() {
+    assert_eq!(refused("a: *b"), "1:4 an alias of an anchor that nothing defines");
+}
+
+#[test]
+fn broken_syntax_is_refused_on_one_line() {
+    assert_eq!(refused("a:\n\t- 1"), "2:2 tabs disallowed within this context (block indentation)");
+    assert_eq!(refused("a: [1"), "1:4 unclosed bracket '['");
+}
+
+#[test]
+fn aliases_of_aliases_do_not_explode() {
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for n in 1..10 {
+        let aliases = vec![format!("*a{}", n - 1); 10].join(", ");
+        bomb.push_str(&format!("a{n}: &a{n} [{aliases}]\n"));
+    }
+    assert!(refused(&bomb).ends_with("a document that grows without bound when its aliases are followed"));
+}
+
+#[test]
+fn few_aliases_of_much_do_not_grow_beyond_the_limit_either() {
+    let items = vec!["x"; 5_000].join(", ");
+    let aliases = vec!["*a"; 60].join(", ");
+    assert!(refused(&format!("a: &a [{items}]\nb: [{aliases}]")).starts_with("2:"));
+}
+
+#[test]
+fn an_alias_of_its_own_parent_does_not_recur() {
+    assert!(refused("a: &a [*a]").starts_with("1:8 a document that grows"));
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    assert!(refused(&"- ".repeat(MAX_DEPTH + 1)).ends_with("values nested too deep"));
+    assert!(refused(&format!("{}{}", "[".repeat(50_000), "]".repeat(50_000))).starts_with("1:"));
+    assert!(parse(&"- ".repeat(MAX_DEPTH - 1)).is_ok());
+}
+
+#[test]
+fn more_values_than_any_configuration_has_are_refused() {
+    let many = format!("[{}]", "1,".repeat(MAX_NODES));
+    assert!(refused(&many).ends_with("a document that grows without bound when its aliases are followed"));
+}

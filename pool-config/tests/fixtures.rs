@@ -1,0 +1,309 @@
+//! Whole files load, and mean what their authors expect.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pool_config::{
+    Authentication, AuthenticationMethod, Config, ConfigError, Driver, HealthMonitoring, Monitoring,
+    PoolConfig, PoolSettings, Reuse, Security, Ssl,
+};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn the_seed_file_loads_and_means_what_it_says() {
+    let default_pool = PoolSettings { max_connections: 20, min_connections: 5, ..PoolSettings::default() };
+    let pool = |database: &str, settings| PoolConfig {
+        name: database.replace("scratchbird", "scratchbird_main").replace("main_analytics", "analytics"),
+        driver: Driver::Postgres,
+        host: Some("localhost".to_owned()),
+        port: Some(5432),
+        database: Some(database.to_owned()),
+        user: None,
+        settings,
+    };
+    let main = PoolSettings { max_connections: 15, min_connections: 3, ..default_pool.clone() };
+    let analytics = PoolSettings {
+        max_connections: 10,
+        min_connections: 2,
+        acquire_timeout: ms(60_000),
+        idle_timeout: ms(600_000),
+        ..default_pool.clone()
+    };
+    let expected = Config {
+        enabled: true,
+        default_pool,
+        pools: vec![pool("scratchbird", main), pool("scratchbird_analytics", analytics)],
+        health_monitoring: HealthMonitoring::default(),
+        monitoring: Monitoring::default(),
+        security: Security {
+            ssl: Ssl {
+                enabled: true,
+                verify_peer: true,
+                ca_certificate: Some("/etc/scratchrobin/ssl/ca.crt".into()),
+                client_certificate: Some("/etc/scratchrobin/ssl/client.crt".into()),
+                client_key: Some("/etc/scratchrobin/ssl/client.key".into()),
+            },
+            authentication: Authentication::default(),
+        },
+    };
+    assert_eq!(Config::from_file(fixture("seed.yaml")).unwrap(), expected);
+}
+
+/// The seed file spells out what is also the default; the defaults themselves are pinned here.
+#[test]
+fn the_built_in_defaults_are_those_of_the_documentation() {
+    let config = Config::default();
+    assert_eq!(
+        config.default_pool,
+        PoolSettings {
+            max_connections: 10,
+            min_connections: 2,
+            min_idle: 0,
+            acquire_timeout: ms(30_000),
+            connect_timeout: ms(5_000),
+            validation_timeout: ms(5_000),
+            validate_after_idle: ms(500),
+            validate_on_return: false,
+            idle_timeout: ms(300_000),
+            max_lifetime: ms(1_800_000),
+            lifetime_jitter: 0.2,
+            max_uses: 0,
+            keepalive_interval: ms(120_000),
+            maintenance_interval: ms(1_000),
+            leak_detection_threshold: ms(0),
+            max_waiting: 0,
+            connect_concurrency: 2,
+            max_retries: 3,
+            retry_delay: ms(1_000),
+            fail_fast: true,
+            reuse: Reuse::Lifo,
+            reserve_connections: 0,
+            reset_timeout: ms(5_000),
+            health_check_interval: ms(60_000),
+        }
+    );
+    assert_eq!(
+        config.health_monitoring,
+        HealthMonitoring {
+            enabled: true,
+            check_interval: ms(60_000),
+            connection_timeout: ms(5_000),
+            idle_timeout: ms(300_000),
+            enable_automatic_recovery: true,
+            max_recovery_attempts: 3,
+        }
+    );
+    assert_eq!(
+        config.monitoring,
+        Monitoring {
+            enabled: true,
+            collection_interval: ms(10_000),
+            retention_period: ms(3_600_000),
+            enable_alerts: true,
+            connection_utilization_threshold: 0.8,
+            error_rate_threshold: 0.05,
+        }
+    );
+    let ssl = &config.security.ssl;
+    assert_eq!((ssl.enabled, ssl.verify_peer, &ssl.ca_certificate), (false, true, &None));
+    assert_eq!(config.security.authentication.method, AuthenticationMethod::Database);
+    assert_eq!(config.security.authentication.timeout, ms(30_000));
+    assert!(config.enabled);
+}
+
+#[test]
+fn an_empty_configuration_is_the_default_one() {
+    for text in ["connection_pool:", "connection_pool: {}", "connection_pool: {pools: [], security: {ssl: }}"]
+    {
+        assert_eq!(Config::from_yaml(text, "empty.yaml").unwrap(), Config::default(), "{text}");
+    }
+}
+
+#[test]
+fn every_key_reaches_its_own_field() {
+    let every_setting = PoolSettings {
+        max_connections: 40,
+        min_connections: 4,
+        min_idle: 3,
+        acquire_timeout: ms(20_001),
+        connect_timeout: ms(5_002),
+        validation_timeout: ms(5_003),
+        validate_after_idle: ms(504),
+        validate_on_return: true,
+        idle_timeout: ms(300_005),
+        max_lifetime: ms(1_800_006),
+        lifetime_jitter: 0.25,
+        max_uses: 1_007,
+        keepalive_interval: ms(120_008),
+        maintenance_interval: ms(1_009),
+        leak_detection_threshold: ms(60_010),
+        max_waiting: 11,
+        connect_concurrency: 12,
+        max_retries: 13,
+        retry_delay: ms(1_014),
+        fail_fast: false,
+        reuse: Reuse::Fifo,
+        reserve_connections: 5,
+        reset_timeout: ms(5_015),
+        health_check_interval: ms(60_016),
+    };
+    let expected = Config {
+        enabled: false,
+        default_pool: every_setting.clone(),
+        pools: vec![PoolConfig {
+            name: "orders".to_owned(),
+            driver: Driver::Mysql,
+            host: Some("db.example".to_owned()),
+            port: Some(3307),
+            database: Some("orders".to_owned()),
+            user: Some("orders_app".to_owned()),
+            settings: every_setting,
+        }],
+        health_monitoring: HealthMonitoring {
+            enabled: false,
+            check_interval: ms(60_001),
+            connection_timeout: ms(5_002),
+            idle_timeout: ms(300_003),
+            enable_automatic_recovery: false,
+            max_recovery_attempts: 4,
+        },
+        monitoring: Monitoring {
+            enabled: false,
+            collection_interval: ms(10_001),
+            retention_period: ms(3_600_002),
+            enable_alerts: false,
+            connection_utilization_threshold: 0.9,
+            error_rate_threshold: 1.0,
+        },
+        security: Security {
+            ssl: Ssl {
+                enabled: true,
+                verify_peer: false,
+                ca_certificate: Some("ca.crt".into()),
+                client_certificate: Some("client.crt".into()),
+                client_key: Some("client.key".into()),
+            },
+            authentication: Authentication { method: AuthenticationMethod::Oauth2, timeout: ms(30_001) },
+        },
+    };
+    assert_eq!(Config::from_file(fixture("every_key.yaml")).unwrap(), expected);
+}
+
+#[test]
+fn anchors_merge_keys_and_notes_are_understood() {
+    let config = Config::from_file(fixture("anchors.yaml")).unwrap();
+    assert_eq!(config.default_pool.acquire_timeout, ms(2_500));
+    assert_eq!(config.default_pool.max_lifetime, ms(1_800_000));
+    assert_eq!(config.pool("orders").unwrap().settings.max_connections, 12);
+    let reports = &config.pool("reports").unwrap().settings;
+    assert_eq!(reports.acquire_timeout, ms(60_000), "a written key wins over a merged one");
+}
+
+#[test]
+fn the_shipped_example_loads_and_starts_with_a_pool_that_runs_anywhere() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/connection_pool.yaml");
+    let config = Config::from_file(path).unwrap();
+    let embedded = &config.pools[0];
+    assert_eq!((embedded.name.as_str(), embedded.driver), ("embedded", Driver::Sqlite));
+    assert_eq!(embedded.database.as_deref(), Some(":memory:"));
+    assert_eq!((&embedded.host, embedded.port), (&None, None));
+    let settings = &embedded.settings;
+    assert_eq!((settings.max_connections, settings.min_connections), (8, 2));
+    assert_eq!(settings.acquire_timeout, ms(5_000));
+    assert!(config.pools.iter().all(|pool| pool.driver == Driver::Sqlite), "nothing in it needs a server");
+    assert!(!config.security.ssl.enabled);
+}
+
+#[test]
+fn the_commented_out_pool_of_the_shipped_example_is_valid() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/connection_pool.yaml");
+    let text = fs::read_to_string(path).unwrap();
+    let uncommented: String = text
+        .lines()
+        .map(|line| match line.strip_prefix("    # ") {
+            Some(rest) if rest.starts_with("- ") || rest.starts_with("  ") => format!("    {rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let config = Config::from_yaml(&uncommented, "uncommented.yaml").unwrap();
+    assert_eq!(config.pool("orders").unwrap().driver, Driver::Postgres);
+}
+
+#[test]
+fn a_pool_that_nobody_described_is_not_found() {
+    let config = Config::from_file(fixture("minimal.yaml")).unwrap();
+    assert_eq!(config.pool("orders").unwrap().name, "orders");
+    assert_eq!(config.pool("Orders"), None);
+}
+
+#[test]
+fn an_address_left_out_is_that_of_a_local_server() {
+    let pool = |driver: &str, rest: &str| {
+        let text = format!("connection_pool: {{pools: [{{name: a, driver: {driver}, {rest}}}]}}");
+        let config = Config::from_yaml(&text, "a.yaml").unwrap();
+        (config.pools[0].host.clone(), config.pools[0].port)
+    };
+    let local = |port| (Some("localhost".to_owned()), Some(port));
+    assert_eq!(pool("postgres", "database: a"), local(5432));
+    assert_eq!(pool("mysql", "database: a"), local(3306));
+    assert_eq!(pool("redis", ""), local(6379));
+    assert_eq!(pool("sqlite", "database: a.db"), (None, None));
+    assert_eq!(pool("http", "host: api"), (Some("api".to_owned()), None));
+    assert_eq!(pool("websocket", "host: api, port: 8080"), (Some("api".to_owned()), Some(8080)));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let missing = fixture("missing.yaml");
+    let error = Config::from_file(&missing).unwrap_err();
+    assert_eq!(error.to_string(), format!("read {}", missing.display()));
+    assert!(error.problems().is_empty());
+    let ConfigError::Io { path, source } = error else { panic!("an error of the file system") };
+    assert_eq!(path, missing);
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+}
+
+#[test]
+fn problems_of_a_file_name_it_as_it_was_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bad.yaml");
+    fs::write(&path, "connection_pool: 5").unwrap();
+    let error = Config::from_file(&path).unwrap_err();
+    assert_eq!(error.problems()[0].source_name, path.display().to_string());
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_refused_at_its_first_bad_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("latin1.yaml");
+    fs::write(&path, b"# \xc3\xa4\nname: \xe4\n").unwrap();
+    let error = Config::from_file(&path).unwrap_err();
+    let problem = &error.problems()[0];
+    assert_eq!((problem.line, problem.column), (2, 7));
+    assert_eq!(problem.found, "bytes that are not UTF-8");
+}
+
+#[test]
+fn text_of_ten_mebibytes_loads_and_a_byte_more_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("large.yaml");
+    let mut text = String::from("connection_pool:\n");
+    while text.len() < 10 * 1024 * 1024 {
+        text.push_str("# padding that a human would hardly write, but a broken template might\n");
+    }
+    text.truncate(10 * 1024 * 1024);
+    assert_eq!(Config::from_yaml(&text, "large.yaml").unwrap(), Config::default());
+    text.push('#');
+    fs::write(&path, &text).unwrap();
+    for error in [Config::from_yaml(&text, "large.yaml"), Config::from_file(&path)] {
+        assert_eq!(error.unwrap_err().problems()[0].found, "more than 10485760 bytes");
+    }
+}

@@ -1,0 +1,318 @@
+//! The future that [`Pool::acquire`](crate::Pool::acquire) returns.
+//!
+//! Its first poll takes a connection if one is free: no timer, no allocation, no queue. Otherwise it waits
+//! in line with one timer, and validates what it is given where that is due; every step is clipped to the
+//! same deadline.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::connection::Owner;
+use crate::connector::Connector;
+use crate::error::{AcquireError, Diagnosis};
+use crate::event::PoolEvent;
+use crate::keeper::{Unready, validate};
+use crate::pooled::Pooled;
+use crate::shared::Shared;
+use crate::state::{Admission, Claim, Effects, Failing, Lease, Refusal, Request, State, WaiterId};
+
+/// Who goes first when callers wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// The usual.
+    #[default]
+    Normal,
+    /// Before the usual, and from `reserve_connections` too: health checks, administration. After eight
+    /// high ones in a row the oldest normal caller has its turn.
+    High,
+}
+
+/// How one acquire differs from the pool's options.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct AcquireOptions {
+    /// How long it may take in all; `None` = the pool's `acquire_timeout`.
+    pub timeout: Option<Duration>,
+    /// Who goes first. Default [`Priority::Normal`].
+    pub priority: Priority,
+    /// Whether the connection is validated even if it was used a moment ago. Default off.
+    pub validate: bool,
+}
+
+impl AcquireOptions {
+    /// The pool's own.
+    pub fn new() -> Self {
+        AcquireOptions::default()
+    }
+
+    /// Sets the timeout.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the priority.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Demands a validated connection.
+    #[must_use]
+    pub fn validated(mut self) -> Self {
+        self.validate = true;
+        self
+    }
+}
+
+/// Longer timeouts than this are cut: a sum of instants must not overflow.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Waits for a connection. Made by [`Pool::acquire`](crate::Pool::acquire) and its kin.
+///
+/// The deadline counts from the first poll.
+///
+/// # Cancel safety
+///
+/// Dropping it at any point loses nothing: a place in the queue is given up, a connection that was granted
+/// goes to the next in line, one that was being validated is closed and replaced.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Acquire<'a, C: Connector> {
+    shared: &'a Arc<Shared<C>>,
+    options: AcquireOptions,
+    site: &'static Location<'static>,
+    stage: Stage<C>,
+}
+
+enum Stage<C: Connector> {
+    New,
+    Waiting { waiter: WaiterId, timer: Pin<Box<Sleep>> },
+    Validating { request: Request, check: Pin<Box<dyn Future<Output = Checked<C>> + Send>> },
+    Done,
+}
+
+type Checked<C> = (Unready<C>, Result<(), Failing>);
+
+/// What an operation of the state machine means for the future.
+enum Next<C: Connector> {
+    Deliver(Lease<C::Connection>),
+    Check {
+        lease: Lease<C::Connection>,
+        request: Request,
+        limit: Duration,
+        clipped: bool,
+    },
+    Wait {
+        waiter: WaiterId,
+        deadline: Option<Instant>,
+    },
+    Fail(AcquireError),
+    /// `try_acquire` found nothing.
+    Nothing,
+}
+
+impl<'a, C: Connector> Acquire<'a, C> {
+    pub(crate) fn new(
+        shared: &'a Arc<Shared<C>>,
+        options: AcquireOptions,
+        site: &'static Location<'static>,
+    ) -> Self {
+        Acquire { shared, options, site, stage: Stage::New }
+    }
+
+    fn begin(&self) -> Next<C> {
+        let owner = Owner::current();
+        step(self.shared, |state, now, fx| {
+            let timeout = self.options.timeout.unwrap_or(state.options().acquire_timeout).min(LONGEST);
+            let request = Request {
+                owner,
+                site: self.site,
+                priority: self.options.priority,
+                begun: now,
+                deadline: Some(now + timeout),
+                validate: self.options.validate,
+            };
+            let admission = state.acquire(request.clone(), now, fx);
+            (request, admission)
+        })
+    }
+
+    /// Enters the stage that follows, or ends.
+    fn proceed(&mut self, next: Next<C>) -> Option<Result<Pooled<C>, AcquireError>> {
+        self.stage = match next {
+            Next::Deliver(lease) => {
+                self.stage = Stage::Done;
+                return Some(Ok(Pooled::new(Arc::clone(self.shared), lease)));
+            }
+            Next::Fail(error) => {
+                self.stage = Stage::Done;
+                return Some(Err(error));
+            }
+            Next::Wait { waiter, deadline } => {
+                let _context = self.shared.runtime.enter();
+                let timer = Box::pin(sleep_until(deadline.unwrap_or_else(Instant::now)));
+                Stage::Waiting { waiter, timer }
+            }
+            Next::Check { lease, request, limit, clipped } => {
+                let mut unready = Unready::in_caller(Arc::clone(self.shared), lease);
+                let check = Box::pin(async move {
+                    let result = validate(&mut unready, limit, clipped).await;
+                    (unready, result)
+                });
+                Stage::Validating { request, check }
+            }
+            Next::Nothing => unreachable!("only an acquire without deadline finds nothing"),
+        };
+        None
+    }
+}
+
+impl<C: Connector> Future for Acquire<'_, C> {
+    type Output = Result<Pooled<C>, AcquireError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            let next = match &mut this.stage {
+                Stage::New => {
+                    // A task that always finds a connection must let others run now and then.
+                    let coop = ready!(tokio::task::coop::poll_proceed(context));
+                    coop.made_progress();
+                    this.begin()
+                }
+                Stage::Waiting { waiter, timer } => {
+                    let waiter = *waiter;
+                    // Cloned before the lock: a waker is user code.
+                    let waker = context.waker().clone();
+                    let claimed =
+                        step_if(this.shared, |state, now, fx| match state.claim(waiter, waker, now, fx) {
+                            Claim::Waiting => None,
+                            Claim::Over(request, admission) => Some((request, admission)),
+                        });
+                    match claimed {
+                        Some(next) => next,
+                        None => {
+                            ready!(timer.as_mut().poll(context));
+                            step(this.shared, |state, now, fx| state.expire(waiter, now, fx))
+                        }
+                    }
+                }
+                Stage::Validating { check, .. } => {
+                    let polled = {
+                        // Timers of the validation belong to the pool's runtime, whatever polls us.
+                        let _context = this.shared.runtime.enter();
+                        check.as_mut().poll(context)
+                    };
+                    let (mut unready, result) = ready!(polled);
+                    let Stage::Validating { request, .. } = std::mem::replace(&mut this.stage, Stage::Done)
+                    else {
+                        unreachable!("the stage was matched above")
+                    };
+                    let lease = unready.take();
+                    step(this.shared, |state, now, fx| {
+                        let admission = match result {
+                            Ok(()) => state.validated(lease, request.clone(), now, fx),
+                            Err(failing) => state.validation_failed(lease, request.clone(), failing, now, fx),
+                        };
+                        (request, admission)
+                    })
+                }
+                Stage::Done => panic!("`Acquire` polled after it was ready"),
+            };
+            if let Some(result) = this.proceed(next) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+}
+
+impl<C: Connector> Drop for Acquire<'_, C> {
+    fn drop(&mut self) {
+        // A validation looks after itself: see `Unready`.
+        if let Stage::Waiting { waiter, .. } = self.stage {
+            self.shared.with(|state, now, fx| state.cancel(waiter, now, fx));
+        }
+    }
+}
+
+/// Takes a connection if one is free, without waiting for anything.
+pub(crate) fn try_acquire<C: Connector>(
+    shared: &Arc<Shared<C>>,
+    site: &'static Location<'static>,
+) -> Result<Option<Pooled<C>>, AcquireError> {
+    let owner = Owner::current();
+    let next = step(shared, |state, now, fx| {
+        let priority = Priority::Normal;
+        let request = Request { owner, site, priority, begun: now, deadline: None, validate: false };
+        let admission = state.acquire(request.clone(), now, fx);
+        (request, admission)
+    });
+    match next {
+        Next::Deliver(lease) => Ok(Some(Pooled::new(Arc::clone(shared), lease))),
+        Next::Nothing => Ok(None),
+        Next::Fail(error) => Err(error),
+        Next::Wait { .. } | Next::Check { .. } => unreachable!("an acquire without deadline never waits"),
+    }
+}
+
+fn step<C: Connector>(
+    shared: &Arc<Shared<C>>,
+    operate: impl FnOnce(
+        &mut State<C::Connection>,
+        Instant,
+        &mut Effects<C::Connection>,
+    ) -> (Request, Admission<C::Connection>),
+) -> Next<C> {
+    step_if(shared, |state, now, fx| Some(operate(state, now, fx)))
+        .expect("the operation always has an outcome")
+}
+
+/// Runs one operation; what the caller is to be told of a refusal is gathered under the same lock.
+fn step_if<C: Connector>(
+    shared: &Arc<Shared<C>>,
+    operate: impl FnOnce(
+        &mut State<C::Connection>,
+        Instant,
+        &mut Effects<C::Connection>,
+    ) -> Option<(Request, Admission<C::Connection>)>,
+) -> Option<Next<C>> {
+    let observed = !shared.observers.is_empty();
+    shared.with(|state, now, fx| {
+        let (request, admission) = operate(state, now, fx)?;
+        Some(match admission {
+            Admission::Granted { lease, check: false } => Next::Deliver(lease),
+            Admission::Granted { lease, check: true } => {
+                let limit = state.validation_budget(&request, now);
+                let clipped = limit < state.options().validation_timeout;
+                Next::Check { lease, request, limit, clipped }
+            }
+            Admission::Queued(waiter) => Next::Wait { waiter, deadline: request.deadline },
+            Admission::Refused(Refusal::NoneFree) => Next::Nothing,
+            Admission::Refused(refusal) => {
+                let error = explain(refusal, state.diagnose(&shared.name, &request, now));
+                if observed {
+                    fx.events.push(PoolEvent::AcquireFailed { error: error.clone() });
+                }
+                Next::Fail(error)
+            }
+        })
+    })
+}
+
+fn explain(refusal: Refusal, diagnosis: Box<Diagnosis>) -> AcquireError {
+    match refusal {
+        Refusal::Timeout | Refusal::NoneFree => AcquireError::Timeout(diagnosis),
+        Refusal::Unavailable => AcquireError::Unavailable(diagnosis),
+        Refusal::QueueFull => AcquireError::QueueFull(diagnosis),
+        Refusal::Paused => AcquireError::Paused(diagnosis),
+        Refusal::Closed => AcquireError::Closed(diagnosis),
+    }
+}

@@ -1,0 +1,143 @@
+//! Describes a pool before it exists.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::connection::ConnectionId;
+use crate::connector::Connector;
+use crate::error::BuildError;
+use crate::event::{Callback, Observer, Observers};
+use crate::options::{PoolOptions, Reuse};
+use crate::pool::Pool;
+use crate::shared::Shared;
+use crate::state::State;
+
+/// Describes a pool; made by [`Pool::builder`].
+///
+/// What each option bounds, its unit and its default are told at [`PoolOptions`].
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct PoolBuilder<C: Connector> {
+    connector: C,
+    name: String,
+    options: PoolOptions,
+    observers: Observers,
+    runtime: Option<Handle>,
+}
+
+/// Setters that only store their argument under their own name.
+macro_rules! setters {
+    ($($option:ident: $type:ty;)*) => {
+        $(
+            #[doc = concat!("Sets [`", stringify!($option), "`](PoolOptions::", stringify!($option), ").")]
+            pub fn $option(mut self, $option: $type) -> Self {
+                self.options.$option = $option;
+                self
+            }
+        )*
+    };
+}
+
+impl<C: Connector> PoolBuilder<C> {
+    pub(crate) fn new(connector: C) -> Self {
+        PoolBuilder {
+            connector,
+            name: String::from("default"),
+            options: PoolOptions::default(),
+            observers: Observers::default(),
+            runtime: None,
+        }
+    }
+
+    /// Sets the name that stands in every error, event and log line. Default `default`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets all options at once.
+    pub fn options(mut self, options: PoolOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    setters! {
+        max_connections: usize;
+        min_connections: usize;
+        min_idle: usize;
+        acquire_timeout: Duration;
+        connect_timeout: Duration;
+        validation_timeout: Duration;
+        validate_after_idle: Duration;
+        validate_on_return: bool;
+        idle_timeout: Duration;
+        max_lifetime: Duration;
+        lifetime_jitter: f64;
+        max_uses: u64;
+        keepalive_interval: Duration;
+        maintenance_interval: Duration;
+        leak_detection_threshold: Duration;
+        max_waiting: usize;
+        connect_concurrency: usize;
+        max_retries: u32;
+        retry_delay: Duration;
+        fail_fast: bool;
+        reuse: Reuse;
+        reserve_connections: usize;
+        reset_timeout: Duration;
+    }
+
+    /// Adds an observer. All that were added are told of every event.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.add(Arc::new(observer));
+        self
+    }
+
+    /// Adds an observer that is shared with others.
+    pub fn shared_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.add(observer);
+        self
+    }
+
+    /// Calls a function with pool name and connection for each connection that is handed out.
+    pub fn on_acquired(self, call: impl Fn(&str, ConnectionId) + Send + Sync + 'static) -> Self {
+        self.observer(Callback::Acquired(Box::new(call)))
+    }
+
+    /// Calls a function with pool name and connection for each connection that comes back.
+    pub fn on_released(self, call: impl Fn(&str, ConnectionId) + Send + Sync + 'static) -> Self {
+        self.observer(Callback::Released(Box::new(call)))
+    }
+
+    /// Calls a function with pool name and message for everything that goes wrong.
+    pub fn on_error(self, call: impl Fn(&str, &str) + Send + Sync + 'static) -> Self {
+        self.observer(Callback::Error(Box::new(call)))
+    }
+
+    /// Sets the runtime on which the pool's work is done. Default: the one that `build` is called in.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Checks all options and makes the pool. Waits for nothing: connections are opened in the background.
+    ///
+    /// # Errors
+    ///
+    /// Names every option that is out of its range; fails without a runtime and with an empty name.
+    pub fn build(self) -> Result<Pool<C>, BuildError> {
+        let PoolBuilder { connector, name, options, observers, runtime } = self;
+        let options = options.checked()?;
+        if name.is_empty() {
+            return Err(BuildError::EmptyName);
+        }
+        let Some(runtime) = runtime.or_else(|| Handle::try_current().ok()) else {
+            return Err(BuildError::NoRuntime { pool: name });
+        };
+        let state = State::new(options, !observers.is_empty(), fastrand::u64(..));
+        let shared = Arc::new(Shared::new(Arc::from(name), connector, observers, runtime, state));
+        shared.with(|state, now, fx| state.open(now, fx));
+        Ok(Pool::from_shared(shared))
+    }
+}

@@ -1,0 +1,77 @@
+//! Keeps panics of user code out of the pool: connectors, observers, and drops of connections.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+/// A panic that was caught.
+#[derive(Debug)]
+pub(crate) struct Caught {
+    /// What was called, such as `validate`.
+    pub(crate) place: &'static str,
+    /// The panic's message.
+    pub(crate) message: String,
+}
+
+/// Calls `code`, catching its panic.
+///
+/// Unwind safety: whatever `code` was working on is either thrown away after a panic (connections) or
+/// user code that has to look after itself (observers).
+pub(crate) fn catch<T>(place: &'static str, code: impl FnOnce() -> T) -> Result<T, Caught> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| Caught::new(place, payload))
+}
+
+/// Runs `future` to its end, catching a panic in making, polling or dropping it.
+pub(crate) async fn catch_async<F: Future>(
+    place: &'static str,
+    make: impl FnOnce() -> F,
+) -> Result<F::Output, Caught> {
+    let mut future = pin!(catch(place, make)?);
+    std::future::poll_fn(move |context| match catch(place, || future.as_mut().poll(context)) {
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(caught) => Poll::Ready(Err(caught)),
+    })
+    .await
+}
+
+impl Caught {
+    fn new(place: &'static str, payload: Box<dyn Any + Send>) -> Self {
+        let message = match payload.downcast::<&'static str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(payload) => match payload.downcast::<String>() {
+                Ok(text) => *text,
+                Err(payload) => {
+                    // The payload may panic in its own drop. Leaking it is the lesser harm.
+                    std::mem::forget(payload);
+                    String::from("(not a text)")
+                }
+            },
+        };
+        Caught { place, message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_its_message() {
+        let caught = catch("here", || panic!("over {}", "there")).unwrap_err();
+        assert_eq!((caught.place, caught.message.as_str()), ("here", "over there"));
+        let caught = catch("here", || std::panic::panic_any(7)).unwrap_err();
+        assert_eq!(caught.message, "(not a text)");
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_future_becomes_its_message() {
+        let caught = catch_async("poll", || async {
+            tokio::task::yield_now().await;
+            panic!("late")
+        });
+        assert_eq!(caught.await.unwrap_err().message, "late");
+    }
+}

@@ -1,0 +1,134 @@
+//! The guard: a connection in its holder's hands.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use crate::connection::{CloseReason, ConnectionId, ConnectionInfo};
+use crate::connector::{Connector, ErrorClass};
+use crate::shared::Shared;
+use crate::state::{Lease, Verdict};
+
+/// A connection that goes back to its pool when dropped.
+///
+/// It borrows nothing: it may be moved to another task or thread, stored, and outlive every handle of its
+/// pool. Dropping it is synchronous, never blocks on I/O and needs no runtime; what must be awaited, such as
+/// rolling back a transaction, the pool does afterwards.
+///
+/// A connection whose holder panics is closed, not reused: whatever it was in the middle of, nobody else
+/// shall see.
+pub struct Pooled<C: Connector> {
+    shared: Arc<Shared<C>>,
+    /// `None` only after `detach` or `drop`.
+    lease: Option<Lease<C::Connection>>,
+}
+
+impl<C: Connector> Pooled<C> {
+    pub(crate) fn new(shared: Arc<Shared<C>>, lease: Lease<C::Connection>) -> Self {
+        Pooled { shared, lease: Some(lease) }
+    }
+
+    fn lease(&self) -> &Lease<C::Connection> {
+        self.lease.as_ref().expect("the lease is taken only when the guard ends")
+    }
+
+    /// The connection's id.
+    pub fn id(&self) -> ConnectionId {
+        self.lease().id
+    }
+
+    /// The name of the pool it belongs to.
+    pub fn pool_name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// What the pool knows of this connection; `None` after it was
+    /// [abandoned](crate::PoolControl::abandon).
+    pub fn info(&self) -> Option<ConnectionInfo> {
+        let id = self.id();
+        self.shared.read(|state, now| state.connections(now)).into_iter().find(|info| info.id == id)
+    }
+
+    /// Tells the pool of an error of this connection, and returns what it means.
+    ///
+    /// A fatal one closes the connection when the guard is dropped. One that is fatal to all also closes the
+    /// idle ones, and the busy ones of the same age are validated before anyone else gets them. Without a
+    /// report the pool still finds out, later: by [`Connector::is_broken`] or by validation.
+    pub fn report(&self, error: &C::Error) -> ErrorClass {
+        let class = self
+            .shared
+            .guard("classify", || self.shared.connector.classify(error))
+            .unwrap_or(ErrorClass::FatalThis);
+        let Lease { slot, id, .. } = *self.lease();
+        self.shared.with(|state, now, fx| state.report(slot, id, class, now, fx));
+        class
+    }
+
+    /// Closes the connection instead of giving it back.
+    pub fn discard(mut self) {
+        self.end(Some(Verdict::Dead(CloseReason::Discarded)));
+    }
+
+    /// Takes the connection out of the pool for good.
+    ///
+    /// The pool may open another in its place, so the number of open connections is no longer bounded by
+    /// `max_connections`.
+    pub fn detach(mut self) -> C::Connection {
+        let lease = self.lease.take().expect("the lease is taken only when the guard ends");
+        self.shared.with(|state, now, fx| state.detach(lease.slot, lease.id, now, fx));
+        lease.connection
+    }
+
+    fn end(&mut self, verdict: Option<Verdict>) {
+        let Some(mut lease) = self.lease.take() else { return };
+        let verdict = verdict.unwrap_or_else(|| self.inspect(&mut lease.connection));
+        self.shared.with(|state, now, fx| state.release(lease, verdict, now, fx));
+    }
+
+    fn inspect(&self, connection: &mut C::Connection) -> Verdict {
+        if std::thread::panicking() {
+            return Verdict::Dead(CloseReason::Panicked);
+        }
+        let connector = &self.shared.connector;
+        let seen = self.shared.guard("is_broken or is_dirty", || {
+            if connector.is_broken(connection) {
+                Verdict::Dead(CloseReason::Broken)
+            } else if connector.is_dirty(connection) {
+                Verdict::Dirty
+            } else {
+                Verdict::Clean
+            }
+        });
+        seen.unwrap_or(Verdict::Dead(CloseReason::Broken))
+    }
+}
+
+impl<C: Connector> Drop for Pooled<C> {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}
+
+impl<C: Connector> Deref for Pooled<C> {
+    type Target = C::Connection;
+
+    fn deref(&self) -> &C::Connection {
+        &self.lease().connection
+    }
+}
+
+impl<C: Connector> DerefMut for Pooled<C> {
+    fn deref_mut(&mut self) -> &mut C::Connection {
+        &mut self.lease.as_mut().expect("the lease is taken only when the guard ends").connection
+    }
+}
+
+/// Shows pool and id, never the connection: that may hold secrets.
+impl<C: Connector> fmt::Debug for Pooled<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pooled")
+            .field("pool", &self.shared.name)
+            .field("id", &self.lease.as_ref().map(|lease| lease.id))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+//! What all handles, guards and tasks of one pool share: a lock around the state machine.
+//!
+//! [`Shared::with`] is the only way in. It takes the lock, reads the clock, runs one operation of
+//! [`State`], releases the lock, and then carries out what the operation left in [`Effects`]. No user code
+//! runs under the lock, so none can block the pool, poison it, or lock it twice.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::connector::Connector;
+use crate::event::{Observers, PoolEvent};
+use crate::keeper;
+use crate::panic::{Caught, catch};
+use crate::state::{Effects, State};
+
+pub(crate) struct Shared<C: Connector> {
+    pub(crate) name: Arc<str>,
+    pub(crate) connector: C,
+    pub(crate) observers: Observers,
+    /// Where the keeper runs and where timers tick.
+    pub(crate) runtime: Handle,
+    /// Lock: held for one operation of the state machine, never across user code or an await.
+    state: Mutex<State<C::Connection>>,
+    /// Rung when the keeper has work.
+    pub(crate) bell: Notify,
+    /// Tells `warm_up` and `close` that connections came or went.
+    pub(crate) changed: Notify,
+    /// Handles of the user. The keeper and the guards hold this struct, but are no handles.
+    pub(crate) handles: AtomicUsize,
+}
+
+impl<C: Connector> Shared<C> {
+    pub(crate) fn new(
+        name: Arc<str>,
+        connector: C,
+        observers: Observers,
+        runtime: Handle,
+        state: State<C::Connection>,
+    ) -> Self {
+        Shared {
+            name,
+            connector,
+            observers,
+            runtime,
+            state: Mutex::new(state),
+            bell: Notify::new(),
+            changed: Notify::new(),
+            handles: AtomicUsize::new(1),
+        }
+    }
+
+    /// Runs one operation under the lock, and afterwards what follows from it.
+    pub(crate) fn with<R>(
+        self: &Arc<Self>,
+        operate: impl FnOnce(&mut State<C::Connection>, Instant, &mut Effects<C::Connection>) -> R,
+    ) -> R {
+        let mut effects = Effects::new();
+        let (result, start_keeper) = {
+            let mut state = self.lock();
+            // Read under the lock, so that time never runs backwards from one operation to the next.
+            let now = Instant::now();
+            let result = operate(&mut state, now, &mut effects);
+            (result, effects.ring && state.start_keeper())
+        };
+        self.carry_out(effects, start_keeper);
+        result
+    }
+
+    /// Looks at the state without changing it.
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&State<C::Connection>, Instant) -> R) -> R {
+        let state = self.lock();
+        look(&state, Instant::now())
+    }
+
+    /// Poisoned only if the state machine itself panicked; its data is then still the best there is.
+    fn lock(&self) -> MutexGuard<'_, State<C::Connection>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn carry_out(self: &Arc<Self>, effects: Effects<C::Connection>, start_keeper: bool) {
+        let Effects { wake, forget, abort, orphans, events, ring, changed } = effects;
+        for waker in wake {
+            self.guard("wake", || waker.wake());
+        }
+        for waker in forget {
+            self.guard("drop of a waker", || drop(waker));
+        }
+        if start_keeper {
+            keeper::start(Arc::clone(self));
+        } else if ring {
+            self.bell.notify_one();
+        }
+        for event in events {
+            self.tell(&event);
+        }
+        for lease in abort {
+            let (slot, id) = (lease.slot, lease.id);
+            self.guard("drop of a connection", || drop(lease.connection));
+            self.with(|state, now, fx| state.gone(slot, id, now, fx));
+        }
+        for connection in orphans {
+            self.guard("drop of a connection", || drop(connection));
+        }
+        if changed {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Logs an event and tells the observers.
+    pub(crate) fn tell(&self, event: &PoolEvent) {
+        for message in self.observers.tell(&self.name, event) {
+            self.lock().count_panic();
+            let panicked = PoolEvent::Panicked { place: "observer", message };
+            // One that panics here as well was counted already.
+            self.observers.tell(&self.name, &panicked);
+        }
+    }
+
+    /// Runs user code, and reports its panic.
+    pub(crate) fn guard<R>(&self, place: &'static str, code: impl FnOnce() -> R) -> Option<R> {
+        catch(place, code).map_err(|caught| self.report(caught)).ok()
+    }
+
+    /// Counts a caught panic and tells of it.
+    pub(crate) fn report(&self, caught: Caught) -> String {
+        self.lock().count_panic();
+        let Caught { place, message } = caught;
+        self.tell(&PoolEvent::Panicked { place, message: message.clone() });
+        message
+    }
+}

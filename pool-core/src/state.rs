@@ -1,0 +1,371 @@
+//! The whole pool as one pure state machine.
+//!
+//! Every operation is a method on `&mut State` that is given the time, changes plain data, and notes in
+//! [`Effects`] what is to be done after the lock is released. Nothing here reads a clock, waits, does I/O or
+//! calls user code, so every sequence of operations can be tested step by step.
+//!
+//! The parts: [`slots`] holds the connections, [`waiters`] the queue, [`connecting`] the back-off and what is
+//! known of the target, [`lifetime`] and [`shrink`] decide who retires. The verbs are in [`admission`]
+//! (callers come), [`returns`] (connections come back or leave) and [`upkeep`] (the keeper's work).
+//!
+//! Invariants, checked after every step of the model tests:
+//! - never more than `max_connections` slots are in use, but for those that were busy when the pool shrank;
+//! - nobody waits while a connection that it may have is idle and the pool is open;
+//! - `requests = finished + pending`;
+//! - a connection is in exactly one place: its slot, a guard, the backlog, or on its way to be dropped.
+
+mod admission;
+mod connecting;
+mod effects;
+mod lifetime;
+mod returns;
+mod shrink;
+mod slots;
+mod upkeep;
+mod waiters;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashSet, VecDeque};
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub(crate) use self::admission::{Admission, Claim};
+use self::connecting::Connecting;
+pub(crate) use self::effects::Effects;
+pub(crate) use self::returns::{Failing, Verdict};
+use self::shrink::IdleSamples;
+pub(crate) use self::slots::Lease;
+use self::slots::{Slots, Stage};
+pub(crate) use self::upkeep::{Ticket, Turn, Work};
+use self::waiters::{Progress, Waiters};
+pub(crate) use self::waiters::{Request, WaiterId};
+use crate::acquire::Priority;
+use crate::connection::{CloseReason, ConnectionInfo, Holder};
+use crate::error::{Diagnosis, Outage};
+use crate::event::PoolEvent;
+use crate::options::CheckedOptions;
+use crate::stats::{PoolCounters, PoolSnapshot, PoolStats};
+
+/// Whether the pool hands out connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It does.
+    Open,
+    /// Not now; callers wait.
+    Paused,
+    /// Never again; connections are being closed.
+    Closing,
+    /// Never again, and no connection is left.
+    Closed,
+}
+
+/// Why an acquire is to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Timeout,
+    Unavailable,
+    QueueFull,
+    Paused,
+    Closed,
+    /// Nothing is free, and the caller would not wait.
+    NoneFree,
+}
+
+/// Instants of the last of each, for [`PoolCounters`].
+#[derive(Debug, Default)]
+struct Latest {
+    created: Option<Instant>,
+    destroyed: Option<Instant>,
+    acquired: Option<Instant>,
+    released: Option<Instant>,
+}
+
+/// See the module's first lines. `T` is the connection.
+#[derive(Debug)]
+pub(crate) struct State<T> {
+    options: CheckedOptions,
+    phase: Phase,
+    slots: Slots<T>,
+    waiters: Waiters,
+    connecting: Connecting,
+    samples: IdleSamples,
+    /// Grows with every flush and every `evict_all`.
+    generation: u64,
+    /// Connections of older generations must pass validation before anyone gets them.
+    suspect_below: u64,
+    /// Connections of older generations are not used again.
+    retired_below: u64,
+    /// Work that waits for the keeper.
+    backlog: VecDeque<Work<T>>,
+    keeper_runs: bool,
+    last_tick: Option<Instant>,
+    /// `try_acquire` found nothing: one more connection would have served it.
+    spare_wanted: bool,
+    counters: PoolCounters,
+    latest: Latest,
+    /// Whether anyone listens to the events of single acquires.
+    observed: bool,
+    /// Call sites already warned of for nested acquires.
+    nested_sites: HashSet<&'static Location<'static>>,
+    rng: fastrand::Rng,
+}
+
+impl<T> State<T> {
+    pub(crate) fn new(options: CheckedOptions, observed: bool, seed: u64) -> Self {
+        State {
+            options,
+            phase: Phase::Open,
+            slots: Slots::new(),
+            waiters: Waiters::default(),
+            connecting: Connecting::default(),
+            samples: IdleSamples::default(),
+            generation: 0,
+            suspect_below: 0,
+            retired_below: 0,
+            backlog: VecDeque::new(),
+            keeper_runs: false,
+            last_tick: None,
+            spare_wanted: false,
+            counters: PoolCounters::default(),
+            latest: Latest::default(),
+            observed,
+            nested_sites: HashSet::new(),
+            rng: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Lets the pool begin: the keeper is called if connections are to be opened at once.
+    pub(crate) fn open(&mut self, now: Instant, fx: &mut Effects<T>) {
+        self.settle(now, fx);
+    }
+
+    pub(crate) fn options(&self) -> &CheckedOptions {
+        &self.options
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Connections that a caller has or may get.
+    pub(crate) fn live(&self) -> usize {
+        self.slots.counts().live()
+    }
+
+    pub(crate) fn outage(&self, now: Instant) -> Option<Outage> {
+        self.connecting.outage(now)
+    }
+
+    pub(crate) fn is_shut(&self) -> bool {
+        matches!(self.phase, Phase::Closing | Phase::Closed)
+    }
+
+    /// Replaces all options at once.
+    pub(crate) fn reconfigure(&mut self, options: CheckedOptions, now: Instant, fx: &mut Effects<T>) {
+        let lifetimes_change = (options.max_lifetime, options.max_connections)
+            != (self.options.max_lifetime, self.options.max_connections)
+            || options.lifetime_jitter != self.options.lifetime_jitter;
+        self.options = options;
+        if lifetimes_change {
+            self.appoint_anew(now);
+        }
+        self.samples.restart();
+        fx.events.push(PoolEvent::Reconfigured);
+        let surplus = self.slots.counts().total().saturating_sub(self.options.max_connections);
+        for index in self.slots.idle().take(surplus).collect::<Vec<_>>() {
+            self.dispose_idle(index, CloseReason::Surplus, now);
+        }
+        self.settle(now, fx);
+    }
+
+    pub(crate) fn pause(&mut self, fx: &mut Effects<T>) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Paused;
+            fx.events.push(PoolEvent::Paused);
+        }
+    }
+
+    pub(crate) fn resume(&mut self, now: Instant, fx: &mut Effects<T>) {
+        if self.phase == Phase::Paused {
+            self.phase = Phase::Open;
+            fx.events.push(PoolEvent::Resumed);
+            self.settle(now, fx);
+        }
+    }
+
+    /// Begins to close: waiters fail at once, idle connections are closed, busy ones when they come back.
+    pub(crate) fn close(&mut self, now: Instant, fx: &mut Effects<T>) {
+        if self.is_shut() {
+            return;
+        }
+        self.phase = Phase::Closing;
+        fx.events.push(PoolEvent::Closing);
+        self.refuse_all(Refusal::Closed, fx);
+        for index in self.slots.idle().collect::<Vec<_>>() {
+            self.dispose_idle(index, CloseReason::PoolClosed, now);
+        }
+        fx.ring = true;
+        self.settle(now, fx);
+    }
+
+    /// Puts the pool beyond use because its runtime is gone: nothing can be awaited any more.
+    pub(crate) fn lose_runtime(&mut self, now: Instant, fx: &mut Effects<T>) {
+        self.close(now, fx);
+        self.keeper_runs = false;
+        for work in std::mem::take(&mut self.backlog) {
+            match work {
+                Work::Close(lease) => fx.abort.push(lease),
+                Work::Reset(lease) | Work::Validate(lease) => {
+                    self.abort(lease, CloseReason::PoolClosed, fx);
+                }
+                Work::Connect(ticket) => self.connect_abandoned(&ticket, now, fx),
+            }
+        }
+        fx.ring = false;
+    }
+
+    /// Notes that the keeper died of a defect, so that it is started anew.
+    pub(crate) fn lose_keeper(&mut self, now: Instant, fx: &mut Effects<T>) {
+        self.keeper_runs = false;
+        self.last_tick = None;
+        self.settle(now, fx);
+    }
+
+    /// Forgets all counts. Callers inside an acquire count as requests of the new period.
+    pub(crate) fn reset_counters(&mut self) {
+        let pending = (self.waiters.pending() + self.slots.counts().checked_by_caller) as u64;
+        self.counters = PoolCounters { requests: pending, ..PoolCounters::default() };
+        self.latest = Latest::default();
+    }
+
+    pub(crate) fn count_panic(&mut self) {
+        self.counters.panics += 1;
+    }
+
+    pub(crate) fn stats(&self, now: Instant) -> PoolStats {
+        let counts = self.slots.counts();
+        let waiting = self.waiters.waiting();
+        PoolStats {
+            total: counts.total(),
+            idle: counts.idle,
+            active: counts.active + counts.granted,
+            validating: counts.checked_by_caller + counts.checked_by_keeper,
+            creating: counts.creating,
+            destroying: counts.destroying,
+            waiting,
+            pending: self.waiters.pending() + counts.checked_by_caller,
+            oldest_wait: self
+                .waiters
+                .oldest()
+                .map_or(Duration::ZERO, |begun| now.saturating_duration_since(begun)),
+            leaked: counts.leaked,
+            unhealthy: self
+                .slots
+                .iter()
+                .filter(|(_, slot)| match slot.stage() {
+                    Stage::Idle(_) | Stage::Granted(_) => slot.generation < self.suspect_below,
+                    Stage::Active => slot.doomed == Some(CloseReason::Discarded),
+                    _ => false,
+                })
+                .count(),
+            max: self.options.max_connections,
+            min: self.options.min_connections,
+        }
+    }
+
+    pub(crate) fn snapshot(&self, now: Instant) -> PoolSnapshot {
+        let ago = |instant: Option<Instant>| instant.map(|at| now.saturating_duration_since(at));
+        let counters = PoolCounters {
+            last_created: ago(self.latest.created),
+            last_destroyed: ago(self.latest.destroyed),
+            last_acquired: ago(self.latest.acquired),
+            last_released: ago(self.latest.released),
+            ..self.counters.clone()
+        };
+        PoolSnapshot { stats: self.stats(now), counters }
+    }
+
+    pub(crate) fn connections(&self, now: Instant) -> Vec<ConnectionInfo> {
+        self.slots.infos(now)
+    }
+
+    pub(crate) fn holders(&self, now: Instant) -> Vec<Holder> {
+        self.slots.holders(now, usize::MAX)
+    }
+
+    /// What `request` is told when it fails.
+    pub(crate) fn diagnose(&self, pool: &Arc<str>, request: &Request, now: Instant) -> Box<Diagnosis> {
+        Box::new(Diagnosis {
+            pool: Arc::clone(pool),
+            waited: now.saturating_duration_since(request.begun),
+            timeout: request
+                .deadline
+                .map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(request.begun)),
+            stats: self.stats(now),
+            max_waiting: self.options.max_waiting,
+            holders: self.slots.holders(now, Diagnosis::HOLDERS),
+            nested: self.slots.held_by(request.owner, now),
+            last_connect_failure: self.connecting.last_failure(now),
+            outage: self.connecting.outage(now),
+        })
+    }
+
+    /// Whether the target is known to be down and no connection lives.
+    pub(crate) fn is_down(&self, now: Instant) -> bool {
+        self.connecting.is_known_down(now) && self.slots.counts().live() == 0
+    }
+
+    /// Ends every operation: serves who can be served, and calls the keeper if there is work for it.
+    fn settle(&mut self, now: Instant, fx: &mut Effects<T>) {
+        if self.phase == Phase::Open {
+            self.serve(now, fx);
+            if self.waiters.waiting() > 0 && self.options.fail_fast && self.is_down(now) {
+                self.refuse_all(Refusal::Unavailable, fx);
+            }
+        }
+        if self.is_down(now) && self.connecting.announce(now) {
+            fx.events
+                .extend(self.connecting.last_failure(now).map(|cause| PoolEvent::OutageStarted { cause }));
+            fx.changed = true;
+        }
+        if self.phase == Phase::Closing && self.slots.counts().total() == 0 {
+            self.phase = Phase::Closed;
+            fx.events.push(PoolEvent::PoolClosed);
+            fx.changed = true;
+        }
+        let idle_keeper = !self.keeper_runs && self.keeper_is_needed();
+        fx.ring |= idle_keeper || !self.backlog.is_empty() || self.connects_to_begin(now) > 0;
+    }
+
+    /// Gives idle connections to waiters, oldest first.
+    fn serve(&mut self, now: Instant, fx: &mut Effects<T>) {
+        while let Some(waiter) = self.waiters.next(|priority| self.may_take(priority)) {
+            if self.waiters.request(waiter).is_late(now) {
+                // Never granted: it could only be served at the cost of one that still waits in time.
+                fx.wake.extend(self.waiters.settle(waiter, Progress::Refused(Refusal::Timeout)));
+                continue;
+            }
+            let Some(index) = self.usable_idle(now) else { return };
+            let request = self.waiters.request(waiter).clone();
+            self.grant(index, &request, now);
+            fx.wake.extend(self.waiters.settle(waiter, Progress::Granted(index)));
+        }
+    }
+
+    fn refuse_all(&mut self, refusal: Refusal, fx: &mut Effects<T>) {
+        while let Some(waiter) = self.waiters.next(|_| true) {
+            fx.wake.extend(self.waiters.settle(waiter, Progress::Refused(refusal)));
+        }
+    }
+
+    /// Whether one more connection may go to a caller of this priority, if one is idle.
+    fn may_take(&self, priority: Priority) -> bool {
+        let open_to_all = self.options.max_connections - self.options.reserve_connections;
+        priority == Priority::High || self.slots.counts().held_normally < open_to_all
+    }
+}

@@ -1,0 +1,320 @@
+//! Callers come: an acquire from its first look to the connection in its hands.
+//!
+//! ```text
+//! acquire ──► Granted ─────────────────► (validate) ──► delivered
+//!    │  └───► Queued ──► claim / expire ──┘    │  └───► retry at the head of the queue
+//!    └──────► Refused          └► cancel       └► cancelled: the connection is dropped
+//! ```
+
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::slots::{Hold, SlotIndex, Stage};
+use super::waiters::{End, Progress};
+use super::{Effects, Failing, Lease, Phase, Refusal, Request, State, WaiterId};
+use crate::connection::CloseReason;
+use crate::event::PoolEvent;
+
+/// How an acquire goes on.
+#[derive(Debug)]
+pub(crate) enum Admission<T> {
+    /// It has this connection, which it must validate first if `check` is set.
+    Granted { lease: Lease<T>, check: bool },
+    /// It waits.
+    Queued(WaiterId),
+    /// It fails.
+    Refused(Refusal),
+}
+
+/// What became of a waiter.
+#[derive(Debug)]
+pub(crate) enum Claim<T> {
+    /// It still waits, and will be woken.
+    Waiting,
+    /// Its wait is over.
+    Over(Request, Admission<T>),
+}
+
+impl<T> State<T> {
+    /// A caller asks for a connection.
+    pub(crate) fn acquire(&mut self, request: Request, now: Instant, fx: &mut Effects<T>) -> Admission<T> {
+        self.counters.requests += 1;
+        self.notice_starvation(now, fx);
+        self.admit_and_settle(request, End::Tail, now, fx)
+    }
+
+    fn admit_and_settle(
+        &mut self,
+        request: Request,
+        end: End,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) -> Admission<T> {
+        let admission = self.admit(request, end, now, fx);
+        // Even a refusal may leave work: connections found too old on the way, or one that was given up.
+        self.settle(now, fx);
+        admission
+    }
+
+    fn admit(&mut self, request: Request, end: End, now: Instant, fx: &mut Effects<T>) -> Admission<T> {
+        if self.is_shut() {
+            return self.refuse(Refusal::Closed);
+        }
+        if request.is_late(now) {
+            return self.refuse(self.lateness());
+        }
+        if self.phase == Phase::Open {
+            if self.options.fail_fast && self.is_down(now) {
+                return self.refuse(Refusal::Unavailable);
+            }
+            let first = end == End::Head || self.waiters.waiting_with(request.priority) == 0;
+            if first
+                && self.may_take(request.priority)
+                && let Some(index) = self.usable_idle(now)
+            {
+                if request.deadline.is_none() && self.needs_check(index, &request, now) {
+                    // It cannot wait for a validation; let the keeper do it for the next one.
+                    self.check_idle(index, fx);
+                } else {
+                    self.grant(index, &request, now);
+                    return self.hand_over(index, &request, now, fx);
+                }
+            }
+        }
+        if request.deadline.is_none() {
+            let refusal = if self.phase == Phase::Paused { Refusal::Paused } else { Refusal::NoneFree };
+            self.spare_wanted = refusal == Refusal::NoneFree;
+            return self.refuse(refusal);
+        }
+        let limit = self.options.max_waiting;
+        if end == End::Tail && limit > 0 && self.waiters.waiting() >= limit {
+            return self.refuse(Refusal::QueueFull);
+        }
+        if end == End::Tail {
+            self.notice_nesting(&request, now, fx);
+        }
+        Admission::Queued(self.waiters.join(request, end))
+    }
+
+    /// A waiter looks whether it was served, and leaves its waker if not.
+    pub(crate) fn claim(
+        &mut self,
+        waiter: WaiterId,
+        waker: Waker,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) -> Claim<T> {
+        if let Progress::Waiting(_) = self.waiters.progress(waiter) {
+            fx.forget.extend(self.waiters.set_waker(waiter, waker));
+            return Claim::Waiting;
+        }
+        fx.forget.push(waker);
+        self.conclude(waiter, now, fx)
+    }
+
+    /// A waiter's deadline has come. If it was served in the same instant, it has its connection.
+    pub(crate) fn expire(
+        &mut self,
+        waiter: WaiterId,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) -> (Request, Admission<T>) {
+        if let Progress::Waiting(_) = self.waiters.progress(waiter) {
+            let lateness = self.lateness();
+            fx.forget.extend(self.waiters.settle(waiter, Progress::Refused(lateness)));
+        }
+        match self.conclude(waiter, now, fx) {
+            Claim::Over(request, admission) => (request, admission),
+            Claim::Waiting => unreachable!("the waiter was refused just now"),
+        }
+    }
+
+    fn conclude(&mut self, waiter: WaiterId, now: Instant, fx: &mut Effects<T>) -> Claim<T> {
+        let (request, progress) = self.waiters.remove(waiter);
+        let admission = match progress {
+            Progress::Granted(index) => self.hand_over(index, &request, now, fx),
+            Progress::Refused(refusal) => self.refuse(refusal),
+            Progress::Waiting(_) => unreachable!("only waiters that were served are concluded"),
+        };
+        // Whoever left may have been the reason why a connect is under way or wanted.
+        self.settle(now, fx);
+        Claim::Over(request, admission)
+    }
+
+    /// A waiter gives up: its future was dropped.
+    pub(crate) fn cancel(&mut self, waiter: WaiterId, now: Instant, fx: &mut Effects<T>) {
+        self.counters.cancelled += 1;
+        let (_, progress) = self.waiters.remove(waiter);
+        match progress {
+            Progress::Waiting(waker) => fx.forget.extend(waker),
+            Progress::Refused(_) => {}
+            Progress::Granted(index) => self.take_back(index),
+        }
+        self.settle(now, fx);
+    }
+
+    /// Puts a connection that its waiter never took among the idle ones again.
+    fn take_back(&mut self, index: SlotIndex) {
+        self.slots.set_hold(index, None);
+        let Stage::Granted(connection) = self.slots.enter(index, Stage::CheckedByKeeper) else {
+            unreachable!("a granted connection stays in its slot until it is claimed")
+        };
+        self.offer(self.lease(index, connection));
+    }
+
+    /// A caller's validation succeeded.
+    pub(crate) fn validated(
+        &mut self,
+        lease: Lease<T>,
+        request: Request,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) -> Admission<T> {
+        self.counters.validations += 1;
+        let Some(index) = self.current(&lease) else {
+            fx.orphans.push(lease.connection);
+            return self.admit_and_settle(request, End::Head, now, fx);
+        };
+        self.trust(index, now);
+        self.proved(now, fx);
+        if let Some(reason) = self.verdict_on(index, now) {
+            self.slots.set_hold(index, None);
+            self.dispose(lease, reason);
+            return self.admit_and_settle(request, End::Head, now, fx);
+        }
+        self.slots.enter(index, Stage::Active);
+        self.deliver(index, &request, now, fx);
+        Admission::Granted { lease, check: false }
+    }
+
+    /// A caller's validation failed. The caller goes on at the head of the queue.
+    pub(crate) fn validation_failed(
+        &mut self,
+        lease: Lease<T>,
+        request: Request,
+        failing: Failing,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) -> Admission<T> {
+        self.found_dead(lease, failing, now, fx);
+        self.admit_and_settle(request, End::Head, now, fx)
+    }
+
+    /// A caller was dropped while it validated. The connection may be in the middle of an exchange.
+    pub(crate) fn validation_cancelled(&mut self, lease: Lease<T>, now: Instant, fx: &mut Effects<T>) {
+        self.counters.cancelled += 1;
+        if let Some(index) = self.current(&lease) {
+            self.slots.set_hold(index, None);
+        }
+        self.abort(lease, CloseReason::Cancelled, fx);
+        self.settle(now, fx);
+    }
+
+    /// Promises an idle connection to a caller.
+    pub(super) fn grant(&mut self, index: SlotIndex, request: &Request, now: Instant) {
+        self.leave_idle(index, now);
+        let Stage::Idle(connection) = self.slots.enter(index, Stage::Active) else {
+            unreachable!("only idle connections are granted")
+        };
+        self.slots.enter(index, Stage::Granted(connection));
+        self.slots.set_hold(
+            index,
+            Some(Hold {
+                owner: request.owner,
+                site: request.site,
+                priority: request.priority,
+                since: now,
+                leak_at: None,
+                leaked: false,
+            }),
+        );
+    }
+
+    /// Gives a promised connection to its caller.
+    fn hand_over(
+        &mut self,
+        index: SlotIndex,
+        request: &Request,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) -> Admission<T> {
+        let check = self.needs_check(index, request, now);
+        let stage = if check { Stage::CheckedByCaller } else { Stage::Active };
+        let Stage::Granted(connection) = self.slots.enter(index, stage) else {
+            unreachable!("a granted connection stays in its slot until it is claimed")
+        };
+        if check {
+            fx.events.push(PoolEvent::ValidationStarted { connection: self.slots.slot(index).id });
+        } else {
+            self.deliver(index, request, now, fx);
+        }
+        Admission::Granted { lease: self.lease(index, connection), check }
+    }
+
+    /// Counts a connection that is now in its caller's hands.
+    fn deliver(&mut self, index: SlotIndex, request: &Request, now: Instant, fx: &mut Effects<T>) {
+        let threshold = self.options.leak_detection_threshold;
+        let leak_at = (!threshold.is_zero()).then(|| now + threshold);
+        self.slots.update(index, |slot| slot.uses += 1);
+        let hold = Hold {
+            owner: request.owner,
+            site: request.site,
+            priority: request.priority,
+            since: now,
+            leak_at,
+            leaked: false,
+        };
+        self.slots.set_hold(index, Some(hold));
+        let waited = now.saturating_duration_since(request.begun);
+        self.counters.acquired += 1;
+        self.counters.wait_time += waited;
+        self.latest.acquired = Some(now);
+        if self.observed {
+            fx.events.push(PoolEvent::Acquired { connection: self.slots.slot(index).id, waited });
+        }
+    }
+
+    /// Whether a connection must be validated before this caller gets it.
+    fn needs_check(&self, index: SlotIndex, request: &Request, now: Instant) -> bool {
+        let slot = self.slots.slot(index);
+        request.validate
+            || slot.generation < self.suspect_below
+            || now.saturating_duration_since(slot.last_good) >= self.options.validate_after_idle
+    }
+
+    fn lateness(&self) -> Refusal {
+        if self.phase == Phase::Paused { Refusal::Paused } else { Refusal::Timeout }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Admission<T> {
+        let count = match refusal {
+            Refusal::Timeout => &mut self.counters.timed_out,
+            Refusal::Unavailable => &mut self.counters.unavailable,
+            Refusal::QueueFull => &mut self.counters.queue_full,
+            Refusal::Paused => &mut self.counters.paused,
+            Refusal::Closed => &mut self.counters.closed_pool,
+            Refusal::NoneFree => &mut self.counters.none_free,
+        };
+        *count += 1;
+        Admission::Refused(refusal)
+    }
+
+    /// Counts a caller that waits while it holds a connection; tells of it once for each call site.
+    fn notice_nesting(&mut self, request: &Request, now: Instant, fx: &mut Effects<T>) {
+        if let Some(holds) = self.slots.held_by(request.owner, now) {
+            self.counters.nested_acquires += 1;
+            if self.nested_sites.insert(request.site) {
+                fx.events.push(PoolEvent::NestedAcquire { site: request.site, owner: request.owner, holds });
+            }
+        }
+    }
+
+    /// How long a validation may take: its own timeout, and never past the caller's deadline.
+    pub(crate) fn validation_budget(&self, request: &Request, now: Instant) -> Duration {
+        let left =
+            request.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(now));
+        self.options.validation_timeout.min(left)
+    }
+}

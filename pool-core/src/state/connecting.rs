@@ -1,0 +1,223 @@
+//! When the pool may connect, and what it knows about the target.
+//!
+//! Failures in a row make a [`Run`]. While it lasts, one connect at a time is under way, spaced by back-off
+//! with jitter; the first success ends it, and growth resumes with 1, 2, 4 … connects at once. An outage is
+//! *known* once the run has lasted [`BLIP`]; until then callers wait, so that a server which is back within
+//! a moment costs nobody an error. A refused login is known at once: waiting cannot help it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::connector::ErrorClass;
+use crate::error::{ConnectError, ConnectFailure, Outage};
+
+/// An outage shorter than this is ridden out. Long enough for a server that drops and accepts again, short
+/// beside any acquire timeout.
+pub(crate) const BLIP: Duration = Duration::from_millis(500);
+
+/// Delays between attempts: the first, the growth, and the cap.
+#[derive(Debug, Clone, Copy)]
+struct Schedule {
+    first: Duration,
+    factor: f64,
+    cap: Duration,
+}
+
+/// In the first minute of an outage: about 20 attempts in five seconds.
+const YOUNG: Schedule =
+    Schedule { first: Duration::from_millis(50), factor: 1.5, cap: Duration::from_millis(500) };
+/// Afterwards.
+const OLD: Schedule = Schedule { cap: Duration::from_secs(2), ..YOUNG };
+const YOUTH: Duration = Duration::from_secs(60);
+/// After a refused login: accounts get locked by hasty clients.
+const LOGIN: Schedule = Schedule { first: Duration::from_secs(5), factor: 2.0, cap: Duration::from_secs(60) };
+/// After the server said that it has no room.
+const FULL: Schedule =
+    Schedule { first: Duration::from_millis(200), factor: 2.0, cap: Duration::from_secs(5) };
+
+impl Schedule {
+    /// The delay after `failures` failures: at most `first * factor^(failures - 1)`, at most the cap, and at
+    /// least half of that ("equal jitter", so that pools of one configuration do not march in step).
+    fn delay(self, failures: u32, rng: &mut fastrand::Rng) -> Duration {
+        let exponent = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
+        let grown = self.first.as_secs_f64() * self.factor.powi(exponent);
+        let full = self.cap.as_secs_f64().min(grown);
+        Duration::from_secs_f64(full * (0.5 + 0.5 * rng.f64()))
+    }
+}
+
+/// Connects that failed in a row.
+#[derive(Debug)]
+struct Run {
+    failures: u32,
+    /// When the first of them was begun.
+    since: Instant,
+    next_attempt: Instant,
+    refused_login: bool,
+    /// The last connect succeeded, and yielded nothing usable.
+    unusable: bool,
+    announced: bool,
+    exhausted: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Recorded {
+    cause: ConnectError,
+    class: ErrorClass,
+    at: Instant,
+}
+
+/// What one failed connect changed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) failures: u32,
+    pub(crate) retry_in: Duration,
+}
+
+/// See the module's first lines.
+#[derive(Debug, Default)]
+pub(crate) struct Connecting {
+    run: Option<Run>,
+    /// How many connects may be under way while growth resumes; `None` = as many as the options say.
+    ramp: Option<usize>,
+    /// Consecutive refusals for want of room, and when to ask again.
+    full: Option<(u32, Instant)>,
+    last: Option<Recorded>,
+}
+
+impl Connecting {
+    /// How many more connects may be begun now.
+    pub(crate) fn allowance(&self, under_way: usize, limit: usize, now: Instant) -> usize {
+        if self.full.is_some_and(|(_, until)| now < until) {
+            return 0;
+        }
+        match &self.run {
+            Some(run) => usize::from(under_way == 0 && now >= run.next_attempt),
+            None => self.ramp.map_or(limit, |ramp| ramp.min(limit)).saturating_sub(under_way),
+        }
+    }
+
+    /// When [`allowance`](Connecting::allowance) may grow by the passing of time alone.
+    pub(crate) fn next_allowance(&self) -> Option<Instant> {
+        let run = self.run.as_ref().map(|run| run.next_attempt);
+        let full = self.full.map(|(_, until)| until);
+        run.max(full)
+    }
+
+    /// Whether connects have been failing. Then one is always wanted, to learn when that ends.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// Whether the target is known to be down.
+    pub(crate) fn is_known_down(&self, now: Instant) -> bool {
+        self.run
+            .as_ref()
+            .is_some_and(|run| run.refused_login || now.saturating_duration_since(run.since) >= BLIP)
+    }
+
+    /// Records a success. Returns how long the outage lasted, if one was announced.
+    pub(crate) fn succeeded(&mut self, limit: usize, now: Instant) -> Option<Duration> {
+        self.full = None;
+        if self.run.is_none() {
+            self.ramp = self.ramp.map(|ramp| ramp * 2).filter(|ramp| *ramp < limit);
+        }
+        if self.run.as_ref().is_some_and(|run| run.unusable) {
+            return None;
+        }
+        self.end_run(now)
+    }
+
+    /// Records that a connection was of use, which ends a run of connections that were of none.
+    pub(crate) fn proved(&mut self, now: Instant) -> Option<Duration> {
+        if self.run.as_ref().is_some_and(|run| run.unusable) { self.end_run(now) } else { None }
+    }
+
+    fn end_run(&mut self, now: Instant) -> Option<Duration> {
+        let run = self.run.take()?;
+        self.ramp = Some(1);
+        run.announced.then(|| now.saturating_duration_since(run.since))
+    }
+
+    /// Records a failure of a connect begun at `begun`.
+    pub(crate) fn failed(
+        &mut self,
+        cause: ConnectError,
+        class: ErrorClass,
+        begun: Instant,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Failed {
+        let unusable = matches!(cause, ConnectError::Unusable(_));
+        self.last = Some(Recorded { cause, class, at: now });
+        if class == ErrorClass::Capacity {
+            let failures = self.full.map_or(1, |(failures, _)| failures.saturating_add(1));
+            let retry_in = FULL.delay(failures, rng);
+            self.full = Some((failures, now + retry_in));
+            // The server answered: whatever run of failures there was is over.
+            self.run = None;
+            return Failed { failures, retry_in };
+        }
+        let run = self.run.get_or_insert(Run {
+            failures: 0,
+            since: begun,
+            next_attempt: now,
+            refused_login: false,
+            unusable: false,
+            announced: false,
+            exhausted: false,
+        });
+        run.failures = run.failures.saturating_add(1);
+        run.refused_login = class == ErrorClass::Auth;
+        run.unusable = unusable;
+        let schedule = match class {
+            ErrorClass::Auth => LOGIN,
+            _ if now.saturating_duration_since(run.since) < YOUTH => YOUNG,
+            _ => OLD,
+        };
+        let retry_in = schedule.delay(run.failures, rng);
+        run.next_attempt = now + retry_in;
+        Failed { failures: run.failures, retry_in }
+    }
+
+    /// Lets the next connect begin at once: something changed that may have mended the target.
+    pub(crate) fn retry_now(&mut self, now: Instant) {
+        if let Some(run) = &mut self.run {
+            run.next_attempt = now;
+        }
+        if let Some((_, until)) = &mut self.full {
+            *until = now;
+        }
+    }
+
+    /// True once, when the outage has become known.
+    pub(crate) fn announce(&mut self, now: Instant) -> bool {
+        let known = self.is_known_down(now);
+        self.run.as_mut().is_some_and(|run| known && !std::mem::replace(&mut run.announced, true))
+    }
+
+    /// How long the outage has lasted; once, when that is more than `round`.
+    pub(crate) fn exhaust(&mut self, round: Duration, now: Instant) -> Option<Duration> {
+        let run = self.run.as_mut()?;
+        let lasted = now.saturating_duration_since(run.since);
+        (!round.is_zero() && lasted >= round && !std::mem::replace(&mut run.exhausted, true))
+            .then_some(lasted)
+    }
+
+    pub(crate) fn outage(&self, now: Instant) -> Option<Outage> {
+        self.run.as_ref().map(|run| Outage {
+            since: now.saturating_duration_since(run.since),
+            failures: run.failures,
+            next_probe: run.next_attempt.saturating_duration_since(now),
+        })
+    }
+
+    pub(crate) fn last_failure(&self, now: Instant) -> Option<ConnectFailure> {
+        self.last.as_ref().map(|last| ConnectFailure {
+            cause: last.cause.clone(),
+            class: last.class,
+            age: now.saturating_duration_since(last.at),
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! What is left to do after the lock is released.
+//!
+//! The state machine calls no code but its own: wakers, drops of connections and observers are user code
+//! and may panic, block, or call back into the pool. It notes them here, and the shell carries them out.
+
+use std::task::Waker;
+
+use super::slots::Lease;
+use crate::event::PoolEvent;
+
+/// Filled under the lock, carried out after it.
+#[derive(Debug)]
+pub(crate) struct Effects<T> {
+    /// To be woken.
+    pub(crate) wake: Vec<Waker>,
+    /// To be dropped: their acquire will not wait on them any more.
+    pub(crate) forget: Vec<Waker>,
+    /// Dead connections, to be dropped; their slots are freed after that.
+    pub(crate) abort: Vec<Lease<T>>,
+    /// Connections whose slot is no longer theirs, to be dropped.
+    pub(crate) orphans: Vec<T>,
+    /// To be logged and told to observers.
+    pub(crate) events: Vec<PoolEvent>,
+    /// The keeper has work.
+    pub(crate) ring: bool,
+    /// Something changed that `warm_up` or `close` may wait for.
+    pub(crate) changed: bool,
+}
+
+impl<T> Effects<T> {
+    pub(crate) fn new() -> Self {
+        Effects {
+            wake: Vec::new(),
+            forget: Vec::new(),
+            abort: Vec::new(),
+            orphans: Vec::new(),
+            events: Vec::new(),
+            ring: false,
+            changed: false,
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! Connections come back, are found dead, or leave.
+//!
+//! A connection leaves in one of two ways. One that still works is *closed*: the keeper says goodbye to the
+//! server. One that is dead, or may be in the middle of an exchange, is *aborted*: dropped without a word.
+//! Either way it counts against `max_connections` until it is really gone.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::slots::{SlotIndex, Stage};
+use super::{Effects, Lease, State, Work};
+use crate::connection::{CloseReason, ConnectionId};
+use crate::connector::ErrorClass;
+use crate::error::ConnectError;
+use crate::event::PoolEvent;
+
+/// A connection that fails its validation this soon after its birth never worked.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What is to become of a connection that comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It may be used again.
+    Clean,
+    /// It must be reset first.
+    Dirty,
+    /// It is of no more use.
+    Dead(CloseReason),
+}
+
+/// A validation that failed.
+#[derive(Debug)]
+pub(crate) struct Failing {
+    pub(crate) problem: String,
+    pub(crate) class: ErrorClass,
+    /// The caller's deadline ended it before `validation_timeout` did, so it proves little.
+    pub(crate) clipped: bool,
+}
+
+impl<T> State<T> {
+    /// A guard was dropped.
+    pub(crate) fn release(&mut self, lease: Lease<T>, verdict: Verdict, now: Instant, fx: &mut Effects<T>) {
+        let Some(index) = self.current(&lease) else {
+            fx.orphans.push(lease.connection);
+            return;
+        };
+        self.end_hold(index, now, fx);
+        match (verdict, self.verdict_on(index, now)) {
+            (Verdict::Dead(reason), _) => self.abort(lease, reason, fx),
+            // A dirty connection is not worth resetting only to be closed; the server copes with that.
+            (_, Some(reason)) => self.dispose(lease, reason),
+            (Verdict::Dirty, None) => {
+                self.slots.enter(index, Stage::CheckedByKeeper);
+                self.backlog.push_back(Work::Reset(lease));
+            }
+            (Verdict::Clean, None) => {
+                self.slots.update(index, |slot| {
+                    slot.last_good = now;
+                    slot.idle_since = now;
+                });
+                self.proved(now, fx);
+                self.slots.enter(index, Stage::CheckedByKeeper);
+                if self.options.validate_on_return {
+                    fx.events.push(PoolEvent::ValidationStarted { connection: lease.id });
+                    self.backlog.push_back(Work::Validate(lease));
+                } else {
+                    self.offer(lease);
+                }
+            }
+        }
+        self.settle(now, fx);
+    }
+
+    /// A guard gave its connection away for good.
+    pub(crate) fn detach(&mut self, slot: SlotIndex, id: ConnectionId, now: Instant, fx: &mut Effects<T>) {
+        if self.slots.is_current(slot, id) {
+            self.end_hold(slot, now, fx);
+            self.free(slot, CloseReason::Detached, now, fx);
+            self.settle(now, fx);
+        }
+    }
+
+    /// Writes off a held connection. Returns whether someone held it.
+    pub(crate) fn abandon(&mut self, id: ConnectionId, now: Instant, fx: &mut Effects<T>) -> bool {
+        let held =
+            self.slots.find(id).filter(|index| matches!(self.slots.slot(*index).stage(), Stage::Active));
+        let Some(index) = held else { return false };
+        self.end_hold(index, now, fx);
+        self.free(index, CloseReason::Abandoned, now, fx);
+        self.settle(now, fx);
+        true
+    }
+
+    /// A holder reports an error of its connection.
+    pub(crate) fn report(
+        &mut self,
+        slot: SlotIndex,
+        id: ConnectionId,
+        class: ErrorClass,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) {
+        if !self.slots.is_current(slot, id) {
+            return;
+        }
+        match class {
+            ErrorClass::Transient | ErrorClass::Capacity => {}
+            ErrorClass::FatalThis | ErrorClass::Auth => self.doom(slot, CloseReason::Discarded),
+            ErrorClass::FatalAll => {
+                self.doom(slot, CloseReason::Discarded);
+                self.flush(slot, id, now, fx);
+                self.settle(now, fx);
+            }
+        }
+    }
+
+    /// A connection is gone for good, and its slot is free.
+    pub(crate) fn gone(&mut self, slot: SlotIndex, id: ConnectionId, now: Instant, fx: &mut Effects<T>) {
+        if self.slots.is_current(slot, id)
+            && let Stage::Destroying(reason) = *self.slots.slot(slot).stage()
+        {
+            self.free(slot, reason, now, fx);
+            self.settle(now, fx);
+        }
+    }
+
+    /// Closes one connection: now if it is idle, on its return if it is busy. Returns whether it exists.
+    pub(crate) fn evict(&mut self, id: ConnectionId, now: Instant, fx: &mut Effects<T>) -> bool {
+        let Some(index) = self.slots.find(id) else { return false };
+        match self.slots.slot(index).stage() {
+            Stage::Idle(_) => self.dispose_idle(index, CloseReason::Evicted, now),
+            Stage::Destroying(_) => return false,
+            _ => self.doom(index, CloseReason::Evicted),
+        }
+        self.settle(now, fx);
+        true
+    }
+
+    /// Closes all idle connections that `chosen` picks. Returns how many.
+    fn evict_where(
+        &mut self,
+        reason: CloseReason,
+        now: Instant,
+        fx: &mut Effects<T>,
+        chosen: impl Fn(&Self, SlotIndex) -> bool,
+    ) -> usize {
+        let chosen: Vec<_> = self.slots.idle().filter(|index| chosen(self, *index)).collect();
+        for index in &chosen {
+            self.dispose_idle(*index, reason, now);
+        }
+        self.settle(now, fx);
+        chosen.len()
+    }
+
+    /// Closes all idle connections. Returns how many.
+    pub(crate) fn evict_idle(&mut self, now: Instant, fx: &mut Effects<T>) -> usize {
+        self.evict_where(CloseReason::Evicted, now, fx, |_, _| true)
+    }
+
+    /// Closes all idle connections that are too old. Returns how many.
+    pub(crate) fn evict_expired(&mut self, now: Instant, fx: &mut Effects<T>) -> usize {
+        self.evict_where(CloseReason::MaxLifetime, now, fx, |state, index| state.is_expired(index, now))
+    }
+
+    /// Makes sure that no connection which exists now, or is being opened, is handed out again.
+    pub(crate) fn evict_all(&mut self, now: Instant, fx: &mut Effects<T>) {
+        self.generation += 1;
+        self.suspect_below = self.generation;
+        self.retired_below = self.generation;
+        self.connecting.retry_now(now);
+        self.evict_idle(now, fx);
+    }
+
+    /// Gives all idle connections to the keeper for validation. Returns how many.
+    pub(crate) fn evict_invalid(&mut self, now: Instant, fx: &mut Effects<T>) -> usize {
+        let idle: Vec<_> = self.slots.idle().collect();
+        for index in &idle {
+            self.check_idle(*index, fx);
+        }
+        self.settle(now, fx);
+        idle.len()
+    }
+
+    /// The keeper reset a connection, or failed to.
+    pub(crate) fn reset_done(
+        &mut self,
+        lease: Lease<T>,
+        result: Result<(), String>,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) {
+        self.counters.resets += 1;
+        match result {
+            Ok(()) => {
+                self.slots.update(lease.slot, |slot| {
+                    slot.last_good = now;
+                    slot.idle_since = now;
+                });
+                self.offer_or_dispose(lease, now);
+            }
+            Err(problem) => {
+                self.counters.resets_failed += 1;
+                fx.events.push(PoolEvent::ResetFailed { connection: lease.id, problem });
+                self.abort(lease, CloseReason::ResetFailed, fx);
+            }
+        }
+        self.settle(now, fx);
+    }
+
+    /// The keeper validated a connection.
+    pub(crate) fn check_done(
+        &mut self,
+        lease: Lease<T>,
+        result: Result<(), Failing>,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) {
+        match result {
+            Ok(()) => {
+                self.counters.validations += 1;
+                self.trust(lease.slot, now);
+                self.proved(now, fx);
+                self.offer_or_dispose(lease, now);
+            }
+            Err(failing) => self.found_dead(lease, failing, now, fx),
+        }
+        self.settle(now, fx);
+    }
+
+    /// The keeper was interrupted while it validated or reset a connection.
+    pub(crate) fn upkeep_cancelled(
+        &mut self,
+        lease: Lease<T>,
+        reason: CloseReason,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) {
+        self.abort(lease, reason, fx);
+        self.settle(now, fx);
+    }
+
+    /// A validation failed: drops the connection, and the idle ones of its generation if they share its fate.
+    pub(super) fn found_dead(
+        &mut self,
+        lease: Lease<T>,
+        failing: Failing,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) {
+        self.counters.validations += 1;
+        self.counters.validations_failed += 1;
+        let (index, id) = (lease.slot, lease.id);
+        if self.current(&lease).is_none() {
+            fx.orphans.push(lease.connection);
+            return;
+        }
+        let slot = self.slots.slot(index);
+        let born = slot.born;
+        let fresh = slot.uses == 0
+            && slot.hold().is_some_and(|hold| hold.since.saturating_duration_since(born) < FRESH);
+        self.slots.set_hold(index, None);
+        if matches!(failing.class, ErrorClass::Transient | ErrorClass::FatalAll) && !failing.clipped {
+            self.flush(index, id, now, fx);
+        }
+        self.abort(lease, CloseReason::ValidationFailed, fx);
+        if fresh && !failing.clipped {
+            // A connect that yields nothing usable is a failed connect; without back-off it would be
+            // repeated as fast as the server answers.
+            self.record_failure(ConnectError::Unusable(failing.problem), failing.class, born, now, fx);
+        }
+    }
+
+    /// Closes the idle connections that are as old as this dead one, unless that has been done.
+    fn flush(&mut self, slot: SlotIndex, dead: ConnectionId, now: Instant, fx: &mut Effects<T>) {
+        if self.slots.slot(slot).generation < self.suspect_below {
+            return;
+        }
+        self.generation += 1;
+        self.suspect_below = self.generation;
+        self.counters.flushes += 1;
+        let idle: Vec<_> = self.slots.idle().collect();
+        fx.events.push(PoolEvent::Flushed { dead, closed: idle.len() });
+        for index in idle {
+            // Not closed with a goodbye: a dead server would let every one of them time out.
+            let lease = self.take_idle(index, now);
+            self.abort(lease, CloseReason::Flushed, fx);
+        }
+    }
+
+    /// Why a connection must not be used again, if so.
+    pub(super) fn verdict_on(&self, index: SlotIndex, now: Instant) -> Option<CloseReason> {
+        let slot = self.slots.slot(index);
+        let max_uses = self.options.max_uses;
+        if self.is_shut() {
+            Some(CloseReason::PoolClosed)
+        } else if slot.doomed.is_some() {
+            slot.doomed
+        } else if slot.generation < self.retired_below {
+            Some(CloseReason::Evicted)
+        } else if self.slots.counts().total() > self.options.max_connections {
+            Some(CloseReason::Surplus)
+        } else if self.is_expired(index, now) {
+            Some(CloseReason::MaxLifetime)
+        } else if max_uses > 0 && slot.uses >= max_uses {
+            Some(CloseReason::MaxUses)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn is_expired(&self, index: SlotIndex, now: Instant) -> bool {
+        self.slots.slot(index).retire_at.is_some_and(|date| date <= now)
+    }
+
+    /// An idle connection that may be handed out. Those found expired on the way are closed.
+    pub(super) fn usable_idle(&mut self, now: Instant) -> Option<SlotIndex> {
+        loop {
+            let index = self.slots.next_idle(self.options.reuse)?;
+            if !self.is_expired(index, now) {
+                return Some(index);
+            }
+            self.dispose_idle(index, CloseReason::MaxLifetime, now);
+        }
+    }
+
+    pub(super) fn offer_or_dispose(&mut self, lease: Lease<T>, now: Instant) {
+        match self.verdict_on(lease.slot, now) {
+            Some(reason) => self.dispose(lease, reason),
+            None => self.offer(lease),
+        }
+    }
+
+    /// Puts a good connection among the idle ones, where the next waiter finds it.
+    pub(super) fn offer(&mut self, lease: Lease<T>) {
+        if self.is_shut() {
+            self.dispose(lease, CloseReason::PoolClosed);
+        } else {
+            self.spare_wanted = false;
+            self.slots.enter(lease.slot, Stage::Idle(lease.connection));
+        }
+    }
+
+    /// Gives an idle connection to the keeper for validation.
+    pub(super) fn check_idle(&mut self, index: SlotIndex, fx: &mut Effects<T>) {
+        // Its idle spell goes on: the keeper's ping is no use.
+        let Stage::Idle(connection) = self.slots.enter(index, Stage::CheckedByKeeper) else {
+            unreachable!("only idle connections are checked by the keeper on its own account")
+        };
+        let lease = self.lease(index, connection);
+        fx.events.push(PoolEvent::ValidationStarted { connection: lease.id });
+        self.backlog.push_back(Work::Validate(lease));
+    }
+
+    pub(super) fn dispose_idle(&mut self, index: SlotIndex, reason: CloseReason, now: Instant) {
+        let lease = self.take_idle(index, now);
+        self.dispose(lease, reason);
+    }
+
+    fn take_idle(&mut self, index: SlotIndex, now: Instant) -> Lease<T> {
+        self.leave_idle(index, now);
+        let Stage::Idle(connection) = self.slots.enter(index, Stage::CheckedByKeeper) else {
+            unreachable!("the idle list holds exactly the idle slots")
+        };
+        self.lease(index, connection)
+    }
+
+    /// Counts the idle spell that ends now.
+    pub(super) fn leave_idle(&mut self, index: SlotIndex, now: Instant) {
+        let since = self.slots.slot(index).idle_since;
+        self.counters.idle_time += now.saturating_duration_since(since);
+        self.counters.idle_spells += 1;
+    }
+
+    /// Closes a connection that still works, by way of the keeper.
+    pub(super) fn dispose(&mut self, lease: Lease<T>, reason: CloseReason) {
+        if reason == CloseReason::MaxLifetime {
+            self.samples.one_retired();
+        }
+        self.leave(lease.slot, reason);
+        self.backlog.push_back(Work::Close(lease));
+    }
+
+    /// Drops a connection that is dead or may be in the middle of an exchange.
+    pub(super) fn abort(&mut self, lease: Lease<T>, reason: CloseReason, fx: &mut Effects<T>) {
+        if self.current(&lease).is_some() {
+            self.leave(lease.slot, reason);
+            fx.abort.push(lease);
+        } else {
+            fx.orphans.push(lease.connection);
+        }
+    }
+
+    fn leave(&mut self, index: SlotIndex, reason: CloseReason) {
+        self.slots.want_successor(index, false);
+        self.slots.enter(index, Stage::Destroying(reason));
+    }
+
+    pub(super) fn doom(&mut self, index: SlotIndex, reason: CloseReason) {
+        self.slots.update(index, |slot| {
+            slot.doomed.get_or_insert(reason);
+        });
+    }
+
+    /// A connection served its purpose, so connecting is worth while again.
+    pub(super) fn proved(&mut self, now: Instant, fx: &mut Effects<T>) {
+        if let Some(lasted) = self.connecting.proved(now) {
+            fx.events.push(PoolEvent::OutageEnded { lasted });
+        }
+    }
+
+    /// Notes that a connection was found to work.
+    pub(super) fn trust(&mut self, index: SlotIndex, now: Instant) {
+        let generation = self.generation;
+        let retired_below = self.retired_below;
+        self.slots.update(index, |slot| {
+            slot.last_good = now;
+            if slot.generation >= retired_below {
+                slot.generation = generation;
+            }
+        });
+    }
+
+    fn end_hold(&mut self, index: SlotIndex, now: Instant, fx: &mut Effects<T>) {
+        let holder = self.slots.slot(index).holder(now);
+        if self.slots.set_hold(index, None).is_none() {
+            return;
+        }
+        let Some(holder) = holder else { return };
+        let used = holder.held;
+        self.slots.update(index, |slot| slot.used += used);
+        self.counters.released += 1;
+        self.counters.use_time += used;
+        self.latest.released = Some(now);
+        if self.observed {
+            fx.events.push(PoolEvent::Released { connection: holder.connection, used });
+        }
+        if holder.leaked {
+            fx.events.push(PoolEvent::Unleaked { holder });
+        }
+    }
+
+    fn free(&mut self, index: SlotIndex, reason: CloseReason, now: Instant, fx: &mut Effects<T>) {
+        let slot = self.slots.slot(index);
+        let (connection, age) = (slot.id, now.saturating_duration_since(slot.born));
+        self.slots.want_successor(index, false);
+        self.slots.enter(index, Stage::Free);
+        self.counters.closed.count(reason);
+        self.counters.lifetime += age;
+        self.latest.destroyed = Some(now);
+        fx.events.push(PoolEvent::Closed { connection, reason, age });
+        fx.changed = true;
+    }
+
+    /// The slot of a lease, unless the slot was given up while the lease was out.
+    pub(super) fn current(&self, lease: &Lease<T>) -> Option<SlotIndex> {
+        self.slots.is_current(lease.slot, lease.id).then_some(lease.slot)
+    }
+
+    pub(super) fn lease(&self, slot: SlotIndex, connection: T) -> Lease<T> {
+        Lease { slot, id: self.slots.slot(slot).id, connection }
+    }
+}

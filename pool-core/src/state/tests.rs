@@ -1,0 +1,365 @@
+//! Drives the state machine step by step: single stories, every short sequence, and long random ones, with
+//! the module's invariants checked after each step.
+
+mod model;
+mod stories;
+
+use std::panic::Location;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::*;
+use crate::connection::{ConnectionId, Owner};
+use crate::connector::ErrorClass;
+use crate::error::ConnectError;
+use crate::options::PoolOptions;
+
+/// A state machine with a clock of its own, and everything that is outside it: guards, waiting callers,
+/// connects and other jobs under way. Connections are plain numbers.
+pub(super) struct World {
+    pub(super) state: State<u64>,
+    pub(super) now: Instant,
+    /// Guards in callers' hands.
+    pub(super) held: Vec<Lease<u64>>,
+    /// Callers validating what they were given.
+    pub(super) validating: Vec<(Lease<u64>, Request)>,
+    pub(super) waiting: Vec<WaiterId>,
+    pub(super) connects: Vec<Ticket>,
+    pub(super) jobs: Vec<Work<u64>>,
+    pub(super) refused: Vec<Refusal>,
+    pub(super) events: Vec<PoolEvent>,
+    /// Connections that exist, by number: made by a connect, ended by a drop.
+    pub(super) alive: std::collections::BTreeSet<u64>,
+    pub(super) wake_at: Option<Instant>,
+    last: u64,
+    /// Set when the pool may be over its limit because it was made smaller.
+    pub(super) shrunk: bool,
+    pub(super) detached: usize,
+}
+
+pub(super) fn options(max_connections: usize, min_connections: usize) -> PoolOptions {
+    PoolOptions {
+        max_connections,
+        min_connections,
+        connect_concurrency: max_connections,
+        ..PoolOptions::default()
+    }
+}
+
+impl World {
+    pub(super) fn new(options: PoolOptions) -> Self {
+        let mut world = World {
+            state: State::new(options.checked().unwrap(), true, 7),
+            now: Instant::now(),
+            held: Vec::new(),
+            validating: Vec::new(),
+            waiting: Vec::new(),
+            connects: Vec::new(),
+            jobs: Vec::new(),
+            refused: Vec::new(),
+            events: Vec::new(),
+            alive: std::collections::BTreeSet::new(),
+            wake_at: None,
+            last: 0,
+            shrunk: false,
+            detached: 0,
+        };
+        world.run(|state, now, fx| state.open(now, fx));
+        world
+    }
+
+    /// Runs one operation as the shell does, keeper included, and checks the invariants.
+    pub(super) fn run<R>(
+        &mut self,
+        operate: impl FnOnce(&mut State<u64>, Instant, &mut Effects<u64>) -> R,
+    ) -> R {
+        let mut fx = Effects::new();
+        let result = operate(&mut self.state, self.now, &mut fx);
+        self.carry_out(fx);
+        self.check();
+        result
+    }
+
+    fn carry_out(&mut self, mut fx: Effects<u64>) {
+        self.events.append(&mut fx.events);
+        for lease in std::mem::take(&mut fx.abort) {
+            self.end(lease.connection);
+            let mut after = Effects::new();
+            self.state.gone(lease.slot, lease.id, self.now, &mut after);
+            self.carry_out(after);
+        }
+        for connection in fx.orphans {
+            self.end(connection);
+        }
+        if fx.ring {
+            self.state.start_keeper();
+            self.turn();
+        }
+    }
+
+    fn end(&mut self, connection: u64) {
+        assert!(self.alive.remove(&connection), "a connection is dropped once");
+    }
+
+    /// The keeper has its turn.
+    pub(super) fn turn(&mut self) {
+        let mut fx = Effects::new();
+        let busy = !self.connects.is_empty() || !self.jobs.is_empty();
+        let turn = self.state.keeper_turn(busy, self.now, &mut fx);
+        self.wake_at = turn.wake_at;
+        for work in turn.work {
+            match work {
+                Work::Connect(ticket) => self.connects.push(ticket),
+                other => self.jobs.push(other),
+            }
+        }
+        self.carry_out(fx);
+        if turn.drop_connects {
+            for ticket in std::mem::take(&mut self.connects) {
+                let mut fx = Effects::new();
+                self.state.connect_abandoned(&ticket, self.now, &mut fx);
+                self.carry_out(fx);
+            }
+        }
+        self.check();
+    }
+
+    /// Lets time pass, and the keeper have the turns it asked for.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(at) = self.wake_at.filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.turn();
+            if self.wake_at.is_some_and(|next| next <= self.now) {
+                self.now += Duration::from_millis(1);
+            }
+        }
+        self.now = self.now.max(until);
+    }
+
+    #[track_caller]
+    pub(super) fn request(&self, priority: Priority, patience: Option<Duration>) -> Request {
+        Request {
+            owner: Owner::Thread(std::thread::current().id()),
+            site: Location::caller(),
+            priority,
+            begun: self.now,
+            deadline: patience.map(|patience| self.now + patience),
+            validate: false,
+        }
+    }
+
+    /// A caller asks and waits for up to 30 seconds. Returns its place in line if it has to wait.
+    #[track_caller]
+    pub(super) fn acquire(&mut self) -> Option<WaiterId> {
+        let request = self.request(Priority::Normal, Some(Duration::from_secs(30)));
+        self.ask(request)
+    }
+
+    pub(super) fn ask(&mut self, request: Request) -> Option<WaiterId> {
+        let copy = request.clone();
+        let admission = self.run(|state, now, fx| state.acquire(request, now, fx));
+        self.admit(copy, admission)
+    }
+
+    pub(super) fn admit(&mut self, request: Request, admission: Admission<u64>) -> Option<WaiterId> {
+        match admission {
+            Admission::Granted { lease, check: false } => self.held.push(lease),
+            Admission::Granted { lease, check: true } => self.validating.push((lease, request)),
+            Admission::Refused(refusal) => self.refused.push(refusal),
+            Admission::Queued(waiter) => {
+                self.waiting.push(waiter);
+                return Some(waiter);
+            }
+        }
+        None
+    }
+
+    /// A waiting caller looks whether it was served. True if its wait is over.
+    pub(super) fn claim(&mut self, waiter: WaiterId) -> bool {
+        let claim = self.run(|state, now, fx| state.claim(waiter, std::task::Waker::noop().clone(), now, fx));
+        match claim {
+            Claim::Waiting => false,
+            Claim::Over(request, admission) => {
+                self.waiting.retain(|other| *other != waiter);
+                self.admit(request, admission);
+                true
+            }
+        }
+    }
+
+    pub(super) fn expire(&mut self, waiter: WaiterId) {
+        self.waiting.retain(|other| *other != waiter);
+        let (request, admission) = self.run(|state, now, fx| state.expire(waiter, now, fx));
+        self.admit(request, admission);
+    }
+
+    pub(super) fn cancel(&mut self, waiter: WaiterId) {
+        self.waiting.retain(|other| *other != waiter);
+        self.run(|state, now, fx| state.cancel(waiter, now, fx));
+    }
+
+    pub(super) fn claim_all(&mut self) {
+        for waiter in self.waiting.clone() {
+            self.claim(waiter);
+        }
+    }
+
+    /// A guard is dropped.
+    pub(super) fn release(&mut self, index: usize, verdict: Verdict) {
+        let lease = self.held.remove(index);
+        self.run(|state, now, fx| state.release(lease, verdict, now, fx));
+    }
+
+    /// The oldest connect succeeds.
+    pub(super) fn connect(&mut self) {
+        let ticket = self.connects.remove(0);
+        self.last += 1;
+        let connection = self.last;
+        self.alive.insert(connection);
+        self.run(|state, now, fx| state.connected(&ticket, connection, now, fx));
+    }
+
+    pub(super) fn connect_all(&mut self) {
+        while !self.connects.is_empty() {
+            self.connect();
+        }
+    }
+
+    /// The oldest connect fails.
+    pub(super) fn connect_fails(&mut self, class: ErrorClass) {
+        let ticket = self.connects.remove(0);
+        let cause = ConnectError::TimedOut(Duration::from_secs(1));
+        self.run(|state, now, fx| state.connect_failed(&ticket, cause, class, now, fx));
+    }
+
+    /// The oldest job ends; `good` tells how.
+    pub(super) fn job(&mut self, good: bool) {
+        match self.jobs.remove(0) {
+            Work::Close(lease) => {
+                self.end(lease.connection);
+                self.run(|state, now, fx| state.gone(lease.slot, lease.id, now, fx));
+            }
+            Work::Reset(lease) => {
+                let result = if good { Ok(()) } else { Err(String::from("reset failed")) };
+                self.run(|state, now, fx| state.reset_done(lease, result, now, fx));
+            }
+            Work::Validate(lease) => {
+                let result = if good { Ok(()) } else { Err(failing(ErrorClass::Transient)) };
+                self.run(|state, now, fx| state.check_done(lease, result, now, fx));
+            }
+            Work::Connect(_) => unreachable!("connects are kept apart"),
+        }
+    }
+
+    pub(super) fn all_jobs(&mut self) {
+        while !self.jobs.is_empty() {
+            self.job(true);
+        }
+    }
+
+    /// The oldest validation by a caller ends.
+    pub(super) fn validate(&mut self, result: Result<(), Failing>) {
+        let (lease, request) = self.validating.remove(0);
+        let copy = request.clone();
+        let admission = self.run(|state, now, fx| match result {
+            Ok(()) => state.validated(lease, request, now, fx),
+            Err(failing) => state.validation_failed(lease, request, failing, now, fx),
+        });
+        self.admit(copy, admission);
+    }
+
+    pub(super) fn validation_cancelled(&mut self) {
+        let (lease, _) = self.validating.remove(0);
+        self.run(|state, now, fx| state.validation_cancelled(lease, now, fx));
+    }
+
+    pub(super) fn stats(&self) -> PoolStats {
+        self.state.stats(self.now)
+    }
+
+    pub(super) fn counters(&self) -> PoolCounters {
+        self.state.snapshot(self.now).counters
+    }
+
+    pub(super) fn closed(&self, reason: CloseReason) -> u64 {
+        self.counters().closed[reason]
+    }
+
+    /// The invariants of the module's first lines.
+    fn check(&self) {
+        self.state.slots.check_invariants();
+        self.state.waiters.check_invariants();
+        let PoolSnapshot { stats, counters } = self.state.snapshot(self.now);
+        if !self.shrunk {
+            assert!(stats.total <= stats.max, "never over the limit: {stats:?}");
+        }
+        assert_eq!(
+            counters.requests,
+            counters.finished() + stats.pending as u64,
+            "every request is finished or pending: {stats:?} {counters:?}"
+        );
+        if self.state.phase == Phase::Open && stats.idle > 0 {
+            assert!(
+                self.state.waiters.next(|priority| self.state.may_take(priority)).is_none(),
+                "nobody waits for what is idle: {stats:?}"
+            );
+        }
+        assert_eq!(
+            self.alive.len() as u64,
+            counters.created - counters.closed.total() + self.detached as u64 + self.orphans_held(),
+            "opened less closed is what exists: {stats:?} {counters:?}"
+        );
+        assert_eq!(stats.waiting, self.state.waiters.waiting());
+    }
+
+    /// Guards whose slot was written off: their connection lives on outside the books.
+    fn orphans_held(&self) -> u64 {
+        self.held.iter().filter(|lease| self.state.current(lease).is_none()).count() as u64
+    }
+
+    /// Lets everything come to rest, and checks that nothing is lost.
+    pub(super) fn settle_down(&mut self) {
+        for _ in 0..1_000 {
+            self.claim_all();
+            self.connect_all();
+            self.all_jobs();
+            while !self.validating.is_empty() {
+                self.validate(Ok(()));
+            }
+            while !self.held.is_empty() {
+                self.release(0, Verdict::Clean);
+            }
+            let busy = !(self.waiting.is_empty()
+                && self.held.is_empty()
+                && self.validating.is_empty()
+                && self.connects.is_empty()
+                && self.jobs.is_empty());
+            let open = self.state.phase == Phase::Open;
+            let lacking = open && self.state.live() < self.state.options.min_connections;
+            if !busy && !lacking && !self.state.connecting.is_failing() {
+                break;
+            }
+            self.pass(Duration::from_millis(100));
+        }
+        let stats = self.stats();
+        assert_eq!(
+            (stats.active, stats.validating, stats.creating, stats.destroying, stats.pending),
+            (0, 0, 0, 0, 0),
+            "at rest: {stats:?}"
+        );
+        assert_eq!(stats.total, stats.idle);
+        if self.state.phase == Phase::Open {
+            assert!(stats.idle >= self.state.options.min_connections, "refilled: {stats:?}");
+        }
+    }
+}
+
+pub(super) fn failing(class: ErrorClass) -> Failing {
+    Failing { problem: String::from("no answer"), class, clipped: false }
+}
+
+pub(super) fn id(number: u64) -> ConnectionId {
+    ConnectionId(number)
+}

@@ -1,0 +1,386 @@
+//! The keeper's work: what it is to do next, and what came of it.
+//!
+//! The keeper asks with [`State::keeper_turn`] whenever it is rung or its timer fires. Growth is decided
+//! anew each time from the callers that wait *now*: a connect that nobody needs any more is not begun, so
+//! fifty callers with two milliseconds of work do not make forty-five connections.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::lifetime;
+use super::slots::{SlotIndex, Stage};
+use super::{Effects, Lease, Phase, State};
+use crate::acquire::Priority;
+use crate::connection::{CloseReason, ConnectionId};
+use crate::connector::ErrorClass;
+use crate::error::ConnectError;
+use crate::event::PoolEvent;
+use crate::options::Reuse;
+
+/// Housekeeping later than this means that the process was stopped or its runtime starved.
+const STARVED: Duration = Duration::from_secs(5);
+
+/// A connect that the keeper is to make, or is making.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) slot: SlotIndex,
+    pub(crate) id: ConnectionId,
+    pub(crate) begun: Instant,
+}
+
+/// Something for the keeper to do.
+#[derive(Debug)]
+pub(crate) enum Work<T> {
+    Connect(Ticket),
+    Close(Lease<T>),
+    Reset(Lease<T>),
+    Validate(Lease<T>),
+}
+
+/// What the keeper does until it is called again.
+#[derive(Debug)]
+pub(crate) struct Turn<T> {
+    pub(crate) work: Vec<Work<T>>,
+    /// When to ask again; `None` = when rung.
+    pub(crate) wake_at: Option<Instant>,
+    /// Connects under way are not wanted any more.
+    pub(crate) drop_connects: bool,
+    /// There is nothing left to keep.
+    pub(crate) stop: bool,
+}
+
+impl<T> State<T> {
+    /// The keeper is about to be started. False if it runs already.
+    pub(crate) fn start_keeper(&mut self) -> bool {
+        !std::mem::replace(&mut self.keeper_runs, true)
+    }
+
+    /// The keeper asks for work; `busy` tells whether it still has some.
+    pub(crate) fn keeper_turn(&mut self, busy: bool, now: Instant, fx: &mut Effects<T>) -> Turn<T> {
+        self.housekeep(now, fx);
+        let mut work: Vec<_> = self.backlog.drain(..).collect();
+        for _ in 0..self.connects_to_begin(now) {
+            self.spare_wanted = false;
+            let (slot, id) = self.slots.begin(now, self.generation);
+            work.push(Work::Connect(Ticket { slot, id, begun: now }));
+        }
+        let stop = !busy && work.is_empty() && !self.keeper_is_needed();
+        if stop {
+            self.keeper_runs = false;
+            self.last_tick = None;
+        }
+        let tick = self.last_tick.map(|last| last + self.options.maintenance_interval);
+        let connect = (self.connects_wanted() > 0).then(|| self.connecting.next_allowance()).flatten();
+        let wake_at = match (tick, connect.filter(|at| *at > now)) {
+            (Some(tick), Some(connect)) => Some(tick.min(connect)),
+            (tick, connect) => tick.or(connect),
+        };
+        fx.ring = false;
+        Turn { work, wake_at, drop_connects: self.is_shut(), stop }
+    }
+
+    /// Whether anything needs a keeper: a connection to look after, or one to open or close.
+    pub(super) fn keeper_is_needed(&self) -> bool {
+        let counts = self.slots.counts();
+        match self.phase {
+            Phase::Open | Phase::Paused => {
+                counts.total() > 0 || !self.backlog.is_empty() || self.connects_wanted() > 0
+            }
+            // Guards that are still out bring their own work when they come back.
+            Phase::Closing | Phase::Closed => counts.creating > 0 || !self.backlog.is_empty(),
+        }
+    }
+
+    /// How many connects should be begun, if time and target allow.
+    fn connects_wanted(&self) -> usize {
+        if self.phase != Phase::Open {
+            return 0;
+        }
+        let counts = self.slots.counts();
+        let open_to_all = self.options.max_connections - self.options.reserve_connections;
+        let normal =
+            self.waiters.waiting_with(Priority::Normal).min(open_to_all.saturating_sub(counts.held_normally));
+        let waiting = normal + self.waiters.waiting_with(Priority::High);
+        let floor = self.options.min_connections.saturating_sub(counts.live());
+        let spare = (self.options.min_idle + waiting).saturating_sub(counts.idle);
+        // While connects fail, one is always wanted: a caller that fails fast leaves no demand behind.
+        let probe = usize::from(self.spare_wanted || self.connecting.is_failing());
+        let wanted = waiting.max(floor).max(spare).max(probe) + counts.successors_wanted;
+        let room = self.options.max_connections.saturating_sub(counts.total());
+        wanted.saturating_sub(counts.creating).min(room)
+    }
+
+    /// How many connects are to be begun now.
+    pub(super) fn connects_to_begin(&self, now: Instant) -> usize {
+        let limit = self.options.connect_concurrency;
+        self.connects_wanted().min(self.connecting.allowance(self.slots.counts().creating, limit, now))
+    }
+
+    /// A connect succeeded.
+    pub(crate) fn connected(&mut self, ticket: &Ticket, connection: T, now: Instant, fx: &mut Effects<T>) {
+        if !self.slots.is_current(ticket.slot, ticket.id) {
+            fx.orphans.push(connection);
+            return;
+        }
+        let took = now.saturating_duration_since(ticket.begun);
+        self.counters.created += 1;
+        self.counters.connect_time += took;
+        self.latest.created = Some(now);
+        fx.events.push(PoolEvent::Created { connection: ticket.id, took });
+        if let Some(lasted) = self.connecting.succeeded(self.options.connect_concurrency, now) {
+            fx.events.push(PoolEvent::OutageEnded { lasted });
+        }
+        let others = self.slots.iter().filter_map(|(_, slot)| slot.retire_at);
+        let retire_at = lifetime::appoint(now, &self.options, others, &mut self.rng);
+        self.slots.update(ticket.slot, |slot| {
+            slot.born = now;
+            slot.idle_since = now;
+            slot.retire_at = retire_at;
+        });
+        self.slots.enter(ticket.slot, Stage::CheckedByKeeper);
+        self.trust(ticket.slot, now);
+        self.retire_predecessor(now);
+        self.offer_or_dispose(self.lease(ticket.slot, connection), now);
+        fx.changed = true;
+        self.settle(now, fx);
+    }
+
+    /// A connect failed.
+    pub(crate) fn connect_failed(
+        &mut self,
+        ticket: &Ticket,
+        cause: ConnectError,
+        class: ErrorClass,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) {
+        if !self.slots.is_current(ticket.slot, ticket.id) {
+            return;
+        }
+        self.slots.enter(ticket.slot, Stage::Free);
+        self.record_failure(cause, class, ticket.begun, now, fx);
+        fx.changed = true;
+        self.settle(now, fx);
+    }
+
+    /// A connect was given up before it came to anything.
+    pub(crate) fn connect_abandoned(&mut self, ticket: &Ticket, now: Instant, fx: &mut Effects<T>) {
+        if self.slots.is_current(ticket.slot, ticket.id) {
+            self.slots.enter(ticket.slot, Stage::Free);
+            fx.changed = true;
+            self.settle(now, fx);
+        }
+    }
+
+    pub(super) fn record_failure(
+        &mut self,
+        cause: ConnectError,
+        class: ErrorClass,
+        begun: Instant,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) {
+        self.counters.connect_failed += 1;
+        let failed = self.connecting.failed(cause, class, begun, now, &mut self.rng);
+        let Some(failure) = self.connecting.last_failure(now) else { return };
+        let round = self.options.retry_delay * self.options.max_retries;
+        if let Some(lasted) = self.connecting.exhaust(round, now) {
+            fx.events.push(PoolEvent::RecoveryExhausted { lasted, cause: failure.clone() });
+        }
+        fx.events.push(PoolEvent::ConnectFailed {
+            failure,
+            failures: failed.failures,
+            retry_in: failed.retry_in,
+        });
+    }
+
+    /// Does what is due every `maintenance_interval`.
+    fn housekeep(&mut self, now: Instant, fx: &mut Effects<T>) {
+        self.notice_starvation(now, fx);
+        let interval = self.options.maintenance_interval;
+        let last = *self.last_tick.get_or_insert(now);
+        if now < last + interval {
+            return;
+        }
+        self.last_tick = Some(now);
+        self.report_leaks(now, fx);
+        self.retire_expired(now);
+        self.ask_for_successors(now);
+        self.shrink(now);
+        self.keep_alive(now, fx);
+        if self.observed {
+            fx.events.push(PoolEvent::StatsUpdated { stats: self.stats(now) });
+        }
+        self.settle(now, fx);
+    }
+
+    /// Notices that time passed which the process did not live through, and lets nobody suffer for it.
+    pub(super) fn notice_starvation(&mut self, now: Instant, fx: &mut Effects<T>) {
+        let Some(last) = self.last_tick.filter(|_| self.keeper_runs) else { return };
+        let late = now.saturating_duration_since(last + self.options.maintenance_interval);
+        if late <= STARVED {
+            return;
+        }
+        self.last_tick = Some(now);
+        self.slots.forgive(late, now);
+        self.generation += 1;
+        self.suspect_below = self.generation;
+        self.samples.restart();
+        self.appoint(now, |_, date| (date <= now).then_some(now));
+        fx.events.push(PoolEvent::Starved { late });
+    }
+
+    /// Gives every connection the date that the present options would have given it.
+    pub(super) fn appoint_anew(&mut self, now: Instant) {
+        let lifetime = self.options.max_lifetime;
+        if lifetime.is_zero() {
+            for index in self.slots.iter().map(|(index, _)| index).collect::<Vec<_>>() {
+                self.slots.update(index, |slot| slot.retire_at = None);
+            }
+            return;
+        }
+        let jitter = self.options.lifetime_jitter;
+        let mut rng = self.rng.fork();
+        self.appoint(now, |born, _| {
+            let early = lifetime.mul_f64(jitter * rng.f64());
+            Some((born + (lifetime - early)).max(now))
+        });
+    }
+
+    /// Moves dates: `earliest` tells, from birth and present date, from when on a new one is sought.
+    fn appoint(&mut self, now: Instant, mut earliest: impl FnMut(Instant, Instant) -> Option<Instant>) {
+        if self.options.max_lifetime.is_zero() {
+            return;
+        }
+        let gap = lifetime::gap(&self.options);
+        let mut live: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.is_live())
+            .map(|(index, slot)| (slot.born, slot.retire_at.unwrap_or(now), index))
+            .collect();
+        live.sort_unstable_by_key(|(born, date, index)| (*born, *date, *index));
+        let moved: Vec<_> = live
+            .iter()
+            .filter_map(|(born, date, index)| earliest(*born, *date).map(|earliest| (*index, earliest)))
+            .collect();
+        let mut kept: Vec<_> = live
+            .iter()
+            .filter(|(_, _, index)| !moved.iter().any(|(other, _)| other == index))
+            .map(|(_, date, _)| *date)
+            .collect();
+        for (index, earliest) in moved {
+            let date = lifetime::first_free(earliest, gap, kept.iter().copied());
+            kept.push(date);
+            self.slots.update(index, |slot| slot.retire_at = Some(date));
+        }
+    }
+
+    fn report_leaks(&mut self, now: Instant, fx: &mut Effects<T>) {
+        let due: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.hold().and_then(|hold| hold.leak_at).is_some_and(|at| at <= now))
+            .map(|(index, _)| index)
+            .collect();
+        for index in due {
+            self.slots.mark_leaked(index);
+            self.counters.leaks += 1;
+            fx.events.extend(self.slots.slot(index).holder(now).map(|holder| PoolEvent::Leaked { holder }));
+        }
+    }
+
+    fn retire_expired(&mut self, now: Instant) {
+        for index in self.slots.idle().filter(|index| self.is_expired(*index, now)).collect::<Vec<_>>() {
+            self.dispose_idle(index, CloseReason::MaxLifetime, now);
+        }
+    }
+
+    /// Asks for the successors of connections that retire soon and would be missed.
+    fn ask_for_successors(&mut self, now: Instant) {
+        let lead = lifetime::lead(&self.options);
+        let counts = *self.slots.counts();
+        let due: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.is_live() && slot.doomed.is_none() && !slot.successor_wanted())
+            .filter(|(_, slot)| slot.retire_at.is_some_and(|date| date <= now + lead))
+            .filter(|(_, slot)| {
+                let others_idle = counts.idle - usize::from(matches!(slot.stage(), Stage::Idle(_)));
+                counts.live() <= self.options.min_connections || others_idle <= self.options.min_idle
+            })
+            .map(|(index, _)| index)
+            .collect();
+        for index in due {
+            self.slots.want_successor(index, true);
+        }
+    }
+
+    /// A connection was opened: the one it was to succeed may go.
+    fn retire_predecessor(&mut self, now: Instant) {
+        let predecessor = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.successor_wanted())
+            .min_by_key(|(_, slot)| slot.retire_at)
+            .map(|(index, _)| index);
+        let Some(index) = predecessor else { return };
+        self.slots.want_successor(index, false);
+        if let Stage::Idle(_) = self.slots.slot(index).stage() {
+            self.dispose_idle(index, CloseReason::MaxLifetime, now);
+        } else {
+            self.doom(index, CloseReason::MaxLifetime);
+        }
+    }
+
+    /// Closes idle connections that are not needed.
+    fn shrink(&mut self, now: Instant) {
+        let timeout = self.options.idle_timeout;
+        if timeout.is_zero() {
+            return;
+        }
+        let counts = *self.slots.counts();
+        let above_floor = counts
+            .live()
+            .saturating_sub(self.options.min_connections)
+            .min(counts.idle.saturating_sub(self.options.min_idle));
+        if above_floor == 0 {
+            self.samples.restart();
+            return;
+        }
+        let spare = match self.options.reuse {
+            Reuse::Lifo => {
+                let idle_for = |index| now.saturating_duration_since(self.slots.slot(index).idle_since);
+                self.slots.idle().take_while(|index| idle_for(*index) >= timeout).count()
+            }
+            Reuse::Fifo => {
+                self.samples.sample(counts.idle, timeout, self.options.maintenance_interval, now).unwrap_or(0)
+            }
+        };
+        for index in self.slots.idle().take(spare.min(above_floor)).collect::<Vec<_>>() {
+            self.dispose_idle(index, CloseReason::IdleTimeout, now);
+        }
+    }
+
+    /// Validates idle connections before the server or a firewall forgets them.
+    fn keep_alive(&mut self, now: Instant, fx: &mut Effects<T>) {
+        let interval = self.options.keepalive_interval;
+        if interval.is_zero() {
+            return;
+        }
+        let counts = self.slots.counts();
+        // Most connections stay available while some are pinged.
+        let at_once = counts.live().div_ceil(8).saturating_sub(counts.checked_by_keeper);
+        let mut due: Vec<_> = self
+            .slots
+            .idle()
+            .map(|index| (self.slots.slot(index).last_good, index))
+            .filter(|(last_good, _)| now.saturating_duration_since(*last_good) >= interval)
+            .collect();
+        due.sort_unstable();
+        for (_, index) in due.into_iter().take(at_once) {
+            self.check_idle(index, fx);
+        }
+    }
+}
