@@ -29,10 +29,10 @@ pub(crate) fn start<C: Connector>(shared: Arc<Shared<C>>) {
     let runtime = shared.runtime.clone();
     let watch = Watch { shared, finished: false };
     // On a runtime that has shut down the future is dropped unpolled, and `watch` with it.
-    runtime.spawn(keep(watch));
+    runtime.spawn(supervise(watch));
 }
 
-/// Notices when the keeper ends without having finished.
+/// Notices when the keeper is dropped before it has finished: its runtime is gone.
 struct Watch<C: Connector> {
     shared: Arc<Shared<C>>,
     finished: bool,
@@ -40,20 +40,21 @@ struct Watch<C: Connector> {
 
 impl<C: Connector> Drop for Watch<C> {
     fn drop(&mut self) {
-        if self.finished {
-            return;
-        }
-        if std::thread::panicking() {
-            // A defect of ours. Housekeeping must go on all the same: the next operation starts it anew.
-            self.shared.with(|state, now, fx| state.lose_keeper(now, fx));
-        } else {
+        if !self.finished {
             self.shared.with(|state, now, fx| state.lose_runtime(now, fx));
         }
     }
 }
 
-async fn keep<C: Connector>(mut watch: Watch<C>) {
-    let shared = Arc::clone(&watch.shared);
+async fn supervise<C: Connector>(mut watch: Watch<C>) {
+    // A panic in here would be a defect of ours. Housekeeping must go on all the same.
+    while let Err(caught) = catch_async("keeper", || keep(&watch.shared)).await {
+        watch.shared.report(caught);
+    }
+    watch.finished = true;
+}
+
+async fn keep<C: Connector>(shared: &Arc<Shared<C>>) {
     let (mut connects, mut jobs) = (JoinSet::new(), JoinSet::new());
     loop {
         let busy = !connects.is_empty() || !jobs.is_empty();
@@ -63,7 +64,7 @@ async fn keep<C: Connector>(mut watch: Watch<C>) {
             connects.abort_all();
         }
         for work in work {
-            let shared = Arc::clone(&shared);
+            let shared = Arc::clone(shared);
             match work {
                 Work::Connect(ticket) => {
                     drop(connects.spawn(connect(Unborn { shared, ticket: Some(ticket) })));
@@ -74,7 +75,6 @@ async fn keep<C: Connector>(mut watch: Watch<C>) {
             }
         }
         if stop {
-            watch.finished = true;
             return;
         }
         tokio::select! {

@@ -103,6 +103,8 @@ pub(crate) struct State<T> {
     /// Work that waits for the keeper.
     backlog: VecDeque<Work<T>>,
     keeper_runs: bool,
+    /// When the connects under way were begun.
+    connects: Vec<Instant>,
     last_tick: Option<Instant>,
     /// `try_acquire` found nothing: one more connection would have served it.
     spare_wanted: bool,
@@ -129,6 +131,7 @@ impl<T> State<T> {
             retired_below: 0,
             backlog: VecDeque::new(),
             keeper_runs: false,
+            connects: Vec::new(),
             last_tick: None,
             spare_wanted: false,
             counters: PoolCounters::default(),
@@ -227,13 +230,6 @@ impl<T> State<T> {
             }
         }
         fx.ring = false;
-    }
-
-    /// Notes that the keeper died of a defect, so that it is started anew.
-    pub(crate) fn lose_keeper(&mut self, now: Instant, fx: &mut Effects<T>) {
-        self.keeper_runs = false;
-        self.last_tick = None;
-        self.settle(now, fx);
     }
 
     /// Forgets all counts. Callers inside an acquire count as requests of the new period.
@@ -338,7 +334,7 @@ impl<T> State<T> {
             fx.events.push(PoolEvent::PoolClosed);
             fx.changed = true;
         }
-        let idle_keeper = !self.keeper_runs && self.keeper_is_needed();
+        let idle_keeper = !self.keeper_runs && self.keeper_is_needed(now);
         fx.ring |= idle_keeper || !self.backlog.is_empty() || self.connects_to_begin(now) > 0;
     }
 

@@ -29,6 +29,8 @@ const YOUNG: Schedule =
     Schedule { first: Duration::from_millis(50), factor: 1.5, cap: Duration::from_millis(500) };
 /// Afterwards.
 const OLD: Schedule = Schedule { cap: Duration::from_secs(2), ..YOUNG };
+/// A connect is never called overdue sooner: a scheduler's hiccup is no reason to open a connection.
+const SOONEST_OVERDUE: Duration = Duration::from_millis(50);
 const YOUTH: Duration = Duration::from_secs(60);
 /// After a refused login: accounts get locked by hasty clients.
 const LOGIN: Schedule = Schedule { first: Duration::from_secs(5), factor: 2.0, cap: Duration::from_secs(60) };
@@ -84,6 +86,8 @@ pub(crate) struct Connecting {
     /// Consecutive refusals for want of room, and when to ask again.
     full: Option<(u32, Instant)>,
     last: Option<Recorded>,
+    /// How long connects take, as a moving average.
+    typical: Option<Duration>,
 }
 
 impl Connecting {
@@ -117,11 +121,19 @@ impl Connecting {
             .is_some_and(|run| run.refused_login || now.saturating_duration_since(run.since) >= BLIP)
     }
 
-    /// Records a success. Returns how long the outage lasted, if one was announced.
-    pub(crate) fn succeeded(&mut self, limit: usize, now: Instant) -> Option<Duration> {
+    /// After how long a connect under way is no longer counted on. Another one may then be begun for the
+    /// caller who waits for it, so that one hung connect delays nobody for long.
+    pub(crate) fn overdue_after(&self, connect_timeout: Duration) -> Duration {
+        self.typical.map_or(connect_timeout / 10, |typical| 4 * typical).max(SOONEST_OVERDUE)
+    }
+
+    /// Records a success after `took`. Returns how long the outage lasted, if one was announced.
+    pub(crate) fn succeeded(&mut self, took: Duration, limit: usize, now: Instant) -> Option<Duration> {
+        self.typical = Some(self.typical.map_or(took, |typical| (3 * typical + took) / 4));
         self.full = None;
         if self.run.is_none() {
-            self.ramp = self.ramp.map(|ramp| ramp * 2).filter(|ramp| *ramp < limit);
+            // One more for each success: what is under way doubles with each round.
+            self.ramp = self.ramp.map(|ramp| ramp + 1).filter(|ramp| *ramp < limit);
         }
         if self.run.as_ref().is_some_and(|run| run.unusable) {
             return None;
@@ -181,10 +193,13 @@ impl Connecting {
         Failed { failures: run.failures, retry_in }
     }
 
-    /// Lets the next connect begin at once: something changed that may have mended the target.
+    /// Lets the next connect begin at once, and callers wait for it: something changed that may have mended
+    /// the target, so what was known of it is doubtful.
     pub(crate) fn retry_now(&mut self, now: Instant) {
         if let Some(run) = &mut self.run {
             run.next_attempt = now;
+            run.since = now;
+            run.refused_login = false;
         }
         if let Some((_, until)) = &mut self.full {
             *until = now;

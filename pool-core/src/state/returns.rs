@@ -48,6 +48,8 @@ impl<T> State<T> {
         self.end_hold(index, now, fx);
         match (verdict, self.verdict_on(index, now)) {
             (Verdict::Dead(reason), _) => self.abort(lease, reason, fx),
+            // Its holder reported a fatal error: there is nobody to say goodbye to.
+            (_, Some(CloseReason::Discarded)) => self.abort(lease, CloseReason::Discarded, fx),
             // A dirty connection is not worth resetting only to be closed; the server copes with that.
             (_, Some(reason)) => self.dispose(lease, reason),
             (Verdict::Dirty, None) => {

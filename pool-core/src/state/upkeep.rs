@@ -63,29 +63,29 @@ impl<T> State<T> {
         for _ in 0..self.connects_to_begin(now) {
             self.spare_wanted = false;
             let (slot, id) = self.slots.begin(now, self.generation);
+            self.connects.push(now);
             work.push(Work::Connect(Ticket { slot, id, begun: now }));
         }
-        let stop = !busy && work.is_empty() && !self.keeper_is_needed();
+        let stop = !busy && work.is_empty() && !self.keeper_is_needed(now);
         if stop {
             self.keeper_runs = false;
             self.last_tick = None;
         }
         let tick = self.last_tick.map(|last| last + self.options.maintenance_interval);
-        let connect = (self.connects_wanted() > 0).then(|| self.connecting.next_allowance()).flatten();
-        let wake_at = match (tick, connect.filter(|at| *at > now)) {
-            (Some(tick), Some(connect)) => Some(tick.min(connect)),
-            (tick, connect) => tick.or(connect),
-        };
+        let allowed = (self.connects_wanted(now) > 0).then(|| self.connecting.next_allowance()).flatten();
+        let overdue = self.connects.iter().map(|begun| *begun + self.overdue_after()).find(|at| *at > now);
+        let connect = [allowed, overdue].into_iter().flatten().filter(|at| *at > now);
+        let wake_at = tick.into_iter().chain(connect).min();
         fx.ring = false;
         Turn { work, wake_at, drop_connects: self.is_shut(), stop }
     }
 
     /// Whether anything needs a keeper: a connection to look after, or one to open or close.
-    pub(super) fn keeper_is_needed(&self) -> bool {
+    pub(super) fn keeper_is_needed(&self, now: Instant) -> bool {
         let counts = self.slots.counts();
         match self.phase {
             Phase::Open | Phase::Paused => {
-                counts.total() > 0 || !self.backlog.is_empty() || self.connects_wanted() > 0
+                counts.total() > 0 || !self.backlog.is_empty() || self.connects_wanted(now) > 0
             }
             // Guards that are still out bring their own work when they come back.
             Phase::Closing | Phase::Closed => counts.creating > 0 || !self.backlog.is_empty(),
@@ -93,7 +93,7 @@ impl<T> State<T> {
     }
 
     /// How many connects should be begun, if time and target allow.
-    fn connects_wanted(&self) -> usize {
+    fn connects_wanted(&self, now: Instant) -> usize {
         if self.phase != Phase::Open {
             return 0;
         }
@@ -108,13 +108,25 @@ impl<T> State<T> {
         let probe = usize::from(self.spare_wanted || self.connecting.is_failing());
         let wanted = waiting.max(floor).max(spare).max(probe) + counts.successors_wanted;
         let room = self.options.max_connections.saturating_sub(counts.total());
-        wanted.saturating_sub(counts.creating).min(room)
+        let counted_on = self.connects.iter().filter(|begun| now < **begun + self.overdue_after()).count();
+        wanted.saturating_sub(counted_on).min(room)
+    }
+
+    fn overdue_after(&self) -> Duration {
+        self.connecting.overdue_after(self.options.connect_timeout)
+    }
+
+    /// A connect is no longer under way.
+    fn connect_ended(&mut self, ticket: &Ticket) {
+        if let Some(position) = self.connects.iter().position(|begun| *begun == ticket.begun) {
+            self.connects.remove(position);
+        }
     }
 
     /// How many connects are to be begun now.
     pub(super) fn connects_to_begin(&self, now: Instant) -> usize {
         let limit = self.options.connect_concurrency;
-        self.connects_wanted().min(self.connecting.allowance(self.slots.counts().creating, limit, now))
+        self.connects_wanted(now).min(self.connecting.allowance(self.slots.counts().creating, limit, now))
     }
 
     /// A connect succeeded.
@@ -123,12 +135,13 @@ impl<T> State<T> {
             fx.orphans.push(connection);
             return;
         }
+        self.connect_ended(ticket);
         let took = now.saturating_duration_since(ticket.begun);
         self.counters.created += 1;
         self.counters.connect_time += took;
         self.latest.created = Some(now);
         fx.events.push(PoolEvent::Created { connection: ticket.id, took });
-        if let Some(lasted) = self.connecting.succeeded(self.options.connect_concurrency, now) {
+        if let Some(lasted) = self.connecting.succeeded(took, self.options.connect_concurrency, now) {
             fx.events.push(PoolEvent::OutageEnded { lasted });
         }
         let others = self.slots.iter().filter_map(|(_, slot)| slot.retire_at);
@@ -158,6 +171,7 @@ impl<T> State<T> {
         if !self.slots.is_current(ticket.slot, ticket.id) {
             return;
         }
+        self.connect_ended(ticket);
         self.slots.enter(ticket.slot, Stage::Free);
         self.record_failure(cause, class, ticket.begun, now, fx);
         fx.changed = true;
@@ -167,6 +181,7 @@ impl<T> State<T> {
     /// A connect was given up before it came to anything.
     pub(crate) fn connect_abandoned(&mut self, ticket: &Ticket, now: Instant, fx: &mut Effects<T>) {
         if self.slots.is_current(ticket.slot, ticket.id) {
+            self.connect_ended(ticket);
             self.slots.enter(ticket.slot, Stage::Free);
             fx.changed = true;
             self.settle(now, fx);

@@ -11,5 +11,6 @@ mod cancellation;
 mod creation;
 mod every_await;
 mod peers;
+mod stress;
 mod validation;
 mod waiting;
