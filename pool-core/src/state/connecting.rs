@@ -236,3 +236,133 @@ impl Connecting {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cause() -> ConnectError {
+        ConnectError::TimedOut(Duration::from_secs(1))
+    }
+
+    /// The times of the attempts that a failing target sees within `lasting`, and what was known then.
+    fn attempts(class: ErrorClass, lasting: Duration, seed: u64) -> (Vec<Duration>, Connecting, Instant) {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let (mut now, mut times) = (start, Vec::new());
+        while now - start <= lasting {
+            assert_eq!(connecting.allowance(0, 4, now).min(1), 1);
+            times.push(now - start);
+            let failed = connecting.failed(cause(), class, now, now, &mut rng);
+            assert_eq!(connecting.allowance(0, 4, now), 0, "not before the back-off has passed");
+            now += failed.retry_in;
+        }
+        (times, connecting, now)
+    }
+
+    #[test]
+    fn five_seconds_of_outage_see_two_dozen_attempts() {
+        for seed in 0..200 {
+            let (times, ..) = attempts(ErrorClass::Transient, Duration::from_secs(5), seed);
+            assert!((14..=30).contains(&times.len()), "seed {seed}: {} attempts", times.len());
+        }
+    }
+
+    #[test]
+    fn attempts_are_never_further_apart_than_their_cap() {
+        let (times, ..) = attempts(ErrorClass::Transient, Duration::from_secs(300), 7);
+        for pair in times.windows(2) {
+            let cap = if pair[0] < YOUTH { YOUNG.cap } else { OLD.cap };
+            let apart = pair[1] - pair[0];
+            assert!(apart <= cap, "{apart:?} apart at {:?}", pair[0]);
+            assert!(apart >= Duration::from_millis(25));
+        }
+        let old = times.windows(2).filter(|pair| pair[0] > YOUTH).map(|pair| pair[1] - pair[0]);
+        assert!(old.min().unwrap() >= OLD.cap / 2);
+    }
+
+    #[test]
+    fn a_refused_login_is_tried_a_few_times_an_hour() {
+        let (times, connecting, now) = attempts(ErrorClass::Auth, Duration::from_secs(3_600), 7);
+        assert!((60..=130).contains(&times.len()), "{} attempts", times.len());
+        assert!(times[1] >= LOGIN.first / 2);
+        assert!(connecting.is_known_down(now));
+    }
+
+    #[test]
+    fn an_outage_is_known_after_a_blip_and_announced_once() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, &mut rng);
+        let early = start + BLIP - Duration::from_millis(1);
+        assert!(!connecting.is_known_down(early) && !connecting.announce(early));
+        let late = start + BLIP;
+        assert!(connecting.is_known_down(late));
+        assert!(connecting.announce(late) && !connecting.announce(late));
+        assert_eq!(connecting.succeeded(Duration::ZERO, 4, late), Some(BLIP));
+        assert!(!connecting.is_failing() && connecting.last_failure(late).is_some());
+    }
+
+    #[test]
+    fn an_unannounced_failure_ends_in_silence() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, &mut rng);
+        assert_eq!(connecting.succeeded(Duration::ZERO, 4, start), None);
+    }
+
+    #[test]
+    fn growth_resumes_with_one_and_doubles_by_rounds() {
+        let (now, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        assert_eq!(connecting.allowance(1, 8, now), 7);
+        connecting.failed(cause(), ErrorClass::Transient, now, now, &mut rng);
+        let mut rounds = Vec::new();
+        connecting.succeeded(Duration::ZERO, 8, now);
+        for _ in 0..5 {
+            let round = connecting.allowance(0, 8, now);
+            rounds.push(round);
+            (0..round).for_each(|_| assert_eq!(connecting.succeeded(Duration::ZERO, 8, now), None));
+        }
+        assert_eq!(rounds, [1, 2, 4, 8, 8]);
+    }
+
+    #[test]
+    fn a_full_server_is_asked_again_later_and_later() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut waits = Vec::new();
+        let mut now = start;
+        for _ in 0..10 {
+            let failed = connecting.failed(cause(), ErrorClass::Capacity, now, now, &mut rng);
+            assert!(!connecting.is_failing(), "it answers: no outage");
+            now += failed.retry_in;
+            waits.push(failed.retry_in);
+        }
+        assert!(waits[0] <= FULL.first && waits[9] >= FULL.cap / 2);
+    }
+
+    #[test]
+    fn a_connection_of_no_use_ends_no_run_until_one_is_of_use() {
+        let (now, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        let unusable = ConnectError::Unusable(String::from("no answer"));
+        connecting.failed(unusable, ErrorClass::Transient, now, now, &mut rng);
+        connecting.succeeded(Duration::ZERO, 4, now);
+        assert!(connecting.is_failing());
+        assert_eq!(connecting.proved(now), None, "never announced");
+        assert!(!connecting.is_failing());
+    }
+
+    #[test]
+    fn an_exhausted_round_is_told_once() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, &mut rng);
+        let round = Duration::from_secs(3);
+        assert_eq!(connecting.exhaust(Duration::ZERO, start + round), None, "zero is never");
+        assert_eq!(connecting.exhaust(round, start + round / 2), None);
+        assert_eq!(connecting.exhaust(round, start + round), Some(round));
+        assert_eq!(connecting.exhaust(round, start + 2 * round), None);
+    }
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::connection::{ConnectionId, Owner};
+use crate::connection::Owner;
 use crate::connector::ErrorClass;
 use crate::error::ConnectError;
 use crate::options::PoolOptions;
@@ -358,8 +358,4 @@ impl World {
 
 pub(super) fn failing(class: ErrorClass) -> Failing {
     Failing { problem: String::from("no answer"), class, clipped: false }
-}
-
-pub(super) fn id(number: u64) -> ConnectionId {
-    ConnectionId(number)
 }

@@ -108,8 +108,10 @@ impl<T> State<T> {
         let probe = usize::from(self.spare_wanted || self.connecting.is_failing());
         let wanted = waiting.max(floor).max(spare).max(probe) + counts.successors_wanted;
         let room = self.options.max_connections.saturating_sub(counts.total());
-        let counted_on = self.connects.iter().filter(|begun| now < **begun + self.overdue_after()).count();
-        wanted.saturating_sub(counted_on).min(room)
+        // Callers do not count on a connect that is overdue; whatever else is wanted can wait for it.
+        let prompt = self.connects.iter().filter(|begun| now < **begun + self.overdue_after()).count();
+        let missing = wanted.saturating_sub(counts.creating).max(waiting.saturating_sub(prompt));
+        missing.min(room)
     }
 
     fn overdue_after(&self) -> Duration {

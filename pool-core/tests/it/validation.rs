@@ -6,7 +6,7 @@ use pool_core::fake::{Act, FakeError};
 use pool_core::{CloseReason, ErrorClass, PoolEvent};
 use tokio::time::Instant;
 
-use crate::support::{Recorder, check_at_rest, lazy, ms, pass, secs, settle, start, start_acquire};
+use crate::support::{Recorder, check_at_rest, lazy, ms, pass, secs, settle, start_acquire};
 
 // E1: idle for less than the bypass window: no validation; for at least as long: exactly one.
 #[tokio::test(start_paused = true)]
@@ -292,5 +292,4 @@ async fn a_failed_validation_of_one_says_nothing_of_others_if_its_class_says_so(
     drop(waiter.await.unwrap().unwrap());
     assert_eq!(pool.counters().flushes, 0);
     assert_eq!(connector.closed(), 1);
-    let _ = start(async {}).await;
 }

@@ -30,8 +30,7 @@ async fn queue(pool: &FakePool, count: usize, hold: Duration) -> Vec<(usize, Dur
     for task in tasks {
         task.await.unwrap();
     }
-    let log = log.lock().unwrap().clone();
-    log
+    Arc::into_inner(log).unwrap().into_inner().unwrap()
 }
 
 // B1: six tasks of 200 ms on two connections end at 200, 200, 400, 400, 600, 600, in order.

@@ -60,7 +60,7 @@ const CORE: [Op; 12] = [
 ];
 
 /// All others, for the random walk.
-const REST: [Op; 23] = [
+const REST: [Op; 24] = [
     Op::AcquireValidated,
     Op::TryAcquire,
     Op::ClaimNewest,
@@ -83,6 +83,7 @@ const REST: [Op; 23] = [
     Op::EvictInvalid,
     Op::ReportFatal,
     Op::Detach,
+    Op::Abandon,
     Op::ResetCounters,
 ];
 
