@@ -35,7 +35,6 @@ pub enum Priority {
 
 /// How one acquire differs from the pool's options.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct AcquireOptions {
     /// How long it may take in all; `None` = the pool's `acquire_timeout`.
     pub timeout: Option<Duration>,

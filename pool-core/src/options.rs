@@ -22,8 +22,16 @@ pub enum Reuse {
 /// Every duration is exact to about a millisecond, except those that housekeeping looks after
 /// (`idle_timeout`, `max_lifetime`, `keepalive_interval`, `leak_detection_threshold`): these may be late by
 /// one `maintenance_interval`.
+///
+/// # Examples
+///
+/// ```
+/// use pool_core::PoolOptions;
+///
+/// let options = PoolOptions { max_connections: 20, min_connections: 5, ..PoolOptions::default() };
+/// assert!(options.check().is_ok());
+/// ```
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct PoolOptions {
     /// The most connections there may be, in whatever state. At least 1. Default 10.
     pub max_connections: usize,
@@ -64,7 +72,7 @@ pub struct PoolOptions {
     pub max_uses: u64,
     /// Idle connections are validated this often. Default 2 min; 0 = off.
     pub keepalive_interval: Duration,
-    /// How often the keeper looks after expiry, keepalive, shrinking and leaks. Default 1 s.
+    /// How often the keeper looks after expiry, keepalive, shrinking and leaks. At least 1 ms. Default 1 s.
     ///
     /// A pool without a connection has no keeper and costs nothing.
     pub maintenance_interval: Duration,
@@ -176,7 +184,6 @@ impl PoolOptions {
             ("acquire_timeout", self.acquire_timeout),
             ("connect_timeout", self.connect_timeout),
             ("validation_timeout", self.validation_timeout),
-            ("maintenance_interval", self.maintenance_interval),
             ("reset_timeout", self.reset_timeout),
         ] {
             require(
@@ -186,6 +193,12 @@ impl PoolOptions {
                 "must be longer than zero: nothing may wait for ever, and nothing finishes in no time",
             );
         }
+        require(
+            self.maintenance_interval >= Duration::from_millis(1),
+            "maintenance_interval",
+            &crate::connection::Span(self.maintenance_interval),
+            "must be at least 1 ms",
+        );
         for (option, duration) in [
             ("acquire_timeout", self.acquire_timeout),
             ("connect_timeout", self.connect_timeout),

@@ -23,7 +23,7 @@ pub(crate) fn catch<T>(place: &'static str, code: impl FnOnce() -> T) -> Result<
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| Caught::new(place, payload))
 }
 
-/// Runs `future` to its end, catching a panic in making, polling or dropping it.
+/// Makes a future and runs it to its end, catching a panic in either.
 pub(crate) async fn catch_async<F: Future>(
     place: &'static str,
     make: impl FnOnce() -> F,
