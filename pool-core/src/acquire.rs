@@ -11,16 +11,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::connection::Owner;
 use crate::connector::Connector;
 use crate::error::{AcquireError, Diagnosis};
 use crate::event::PoolEvent;
 use crate::keeper::{Unready, validate};
+use crate::panic::catch;
 use crate::pooled::Pooled;
 use crate::shared::Shared;
 use crate::state::{Admission, Claim, Effects, Failing, Lease, Refusal, Request, State, WaiterId};
+use crate::timer::{Alarm, Timer};
 
 /// Who goes first when callers wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -93,7 +95,7 @@ pub struct Acquire<'a, C: Connector> {
 
 enum Stage<C: Connector> {
     New,
-    Waiting { waiter: WaiterId, timer: Pin<Box<Sleep>> },
+    Waiting { waiter: WaiterId, timer: Timer },
     Validating { request: Request, check: Pin<Box<dyn Future<Output = Checked<C>> + Send>> },
     Done,
 }
@@ -156,9 +158,8 @@ impl<'a, C: Connector> Acquire<'a, C> {
                 return Some(Err(error));
             }
             Next::Wait { waiter, deadline } => {
-                let _context = self.shared.runtime.enter();
-                let timer = Box::pin(sleep_until(deadline.unwrap_or_else(Instant::now)));
-                Stage::Waiting { waiter, timer }
+                let at = deadline.unwrap_or_else(Instant::now);
+                Stage::Waiting { waiter, timer: Timer::new(&self.shared.runtime, at) }
             }
             Next::Check { lease, request, limit, clipped } => {
                 let mut unready = Unready::in_caller(Arc::clone(self.shared), lease);
@@ -198,22 +199,38 @@ impl<C: Connector> Future for Acquire<'_, C> {
                         });
                     match claimed {
                         Some(next) => next,
-                        None => {
-                            ready!(timer.as_mut().poll(context));
-                            step(this.shared, |state, now, fx| state.expire(waiter, now, fx))
-                        }
+                        None => match ready!(Pin::new(timer).poll(context)) {
+                            Alarm::Due => step(this.shared, |state, now, fx| state.expire(waiter, now, fx)),
+                            Alarm::RuntimeGone => {
+                                this.shared.with(State::lose_runtime);
+                                continue;
+                            }
+                        },
                     }
                 }
                 Stage::Validating { check, .. } => {
                     let polled = {
                         // Timers of the validation belong to the pool's runtime, whatever polls us.
                         let _context = this.shared.runtime.enter();
-                        check.as_mut().poll(context)
+                        catch("validation", || check.as_mut().poll(context))
                     };
-                    let (mut unready, result) = ready!(polled);
-                    let Stage::Validating { request, .. } = std::mem::replace(&mut this.stage, Stage::Done)
+                    let checked = match polled {
+                        Ok(Poll::Pending) => return Poll::Pending,
+                        Ok(Poll::Ready(checked)) => Some(checked),
+                        // User code in it is guarded, so this was its timer: the runtime is gone.
+                        Err(_) => None,
+                    };
+                    let Stage::Validating { request, check } =
+                        std::mem::replace(&mut this.stage, Stage::Done)
                     else {
                         unreachable!("the stage was matched above")
+                    };
+                    let Some((mut unready, result)) = checked else {
+                        drop(check);
+                        this.shared.with(State::lose_runtime);
+                        let diagnosis =
+                            this.shared.read(|state, now| state.diagnose(&this.shared.name, &request, now));
+                        return Poll::Ready(Err(AcquireError::Closed(diagnosis)));
                     };
                     let lease = unready.take();
                     step(this.shared, |state, now, fx| {

@@ -13,6 +13,7 @@ use crate::options::{PoolOptions, Reuse};
 use crate::pool::Pool;
 use crate::shared::Shared;
 use crate::state::State;
+use crate::timer::Timer;
 
 /// Describes a pool; made by [`Pool::builder`].
 ///
@@ -125,7 +126,8 @@ impl<C: Connector> PoolBuilder<C> {
     ///
     /// # Errors
     ///
-    /// Names every option that is out of its range; fails without a runtime and with an empty name.
+    /// Names every option that is out of its range; fails with an empty name, without a runtime, and on a
+    /// runtime without timers.
     pub fn build(self) -> Result<Pool<C>, BuildError> {
         let PoolBuilder { connector, name, options, observers, runtime } = self;
         let options = options.checked()?;
@@ -135,6 +137,9 @@ impl<C: Connector> PoolBuilder<C> {
         let Some(runtime) = runtime.or_else(|| Handle::try_current().ok()) else {
             return Err(BuildError::NoRuntime { pool: name });
         };
+        if !Timer::works_on(&runtime) {
+            return Err(BuildError::NoTimers { pool: name });
+        }
         let state = State::new(options, !observers.is_empty(), fastrand::u64(..));
         let shared = Arc::new(Shared::new(Arc::from(name), connector, observers, runtime, state));
         shared.with(|state, now, fx| state.open(now, fx));

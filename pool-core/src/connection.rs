@@ -86,7 +86,7 @@ pub enum CloseReason {
     Discarded,
     /// Its holder panicked.
     Panicked,
-    /// The acquire that was validating it was dropped.
+    /// What was under way with it was dropped: an acquire that validated it, or the pool's runtime.
     Cancelled,
     /// Its holder took it out of the pool with [`Pooled::detach`](crate::Pooled::detach).
     Detached,

@@ -87,7 +87,7 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-/// An outage that the pool knows of: connects fail, and no connection lives.
+/// Connects that failed in a row, with none that succeeded since. Connections opened before may still live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outage {
@@ -274,6 +274,14 @@ pub enum BuildError {
     /// The pool has an empty name.
     #[error("build the pool: its name is empty")]
     EmptyName,
+    /// The runtime has no timers.
+    #[error(
+        "build pool `{pool}`: its tokio runtime has no timers; build the runtime with `enable_time` or `enable_all`"
+    )]
+    NoTimers {
+        /// The pool's name.
+        pool: String,
+    },
     /// There is no tokio runtime to run the keeper on.
     #[error(
         "build pool `{pool}`: no tokio runtime here; call build inside one, or give the builder a runtime handle"

@@ -337,14 +337,13 @@ impl Observers {
         self.0.is_empty()
     }
 
-    /// Logs the event and tells every observer. Returns the message of each observer that panicked.
+    /// Logs the event and tells every observer. Returns the message of each panic in that: of an observer, of
+    /// a subscriber of the log, or of an error that cannot be displayed.
     pub(crate) fn tell(&self, pool: &str, event: &PoolEvent) -> Vec<String> {
-        log(pool, event);
-        self.0
-            .iter()
-            .filter_map(|observer| catch("observer", || observer.event(pool, event)).err())
-            .map(|caught| caught.message)
-            .collect()
+        let logged = catch("log", || log(pool, event)).err();
+        let told =
+            self.0.iter().filter_map(|observer| catch("observer", || observer.event(pool, event)).err());
+        logged.into_iter().chain(told).map(|caught| caught.message).collect()
     }
 }
 

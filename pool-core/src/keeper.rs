@@ -13,16 +13,18 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::connection::{CloseReason, Span};
+use crate::connection::{ConnectionId, Span};
 use crate::connector::{Connector, ErrorClass};
-use crate::error::{Chain, ConnectError};
+use crate::error::ConnectError;
 use crate::event::PoolEvent;
-use crate::panic::catch_async;
 use crate::shared::Shared;
-use crate::state::{Failing, Lease, Ticket, Turn, Work};
+use crate::state::{Failing, Lease, SlotIndex, Ticket, Turn, Work};
 
 /// How long a goodbye to the server may take before the connection is dropped without one.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a keeper that panics is started again.
+const KEEPER_LIVES: usize = 10;
 
 /// Starts the keeper. The state machine has noted already that it runs.
 pub(crate) fn start<C: Connector>(shared: Arc<Shared<C>>) {
@@ -47,11 +49,16 @@ impl<C: Connector> Drop for Watch<C> {
 }
 
 async fn supervise<C: Connector>(mut watch: Watch<C>) {
-    // A panic in here would be a defect of ours. Housekeeping must go on all the same.
-    while let Err(caught) = catch_async("keeper", || keep(&watch.shared)).await {
-        watch.shared.report(caught);
+    // A panic in here would be a defect of ours. Housekeeping must go on all the same, but not for ever:
+    // if it panics again and again, `watch` closes the pool.
+    for _ in 0..KEEPER_LIVES {
+        let shared = Arc::clone(&watch.shared);
+        if shared.guard_async("keeper", || keep(&watch.shared)).await.is_ok() {
+            watch.finished = true;
+            return;
+        }
+        tokio::task::yield_now().await;
     }
-    watch.finished = true;
 }
 
 async fn keep<C: Connector>(shared: &Arc<Shared<C>>) {
@@ -69,7 +76,7 @@ async fn keep<C: Connector>(shared: &Arc<Shared<C>>) {
                 Work::Connect(ticket) => {
                     drop(connects.spawn(connect(Unborn { shared, ticket: Some(ticket) })));
                 }
-                Work::Close(lease) => drop(jobs.spawn(close(shared, lease))),
+                Work::Close(lease) => drop(jobs.spawn(close(Leaving { shared, lease: Some(lease) }))),
                 Work::Reset(lease) => drop(jobs.spawn(reset(Unready::in_keeper(shared, lease)))),
                 Work::Validate(lease) => drop(jobs.spawn(check(Unready::in_keeper(shared, lease)))),
             }
@@ -110,7 +117,7 @@ impl<C: Connector> Drop for Unborn<C> {
 async fn connect<C: Connector>(mut unborn: Unborn<C>) {
     let shared = Arc::clone(&unborn.shared);
     let limit = shared.read(|state, _| state.options().connect_timeout);
-    let outcome = timeout(limit, catch_async("connect", || shared.connector.connect())).await;
+    let outcome = timeout(limit, shared.guard_async("connect", || shared.connector.connect())).await;
     let Some(ticket) = unborn.ticket.take() else { return };
     let (cause, class) = match outcome {
         Ok(Ok(Ok(connection))) => {
@@ -120,47 +127,65 @@ async fn connect<C: Connector>(mut unborn: Unborn<C>) {
             let class = classify(&shared, &error);
             (ConnectError::Failed(Arc::new(error)), class)
         }
-        Ok(Err(caught)) => (ConnectError::Panicked(shared.report(caught)), ErrorClass::Transient),
+        Ok(Err(message)) => (ConnectError::Panicked(message), ErrorClass::Transient),
         Err(_) => (ConnectError::TimedOut(limit), ErrorClass::Transient),
     };
     shared.with(|state, now, fx| state.connect_failed(&ticket, cause, class, now, fx));
 }
 
-/// Gives a slot back when the goodbye is over, or was cut short.
+/// A connection on its way out. Its slot is given back when the goodbye is over, or was cut short.
 struct Leaving<C: Connector> {
     shared: Arc<Shared<C>>,
-    slot: u32,
-    id: crate::connection::ConnectionId,
+    lease: Option<Lease<C::Connection>>,
 }
 
 impl<C: Connector> Drop for Leaving<C> {
+    fn drop(&mut self) {
+        // Not said goodbye to, not even begun: the runtime went away.
+        if let Some(Lease { slot, id, connection }) = self.lease.take() {
+            self.shared.guard("drop of a connection", || drop(connection));
+            self.shared.with(|state, now, fx| state.gone(slot, id, now, fx));
+        }
+    }
+}
+
+/// Gives a slot back when it is dropped itself.
+struct Gone<C: Connector> {
+    shared: Arc<Shared<C>>,
+    slot: SlotIndex,
+    id: ConnectionId,
+}
+
+impl<C: Connector> Drop for Gone<C> {
     fn drop(&mut self) {
         self.shared.with(|state, now, fx| state.gone(self.slot, self.id, now, fx));
     }
 }
 
-async fn close<C: Connector>(shared: Arc<Shared<C>>, lease: Lease<C::Connection>) {
-    // Declared first, dropped last: by then the connection is gone.
-    let leaving = Leaving { shared: Arc::clone(&shared), slot: lease.slot, id: lease.id };
-    let goodbye = catch_async("close", || shared.connector.close(lease.connection));
-    if let Ok(Err(caught)) = timeout(CLOSE_TIMEOUT, goodbye).await {
-        shared.report(caught);
-    }
-    drop(leaving);
+async fn close<C: Connector>(mut leaving: Leaving<C>) {
+    let Some(Lease { slot, id, connection }) = leaving.lease.take() else { return };
+    let shared = Arc::clone(&leaving.shared);
+    // Declared before the goodbye, so dropped after it: by then the connection is gone.
+    let gone = Gone { shared: Arc::clone(&shared), slot, id };
+    let goodbye = shared.guard_async("close", || shared.connector.close(connection));
+    // Too late or panicked: the connection was dropped either way.
+    drop(timeout(CLOSE_TIMEOUT, goodbye).await);
+    drop(gone);
 }
 
 async fn reset<C: Connector>(mut unready: Unready<C>) {
     let shared = Arc::clone(&unready.shared);
     let limit = shared.read(|state, _| state.options().reset_timeout);
     let connection = unready.connection();
-    let problem = match timeout(limit, catch_async("reset", || shared.connector.reset(connection))).await {
-        Ok(Ok(Ok(()))) => None,
-        Ok(Ok(Err(error))) => Some(Chain(&error).to_string()),
-        Ok(Err(caught)) => Some(format!("the connector panicked: {}", shared.report(caught))),
-        Err(_) => Some(format!("no answer within {}", Span(limit))),
+    let outcome = timeout(limit, shared.guard_async("reset", || shared.connector.reset(connection))).await;
+    let result = match outcome {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(error))) => Err(shared.describe(&error)),
+        Ok(Err(message)) => Err(format!("the connector panicked: {message}")),
+        Err(_) => Err(format!("no answer within {}", Span(limit))),
     };
     let lease = unready.take();
-    shared.with(|state, now, fx| state.reset_done(lease, problem.map_or(Ok(()), Err), now, fx));
+    shared.with(|state, now, fx| state.reset_done(lease, result, now, fx));
 }
 
 async fn check<C: Connector>(mut unready: Unready<C>) {
@@ -209,7 +234,7 @@ impl<C: Connector> Drop for Unready<C> {
             if self.by_caller {
                 state.validation_cancelled(lease, now, fx);
             } else {
-                state.upkeep_cancelled(lease, CloseReason::PoolClosed, now, fx);
+                state.upkeep_cancelled(lease, now, fx);
             }
         });
     }
@@ -225,15 +250,16 @@ pub(crate) async fn validate<C: Connector>(
     let id = unready.lease().id;
     let connection = unready.connection();
     let begun = Instant::now();
-    let outcome = timeout(limit, catch_async("validate", || shared.connector.validate(connection))).await;
+    let validation = shared.guard_async("validate", || shared.connector.validate(connection));
+    let outcome = timeout(limit, validation).await;
     let result = match outcome {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(error))) => {
             let class = classify(&shared, &error);
-            Err(Failing { problem: Chain(&error).to_string(), class, clipped: false })
+            Err(Failing { problem: shared.describe(&error), class, clipped: false })
         }
-        Ok(Err(caught)) => {
-            let problem = format!("the connector panicked: {}", shared.report(caught));
+        Ok(Err(message)) => {
+            let problem = format!("the connector panicked: {message}");
             Err(Failing { problem, class: ErrorClass::FatalThis, clipped: false })
         }
         Err(_) => {

@@ -63,6 +63,7 @@ mod shared;
 mod state;
 mod stats;
 mod target;
+mod timer;
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod fake;

@@ -80,7 +80,8 @@ pub struct PoolOptions {
     ///
     /// A change applies to connections acquired after it.
     pub leak_detection_threshold: Duration,
-    /// The most callers that may wait; one more is refused at once. Default 0 = unbounded.
+    /// The most callers of normal priority that may wait; one more is refused at once. Default 0 =
+    /// unbounded. Callers of high priority are few, and are not refused.
     pub max_waiting: usize,
     /// The most connects that may be under way at once. At least 1. Default 2.
     pub connect_concurrency: usize,

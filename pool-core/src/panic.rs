@@ -1,10 +1,7 @@
 //! Keeps panics of user code out of the pool: connectors, observers, and drops of connections.
 
 use std::any::Any;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
 
 /// A panic that was caught.
 #[derive(Debug)]
@@ -21,20 +18,6 @@ pub(crate) struct Caught {
 /// user code that has to look after itself (observers).
 pub(crate) fn catch<T>(place: &'static str, code: impl FnOnce() -> T) -> Result<T, Caught> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| Caught::new(place, payload))
-}
-
-/// Makes a future and runs it to its end, catching a panic in either.
-pub(crate) async fn catch_async<F: Future>(
-    place: &'static str,
-    make: impl FnOnce() -> F,
-) -> Result<F::Output, Caught> {
-    let mut future = pin!(catch(place, make)?);
-    std::future::poll_fn(move |context| match catch(place, || future.as_mut().poll(context)) {
-        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-        Ok(Poll::Pending) => Poll::Pending,
-        Err(caught) => Poll::Ready(Err(caught)),
-    })
-    .await
 }
 
 impl Caught {
@@ -64,14 +47,5 @@ mod tests {
         assert_eq!((caught.place, caught.message.as_str()), ("here", "over there"));
         let caught = catch("here", || std::panic::panic_any(7)).unwrap_err();
         assert_eq!(caught.message, "(not a text)");
-    }
-
-    #[tokio::test]
-    async fn a_panic_in_a_future_becomes_its_message() {
-        let caught = catch_async("poll", || async {
-            tokio::task::yield_now().await;
-            panic!("late")
-        });
-        assert_eq!(caught.await.unwrap_err().message, "late");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::acquire::{Acquire, AcquireOptions, Priority, try_acquire};
 use crate::builder::PoolBuilder;
@@ -17,9 +17,10 @@ use crate::error::{AcquireError, Outage, WarmUpError};
 use crate::options::{OptionsError, PoolOptions};
 use crate::pooled::Pooled;
 use crate::shared::Shared;
-use crate::state::{Phase, Request};
+use crate::state::{Phase, Request, State};
 use crate::stats::{PoolCounters, PoolSnapshot, PoolStats};
 use crate::target::Target;
+use crate::timer::{Alarm, Timer};
 
 /// A pool of connections. Clones are handles of the same pool.
 ///
@@ -152,7 +153,8 @@ impl<C: Connector> Pool<C> {
 
     /// Takes a connection if one is free and needs no validation; never waits.
     ///
-    /// Finding none makes the pool open one more, or validate an idle one, if it may.
+    /// Finding none makes the pool open one more, or validate an idle one, if it may. With
+    /// `validate_after_idle` zero every connection needs validation, so this never gets one.
     ///
     /// # Errors
     ///
@@ -449,12 +451,9 @@ impl<C: Connector> Pool<C> {
     async fn until<R>(
         &self,
         deadline: Instant,
-        look: impl Fn(&crate::state::State<C::Connection>, Instant) -> Option<R>,
+        look: impl Fn(&State<C::Connection>, Instant) -> Option<R>,
     ) -> R {
-        let mut timer = pin!({
-            let _context = self.shared.runtime.enter();
-            sleep_until(deadline)
-        });
+        let mut timer = pin!(Timer::new(&self.shared.runtime, deadline));
         loop {
             let mut changed = pin!(self.shared.changed.notified());
             // Registered before looking, so that no change is missed in between.
@@ -464,7 +463,16 @@ impl<C: Connector> Pool<C> {
             }
             tokio::select! {
                 () = changed => {}
-                () = timer.as_mut() => {}
+                alarm = timer.as_mut() => {
+                    if alarm == Alarm::RuntimeGone {
+                        // Nothing more will happen: this is as good as the deadline.
+                        self.shared.with(State::lose_runtime);
+                        return self
+                            .shared
+                            .read(|state, now| look(state, now.max(deadline)))
+                            .expect("at the deadline there is an answer");
+                    }
+                }
             }
         }
     }

@@ -2,10 +2,10 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::task::Poll;
 use std::time::Duration;
-
-use tokio::task::JoinSet;
 
 use crate::control::PoolControl;
 use crate::pool::CloseReport;
@@ -113,22 +113,24 @@ impl PoolSet {
 
     /// Closes all pools at the same time and empties the set. One report each, by name.
     ///
-    /// # Panics
-    ///
-    /// When polled outside a tokio runtime.
-    ///
     /// # Cancel safety
     ///
     /// All pools are closing from the first poll on; dropping the future only ends the wait.
     pub async fn close(&self, deadline: Duration) -> Vec<CloseReport> {
         let pools = std::mem::take(&mut *self.write());
-        let mut closing = JoinSet::new();
-        for pool in pools.into_values() {
-            closing.spawn(async move { pool.close(deadline).await });
-        }
-        let mut reports = closing.join_all().await;
-        reports.sort_by(|a, b| a.pool.cmp(&b.pool));
-        reports
+        let mut closing: Vec<_> = pools.values().map(|pool| (pool.close(deadline), None)).collect();
+        // All are polled from the first poll on, so that dropping this future leaves none open.
+        poll_fn(|context| {
+            for (close, report) in closing.iter_mut().filter(|(_, report)| report.is_none()) {
+                if let Poll::Ready(done) = close.as_mut().poll(context) {
+                    *report = Some(done);
+                }
+            }
+            let done = closing.iter().all(|(_, report)| report.is_some());
+            if done { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        closing.into_iter().filter_map(|(_, report)| report).collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<dyn PoolControl>>> {

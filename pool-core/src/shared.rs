@@ -4,14 +4,17 @@
 //! [`State`], releases the lock, and then carries out what the operation left in [`Effects`]. No user code
 //! runs under the lock, so none can block the pool, poison it, or lock it twice.
 
+use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::connector::Connector;
+use crate::error::Chain;
 use crate::event::{Observers, PoolEvent};
 use crate::keeper;
 use crate::panic::{Caught, catch};
@@ -81,8 +84,9 @@ impl<C: Connector> Shared<C> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Every piece of user code is guarded: a panic must not keep the rest from being done.
     fn carry_out(self: &Arc<Self>, effects: Effects<C::Connection>, start_keeper: bool) {
-        let Effects { wake, forget, abort, orphans, events, ring, changed } = effects;
+        let Effects { wake, forget, abort, orphans, causes, events, ring, changed } = effects;
         for waker in wake {
             self.guard("wake", || waker.wake());
         }
@@ -94,9 +98,6 @@ impl<C: Connector> Shared<C> {
         } else if ring {
             self.bell.notify_one();
         }
-        for event in events {
-            self.tell(&event);
-        }
         for lease in abort {
             let (slot, id) = (lease.slot, lease.id);
             self.guard("drop of a connection", || drop(lease.connection));
@@ -107,6 +108,13 @@ impl<C: Connector> Shared<C> {
         }
         if changed {
             self.changed.notify_waiters();
+        }
+        for event in events {
+            self.tell(&event);
+            self.guard("drop of an error", || drop(event));
+        }
+        for cause in causes {
+            self.guard("drop of an error", || drop(cause));
         }
     }
 
@@ -125,11 +133,51 @@ impl<C: Connector> Shared<C> {
         catch(place, code).map_err(|caught| self.report(caught)).ok()
     }
 
+    /// Makes a future of user code and runs it to its end. A panic in making, polling or dropping it is
+    /// reported, and its message returned.
+    pub(crate) async fn guard_async<F: Future>(
+        &self,
+        place: &'static str,
+        make: impl FnOnce() -> F,
+    ) -> Result<F::Output, String> {
+        let made = catch(place, make).map_err(|caught| self.report(caught))?;
+        let mut running = Running { shared: self, place, future: Some(Box::pin(made)) };
+        let polled = std::future::poll_fn(|context| {
+            let future = running.future.as_mut().expect("present until dropped").as_mut();
+            match catch(place, || future.poll(context)) {
+                Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+                Ok(Poll::Pending) => Poll::Pending,
+                Err(caught) => Poll::Ready(Err(caught)),
+            }
+        });
+        polled.await.map_err(|caught| self.report(caught))
+    }
+
+    /// An error and its sources in one line.
+    pub(crate) fn describe(&self, error: &C::Error) -> String {
+        self.guard("display of an error", || Chain(error).to_string())
+            .unwrap_or_else(|| String::from("(its text could not be made)"))
+    }
+
     /// Counts a caught panic and tells of it.
     pub(crate) fn report(&self, caught: Caught) -> String {
         self.lock().count_panic();
         let Caught { place, message } = caught;
         self.tell(&PoolEvent::Panicked { place, message: message.clone() });
         message
+    }
+}
+
+/// A future of user code whose drop may panic.
+struct Running<'a, C: Connector, F> {
+    shared: &'a Shared<C>,
+    place: &'static str,
+    future: Option<Pin<Box<F>>>,
+}
+
+impl<C: Connector, F> Drop for Running<'_, C, F> {
+    fn drop(&mut self) {
+        let future = self.future.take();
+        self.shared.guard(self.place, || drop(future));
     }
 }

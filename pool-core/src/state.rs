@@ -10,6 +10,8 @@
 //!
 //! Invariants, checked after every step of the model tests:
 //! - never more than `max_connections` slots are in use, but for those that were busy when the pool shrank;
+//! - no idle connection is one that must not be used again, and none is idle while there are too many;
+//! - the keeper wakes no later than something is due;
 //! - nobody waits while a connection that it may have is idle and the pool is open;
 //! - `requests = finished + pending`;
 //! - a connection is in exactly one place: its slot, a guard, the backlog, or on its way to be dropped.
@@ -39,13 +41,13 @@ use self::connecting::Connecting;
 pub(crate) use self::effects::Effects;
 pub(crate) use self::returns::{Failing, Verdict};
 use self::shrink::IdleSamples;
-pub(crate) use self::slots::Lease;
+pub(crate) use self::slots::{Lease, SlotIndex};
 use self::slots::{Slots, Stage};
 pub(crate) use self::upkeep::{Ticket, Turn, Work};
 use self::waiters::{Progress, Waiters};
 pub(crate) use self::waiters::{Request, WaiterId};
 use crate::acquire::Priority;
-use crate::connection::{CloseReason, ConnectionInfo, Holder};
+use crate::connection::{CloseReason, ConnectionId, ConnectionInfo, Holder};
 use crate::error::{Diagnosis, Outage};
 use crate::event::PoolEvent;
 use crate::options::CheckedOptions;
@@ -105,6 +107,10 @@ pub(crate) struct State<T> {
     keeper_runs: bool,
     /// When the connects under way were begun.
     connects: Vec<Instant>,
+    /// When the keeper began to validate or reset which connections.
+    checks: Vec<(ConnectionId, Instant)>,
+    /// When the keeper will look for work by itself.
+    keeper_wakes_at: Option<Instant>,
     last_tick: Option<Instant>,
     /// `try_acquire` found nothing: one more connection would have served it.
     spare_wanted: bool,
@@ -132,6 +138,8 @@ impl<T> State<T> {
             backlog: VecDeque::new(),
             keeper_runs: false,
             connects: Vec::new(),
+            checks: Vec::new(),
+            keeper_wakes_at: None,
             last_tick: None,
             spare_wanted: false,
             counters: PoolCounters::default(),
@@ -173,13 +181,19 @@ impl<T> State<T> {
         let lifetimes_change = (options.max_lifetime, options.max_connections)
             != (self.options.max_lifetime, self.options.max_connections)
             || options.lifetime_jitter != self.options.lifetime_jitter;
+        let interval_changes = options.maintenance_interval != self.options.maintenance_interval;
         self.options = options;
         if lifetimes_change {
             self.appoint_anew(now);
         }
+        if interval_changes {
+            // Whoever was late for the old interval is not late for the new one.
+            self.last_tick = self.last_tick.map(|_| now);
+        }
         self.samples.restart();
+        fx.changed = true;
         fx.events.push(PoolEvent::Reconfigured);
-        let surplus = self.slots.counts().total().saturating_sub(self.options.max_connections);
+        let surplus = self.slots.counts().staying().saturating_sub(self.options.max_connections);
         for index in self.slots.idle().take(surplus).collect::<Vec<_>>() {
             self.dispose_idle(index, CloseReason::Surplus, now);
         }
@@ -196,6 +210,8 @@ impl<T> State<T> {
     pub(crate) fn resume(&mut self, now: Instant, fx: &mut Effects<T>) {
         if self.phase == Phase::Paused {
             self.phase = Phase::Open;
+            // Nothing was tried meanwhile, and a pause is often there to mend the target.
+            self.connecting.retry_now(now);
             fx.events.push(PoolEvent::Resumed);
             self.settle(now, fx);
         }
@@ -208,6 +224,7 @@ impl<T> State<T> {
         }
         self.phase = Phase::Closing;
         fx.events.push(PoolEvent::Closing);
+        fx.changed = true;
         self.refuse_all(Refusal::Closed, fx);
         for index in self.slots.idle().collect::<Vec<_>>() {
             self.dispose_idle(index, CloseReason::PoolClosed, now);
@@ -220,6 +237,7 @@ impl<T> State<T> {
     pub(crate) fn lose_runtime(&mut self, now: Instant, fx: &mut Effects<T>) {
         self.close(now, fx);
         self.keeper_runs = false;
+        self.checks.clear();
         for work in std::mem::take(&mut self.backlog) {
             match work {
                 Work::Close(lease) => fx.abort.push(lease),
@@ -313,7 +331,7 @@ impl<T> State<T> {
 
     /// Whether the target is known to be down and no connection lives.
     pub(crate) fn is_down(&self, now: Instant) -> bool {
-        self.connecting.is_known_down(now) && self.slots.counts().live() == 0
+        self.connecting.is_known_down(now, self.options.connect_timeout) && self.slots.counts().live() == 0
     }
 
     /// Ends every operation: serves who can be served, and calls the keeper if there is work for it.
@@ -324,7 +342,7 @@ impl<T> State<T> {
                 self.refuse_all(Refusal::Unavailable, fx);
             }
         }
-        if self.is_down(now) && self.connecting.announce(now) {
+        if self.is_down(now) && self.connecting.announce(now, self.options.connect_timeout) {
             fx.events
                 .extend(self.connecting.last_failure(now).map(|cause| PoolEvent::OutageStarted { cause }));
             fx.changed = true;
@@ -335,7 +353,11 @@ impl<T> State<T> {
             fx.changed = true;
         }
         let idle_keeper = !self.keeper_runs && self.keeper_is_needed(now);
-        fx.ring |= idle_keeper || !self.backlog.is_empty() || self.connects_to_begin(now) > 0;
+        let sooner = self.next_wake(now).is_some_and(|at| self.keeper_wakes_at.is_none_or(|set| at < set));
+        fx.ring |= idle_keeper
+            || !self.backlog.is_empty()
+            || self.connects_to_begin(now) > 0
+            || (self.keeper_runs && sooner);
     }
 
     /// Gives idle connections to waiters, oldest first.

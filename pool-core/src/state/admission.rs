@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::slots::{Hold, SlotIndex, Stage};
 use super::waiters::{End, Progress};
 use super::{Effects, Failing, Lease, Phase, Refusal, Request, State, WaiterId};
+use crate::acquire::Priority;
 use crate::connection::CloseReason;
 use crate::event::PoolEvent;
 
@@ -76,7 +77,7 @@ impl<T> State<T> {
             {
                 if request.deadline.is_none() && self.needs_check(index, &request, now) {
                     // It cannot wait for a validation; let the keeper do it for the next one.
-                    self.check_idle(index, fx);
+                    self.check_idle(index, now, fx);
                 } else {
                     self.grant(index, &request, now);
                     return self.hand_over(index, &request, now, fx);
@@ -85,11 +86,16 @@ impl<T> State<T> {
         }
         if request.deadline.is_none() {
             let refusal = if self.phase == Phase::Paused { Refusal::Paused } else { Refusal::NoneFree };
-            self.spare_wanted = refusal == Refusal::NoneFree;
+            // Another connection would help if this caller may have one, and none is about to be free.
+            let counts = self.slots.counts();
+            self.spare_wanted |= refusal == Refusal::NoneFree
+                && self.may_take(request.priority)
+                && counts.idle + counts.checked_by_keeper == 0;
             return self.refuse(refusal);
         }
         let limit = self.options.max_waiting;
-        if end == End::Tail && limit > 0 && self.waiters.waiting() >= limit {
+        let bounded = end == End::Tail && request.priority == Priority::Normal && limit > 0;
+        if bounded && self.waiters.waiting_with(Priority::Normal) >= limit {
             return self.refuse(Refusal::QueueFull);
         }
         if end == End::Tail {
@@ -134,7 +140,14 @@ impl<T> State<T> {
     fn conclude(&mut self, waiter: WaiterId, now: Instant, fx: &mut Effects<T>) -> Claim<T> {
         let (request, progress) = self.waiters.remove(waiter);
         let admission = match progress {
-            Progress::Granted(index) => self.hand_over(index, &request, now, fx),
+            Progress::Granted(index) => match self.verdict_on(index, now) {
+                None => self.hand_over(index, &request, now, fx),
+                // Evicted, expired or shut down since it was promised: back to the head of the queue.
+                Some(_) => {
+                    self.take_back(index, now);
+                    self.admit(request.clone(), End::Head, now, fx)
+                }
+            },
             Progress::Refused(refusal) => self.refuse(refusal),
             Progress::Waiting(_) => unreachable!("only waiters that were served are concluded"),
         };
@@ -150,18 +163,28 @@ impl<T> State<T> {
         match progress {
             Progress::Waiting(waker) => fx.forget.extend(waker),
             Progress::Refused(_) => {}
-            Progress::Granted(index) => self.take_back(index),
+            Progress::Granted(index) => self.take_back(index, now),
         }
         self.settle(now, fx);
     }
 
-    /// Puts a connection that its waiter never took among the idle ones again.
-    fn take_back(&mut self, index: SlotIndex) {
+    /// Puts a connection that its waiter never took among the idle ones again, if it is still good.
+    fn take_back(&mut self, index: SlotIndex, now: Instant) {
         self.slots.set_hold(index, None);
         let Stage::Granted(connection) = self.slots.enter(index, Stage::CheckedByKeeper) else {
             unreachable!("a granted connection stays in its slot until it is claimed")
         };
-        self.offer(self.lease(index, connection));
+        self.offer_or_dispose(self.lease(index, connection), now);
+    }
+
+    /// Takes back what was granted to callers whose deadline has passed and who have not run since: a future
+    /// that nobody polls any more would keep its connection for ever.
+    pub(super) fn revoke_late_grants(&mut self, now: Instant) {
+        for waiter in self.waiters.late_grants(now) {
+            if let Progress::Granted(index) = self.waiters.revoke(waiter, Refusal::Timeout) {
+                self.take_back(index, now);
+            }
+        }
     }
 
     /// A caller's validation succeeded.

@@ -53,14 +53,25 @@ impl Schedule {
 #[derive(Debug)]
 struct Run {
     failures: u32,
+    /// Of these, the last ones of one class: its schedule begins anew when another class takes over.
+    streak: u32,
     /// When the first of them was begun.
     since: Instant,
+    /// From when on the target is believed to be down; later than `since` if that was doubted.
+    believed_since: Instant,
     next_attempt: Instant,
     refused_login: bool,
     /// The last connect succeeded, and yielded nothing usable.
     unusable: bool,
     announced: bool,
     exhausted: bool,
+}
+
+impl Run {
+    /// Whether so much time has passed since the last attempt was due that it tells nothing any more.
+    fn is_stale(&self, now: Instant, connect_timeout: Duration) -> bool {
+        now > self.next_attempt + connect_timeout + BLIP
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -75,6 +86,11 @@ struct Recorded {
 pub(crate) struct Failed {
     pub(crate) failures: u32,
     pub(crate) retry_in: Duration,
+    /// How long an announced outage lasted that this failure ended: the server answers again, if only to
+    /// say that it is full.
+    pub(crate) ended: Option<Duration>,
+    /// What was remembered until now, to be dropped outside the lock: it is the connector's.
+    pub(crate) forgotten: Option<ConnectError>,
 }
 
 /// See the module's first lines.
@@ -91,13 +107,14 @@ pub(crate) struct Connecting {
 }
 
 impl Connecting {
-    /// How many more connects may be begun now.
-    pub(crate) fn allowance(&self, under_way: usize, limit: usize, now: Instant) -> usize {
+    /// How many more connects may be begun now, beside those under way, of which `prompt` are not overdue.
+    pub(crate) fn allowance(&self, under_way: usize, prompt: usize, limit: usize, now: Instant) -> usize {
         if self.full.is_some_and(|(_, until)| now < until) {
             return 0;
         }
         match &self.run {
-            Some(run) => usize::from(under_way == 0 && now >= run.next_attempt),
+            // A probe that hangs must not be the last one.
+            Some(run) => usize::from(prompt == 0 && under_way < limit && now >= run.next_attempt),
             None => self.ramp.map_or(limit, |ramp| ramp.min(limit)).saturating_sub(under_way),
         }
     }
@@ -114,11 +131,18 @@ impl Connecting {
         self.run.is_some()
     }
 
-    /// Whether the target is known to be down.
-    pub(crate) fn is_known_down(&self, now: Instant) -> bool {
-        self.run
-            .as_ref()
-            .is_some_and(|run| run.refused_login || now.saturating_duration_since(run.since) >= BLIP)
+    /// When the target will be known to be down, if it is not yet.
+    pub(crate) fn known_down_at(&self) -> Option<Instant> {
+        self.run.as_ref().map(|run| run.believed_since + BLIP)
+    }
+
+    /// Whether the target is known to be down. Knowledge grows stale when nothing was tried for long, which
+    /// happens while connections live and no other is wanted.
+    pub(crate) fn is_known_down(&self, now: Instant, connect_timeout: Duration) -> bool {
+        self.run.as_ref().is_some_and(|run| {
+            let fresh = !run.is_stale(now, connect_timeout);
+            fresh && (run.refused_login || now.saturating_duration_since(run.believed_since) >= BLIP)
+        })
     }
 
     /// After how long a connect under way is no longer counted on. Another one may then be begun for the
@@ -128,17 +152,27 @@ impl Connecting {
     }
 
     /// Records a success after `took`. Returns how long the outage lasted, if one was announced.
-    pub(crate) fn succeeded(&mut self, took: Duration, limit: usize, now: Instant) -> Option<Duration> {
+    pub(crate) fn succeeded(
+        &mut self,
+        took: Duration,
+        limit: usize,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Option<Duration> {
         self.typical = Some(self.typical.map_or(took, |typical| (3 * typical + took) / 4));
         self.full = None;
         if self.run.is_none() {
             // One more for each success: what is under way doubles with each round.
             self.ramp = self.ramp.map(|ramp| ramp + 1).filter(|ramp| *ramp < limit);
         }
-        if self.run.as_ref().is_some_and(|run| run.unusable) {
-            return None;
+        match &mut self.run {
+            Some(run) if run.unusable => {
+                // Whether this one is of more use remains to be seen; the next is not begun at once.
+                run.next_attempt = now + YOUNG.delay(run.streak, rng);
+                None
+            }
+            _ => self.end_run(now),
         }
-        self.end_run(now)
     }
 
     /// Records that a connection was of use, which ends a run of connections that were of none.
@@ -159,28 +193,35 @@ impl Connecting {
         class: ErrorClass,
         begun: Instant,
         now: Instant,
+        connect_timeout: Duration,
         rng: &mut fastrand::Rng,
     ) -> Failed {
         let unusable = matches!(cause, ConnectError::Unusable(_));
-        self.last = Some(Recorded { cause, class, at: now });
+        let before = self.last.replace(Recorded { cause, class, at: now });
+        let class_before = before.as_ref().map(|recorded| recorded.class);
+        let forgotten = before.map(|recorded| recorded.cause);
         if class == ErrorClass::Capacity {
             let failures = self.full.map_or(1, |(failures, _)| failures.saturating_add(1));
             let retry_in = FULL.delay(failures, rng);
             self.full = Some((failures, now + retry_in));
-            // The server answered: whatever run of failures there was is over.
-            self.run = None;
-            return Failed { failures, retry_in };
+            return Failed { failures, retry_in, ended: self.end_run(now), forgotten };
         }
         let run = self.run.get_or_insert(Run {
             failures: 0,
+            streak: 0,
             since: begun,
+            believed_since: begun,
             next_attempt: now,
             refused_login: false,
             unusable: false,
             announced: false,
             exhausted: false,
         });
+        if run.failures > 0 && run.is_stale(now, connect_timeout) {
+            run.believed_since = begun;
+        }
         run.failures = run.failures.saturating_add(1);
+        run.streak = if class_before == Some(class) { run.streak.saturating_add(1) } else { 1 };
         run.refused_login = class == ErrorClass::Auth;
         run.unusable = unusable;
         let schedule = match class {
@@ -188,9 +229,9 @@ impl Connecting {
             _ if now.saturating_duration_since(run.since) < YOUTH => YOUNG,
             _ => OLD,
         };
-        let retry_in = schedule.delay(run.failures, rng);
+        let retry_in = schedule.delay(run.streak, rng);
         run.next_attempt = now + retry_in;
-        Failed { failures: run.failures, retry_in }
+        Failed { failures: run.failures, retry_in, ended: None, forgotten }
     }
 
     /// Lets the next connect begin at once, and callers wait for it: something changed that may have mended
@@ -198,7 +239,7 @@ impl Connecting {
     pub(crate) fn retry_now(&mut self, now: Instant) {
         if let Some(run) = &mut self.run {
             run.next_attempt = now;
-            run.since = now;
+            run.believed_since = now;
             run.refused_login = false;
         }
         if let Some((_, until)) = &mut self.full {
@@ -207,8 +248,8 @@ impl Connecting {
     }
 
     /// True once, when the outage has become known.
-    pub(crate) fn announce(&mut self, now: Instant) -> bool {
-        let known = self.is_known_down(now);
+    pub(crate) fn announce(&mut self, now: Instant, connect_timeout: Duration) -> bool {
+        let known = self.is_known_down(now, connect_timeout);
         self.run.as_mut().is_some_and(|run| known && !std::mem::replace(&mut run.announced, true))
     }
 
@@ -241,6 +282,8 @@ impl Connecting {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(5);
+
     fn cause() -> ConnectError {
         ConnectError::TimedOut(Duration::from_secs(1))
     }
@@ -251,10 +294,10 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(seed);
         let (mut now, mut times) = (start, Vec::new());
         while now - start <= lasting {
-            assert_eq!(connecting.allowance(0, 4, now).min(1), 1);
+            assert!(connecting.allowance(0, 0, 4, now) >= 1);
             times.push(now - start);
-            let failed = connecting.failed(cause(), class, now, now, &mut rng);
-            assert_eq!(connecting.allowance(0, 4, now), 0, "not before the back-off has passed");
+            let failed = connecting.failed(cause(), class, now, now, PATIENCE, &mut rng);
+            assert_eq!(connecting.allowance(0, 0, 4, now), 0, "not before the back-off has passed");
             now += failed.retry_in;
         }
         (times, connecting, now)
@@ -286,20 +329,20 @@ mod tests {
         let (times, connecting, now) = attempts(ErrorClass::Auth, Duration::from_secs(3_600), 7);
         assert!((60..=130).contains(&times.len()), "{} attempts", times.len());
         assert!(times[1] >= LOGIN.first / 2);
-        assert!(connecting.is_known_down(now));
+        assert!(connecting.is_known_down(now, PATIENCE));
     }
 
     #[test]
     fn an_outage_is_known_after_a_blip_and_announced_once() {
         let (start, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
-        connecting.failed(cause(), ErrorClass::Transient, start, start, &mut rng);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
         let early = start + BLIP - Duration::from_millis(1);
-        assert!(!connecting.is_known_down(early) && !connecting.announce(early));
+        assert!(!connecting.is_known_down(early, PATIENCE) && !connecting.announce(early, PATIENCE));
         let late = start + BLIP;
-        assert!(connecting.is_known_down(late));
-        assert!(connecting.announce(late) && !connecting.announce(late));
-        assert_eq!(connecting.succeeded(Duration::ZERO, 4, late), Some(BLIP));
+        assert!(connecting.is_known_down(late, PATIENCE));
+        assert!(connecting.announce(late, PATIENCE) && !connecting.announce(late, PATIENCE));
+        assert_eq!(connecting.succeeded(Duration::ZERO, 4, late, &mut rng), Some(BLIP));
         assert!(!connecting.is_failing() && connecting.last_failure(late).is_some());
     }
 
@@ -307,22 +350,22 @@ mod tests {
     fn an_unannounced_failure_ends_in_silence() {
         let (start, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
-        connecting.failed(cause(), ErrorClass::Transient, start, start, &mut rng);
-        assert_eq!(connecting.succeeded(Duration::ZERO, 4, start), None);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        assert_eq!(connecting.succeeded(Duration::ZERO, 4, start, &mut rng), None);
     }
 
     #[test]
     fn growth_resumes_with_one_and_doubles_by_rounds() {
         let (now, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
-        assert_eq!(connecting.allowance(1, 8, now), 7);
-        connecting.failed(cause(), ErrorClass::Transient, now, now, &mut rng);
+        assert_eq!(connecting.allowance(1, 1, 8, now), 7);
+        connecting.failed(cause(), ErrorClass::Transient, now, now, PATIENCE, &mut rng);
         let mut rounds = Vec::new();
-        connecting.succeeded(Duration::ZERO, 8, now);
+        connecting.succeeded(Duration::ZERO, 8, now, &mut rng);
         for _ in 0..5 {
-            let round = connecting.allowance(0, 8, now);
+            let round = connecting.allowance(0, 0, 8, now);
             rounds.push(round);
-            (0..round).for_each(|_| assert_eq!(connecting.succeeded(Duration::ZERO, 8, now), None));
+            (0..round).for_each(|_| assert_eq!(connecting.succeeded(Duration::ZERO, 8, now, &mut rng), None));
         }
         assert_eq!(rounds, [1, 2, 4, 8, 8]);
     }
@@ -334,7 +377,7 @@ mod tests {
         let mut waits = Vec::new();
         let mut now = start;
         for _ in 0..10 {
-            let failed = connecting.failed(cause(), ErrorClass::Capacity, now, now, &mut rng);
+            let failed = connecting.failed(cause(), ErrorClass::Capacity, now, now, PATIENCE, &mut rng);
             assert!(!connecting.is_failing(), "it answers: no outage");
             now += failed.retry_in;
             waits.push(failed.retry_in);
@@ -347,8 +390,8 @@ mod tests {
         let (now, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
         let unusable = ConnectError::Unusable(String::from("no answer"));
-        connecting.failed(unusable, ErrorClass::Transient, now, now, &mut rng);
-        connecting.succeeded(Duration::ZERO, 4, now);
+        connecting.failed(unusable, ErrorClass::Transient, now, now, PATIENCE, &mut rng);
+        connecting.succeeded(Duration::ZERO, 4, now, &mut rng);
         assert!(connecting.is_failing());
         assert_eq!(connecting.proved(now), None, "never announced");
         assert!(!connecting.is_failing());
@@ -358,11 +401,54 @@ mod tests {
     fn an_exhausted_round_is_told_once() {
         let (start, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
-        connecting.failed(cause(), ErrorClass::Transient, start, start, &mut rng);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
         let round = Duration::from_secs(3);
         assert_eq!(connecting.exhaust(Duration::ZERO, start + round), None, "zero is never");
         assert_eq!(connecting.exhaust(round, start + round / 2), None);
         assert_eq!(connecting.exhaust(round, start + round), Some(round));
         assert_eq!(connecting.exhaust(round, start + 2 * round), None);
+    }
+
+    #[test]
+    fn a_full_server_ends_an_outage() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        let later = start + BLIP;
+        assert!(connecting.announce(later, PATIENCE));
+        let failed = connecting.failed(cause(), ErrorClass::Capacity, later, later, PATIENCE, &mut rng);
+        assert_eq!(failed.ended, Some(BLIP));
+    }
+
+    #[test]
+    fn a_class_begins_its_own_schedule() {
+        let (_, mut connecting, now) = attempts(ErrorClass::Transient, Duration::from_secs(5), 7);
+        let mut rng = fastrand::Rng::with_seed(7);
+        let failed = connecting.failed(cause(), ErrorClass::Auth, now, now, PATIENCE, &mut rng);
+        assert!(failed.retry_in <= LOGIN.first, "{:?}", failed.retry_in);
+    }
+
+    #[test]
+    fn what_was_known_grows_stale_when_nothing_is_tried() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        assert!(connecting.is_known_down(start + Duration::from_secs(5), PATIENCE));
+        let later = start + Duration::from_secs(60);
+        assert!(!connecting.is_known_down(later, PATIENCE));
+        connecting.failed(cause(), ErrorClass::Transient, later, later, PATIENCE, &mut rng);
+        assert!(!connecting.is_known_down(later, PATIENCE), "believed anew, from then on");
+        assert!(connecting.is_known_down(later + BLIP, PATIENCE));
+    }
+
+    #[test]
+    fn a_hung_probe_is_not_the_last_one() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        let later = start + Duration::from_secs(1);
+        assert_eq!(connecting.allowance(1, 1, 2, later), 0);
+        assert_eq!(connecting.allowance(1, 0, 2, later), 1, "the one under way is overdue");
+        assert_eq!(connecting.allowance(2, 0, 2, later), 0, "but never more than the limit");
     }
 }

@@ -6,6 +6,7 @@
 use std::task::Waker;
 
 use super::slots::Lease;
+use crate::error::ConnectError;
 use crate::event::PoolEvent;
 
 /// Filled under the lock, carried out after it.
@@ -19,6 +20,8 @@ pub(crate) struct Effects<T> {
     pub(crate) abort: Vec<Lease<T>>,
     /// Connections whose slot is no longer theirs, to be dropped.
     pub(crate) orphans: Vec<T>,
+    /// What the connector said, to be dropped: its errors are user code too.
+    pub(crate) causes: Vec<ConnectError>,
     /// To be logged and told to observers.
     pub(crate) events: Vec<PoolEvent>,
     /// The keeper has work.
@@ -34,6 +37,7 @@ impl<T> Effects<T> {
             forget: Vec::new(),
             abort: Vec::new(),
             orphans: Vec::new(),
+            causes: Vec::new(),
             events: Vec::new(),
             ring: false,
             changed: false,

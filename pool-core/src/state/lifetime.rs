@@ -14,18 +14,23 @@ use tokio::time::Instant;
 
 use crate::options::PoolOptions;
 
-/// Draws the date for a connection born at `born`, given the dates of the others.
+/// The date for a connection born at `born` with its share `luck` of the jitter, given those of the others.
 pub(crate) fn appoint(
     born: Instant,
+    luck: f64,
     options: &PoolOptions,
     others: impl Iterator<Item = Instant>,
-    rng: &mut fastrand::Rng,
 ) -> Option<Instant> {
-    if options.max_lifetime.is_zero() {
-        return None;
-    }
-    let early = options.max_lifetime.mul_f64(options.lifetime_jitter * rng.f64());
-    Some(first_free(born + (options.max_lifetime - early), gap(options), others))
+    let date = own_date(born, luck, options)?;
+    let mut taken: Vec<_> = others.collect();
+    taken.sort_unstable();
+    Some(Dates::new(gap(options), taken).first_free(date))
+}
+
+/// The date that a connection would have if it were alone; `None` = none.
+pub(crate) fn own_date(born: Instant, luck: f64, options: &PoolOptions) -> Option<Instant> {
+    let lifetime = options.max_lifetime;
+    (!lifetime.is_zero()).then(|| born + (lifetime - lifetime.mul_f64(options.lifetime_jitter * luck)))
 }
 
 /// The least time between two dates.
@@ -33,18 +38,34 @@ pub(crate) fn gap(options: &PoolOptions) -> Duration {
     options.max_lifetime.div_f64(options.max_connections as f64)
 }
 
-/// The first date from `earliest` on that is a gap away from all others.
-pub(crate) fn first_free(earliest: Instant, gap: Duration, others: impl Iterator<Item = Instant>) -> Instant {
-    let mut taken: Vec<_> = others.collect();
-    taken.sort_unstable();
-    let mut date = earliest;
-    for other in taken {
-        if other >= date + gap {
-            break;
-        }
-        date = date.max(other + gap);
+/// Finds free dates, for connections in the order of their own dates: one sweep over all of them.
+pub(crate) struct Dates {
+    gap: Duration,
+    /// Dates that are taken, in order.
+    taken: Vec<Instant>,
+    next: usize,
+    last: Option<Instant>,
+}
+
+impl Dates {
+    pub(crate) fn new(gap: Duration, taken: Vec<Instant>) -> Self {
+        Dates { gap, taken, next: 0, last: None }
     }
-    date
+
+    /// The first date from `earliest` on that is a gap away from all others, and from the last one found.
+    /// `earliest` must not go backwards from call to call.
+    pub(crate) fn first_free(&mut self, earliest: Instant) -> Instant {
+        let mut date = self.last.map_or(earliest, |last| earliest.max(last + self.gap));
+        while let Some(other) = self.taken.get(self.next).copied() {
+            if other >= date + self.gap {
+                break;
+            }
+            date = date.max(other + self.gap);
+            self.next += 1;
+        }
+        self.last = Some(date);
+        date
+    }
 }
 
 /// How long before its date a connection's successor is asked for: time enough to connect, and never more
@@ -72,7 +93,7 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(7);
         let mut dates = Vec::new();
         for _ in 0..100 {
-            let date = appoint(born, &options, dates.iter().copied(), &mut rng).unwrap();
+            let date = appoint(born, rng.f64(), &options, dates.iter().copied()).unwrap();
             dates.push(date);
         }
         dates.sort_unstable();
@@ -88,7 +109,9 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let gap = Duration::from_secs(10);
         let free = |earliest, others: &[u64]| {
-            first_free(at(earliest), gap, others.iter().map(|seconds| at(*seconds)))
+            let mut taken: Vec<_> = others.iter().map(|seconds| at(*seconds)).collect();
+            taken.sort_unstable();
+            Dates::new(gap, taken).first_free(at(earliest))
         };
         assert_eq!(free(100, &[]), at(100));
         assert_eq!(free(100, &[90, 110]), at(100), "exactly one gap is enough");
@@ -100,8 +123,7 @@ mod tests {
     #[test]
     fn zero_lifetime_has_no_date() {
         let options = PoolOptions { max_lifetime: Duration::ZERO, ..PoolOptions::default() };
-        let mut rng = fastrand::Rng::with_seed(7);
-        assert_eq!(appoint(Instant::now(), &options, std::iter::empty(), &mut rng), None);
+        assert_eq!(appoint(Instant::now(), 0.5, &options, std::iter::empty()), None);
     }
 
     #[test]
@@ -109,7 +131,7 @@ mod tests {
         let (options, born) = (options(1, 0.2), Instant::now());
         let mut rng = fastrand::Rng::with_seed(7);
         let ages: Vec<_> = (0..1_000)
-            .map(|_| appoint(born, &options, std::iter::empty(), &mut rng).unwrap() - born)
+            .map(|_| appoint(born, rng.f64(), &options, std::iter::empty()).unwrap() - born)
             .collect();
         let (shortest, longest) = (ages.iter().min().unwrap(), ages.iter().max().unwrap());
         assert!(*shortest >= Duration::from_secs(800) && *longest <= Duration::from_secs(1_000));

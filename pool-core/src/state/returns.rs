@@ -29,6 +29,15 @@ pub(crate) enum Verdict {
     Dead(CloseReason),
 }
 
+/// How a hold ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The connection came back.
+    Returned,
+    /// It never will.
+    Gone,
+}
+
 /// A validation that failed.
 #[derive(Debug)]
 pub(crate) struct Failing {
@@ -45,7 +54,7 @@ impl<T> State<T> {
             fx.orphans.push(lease.connection);
             return;
         };
-        self.end_hold(index, now, fx);
+        self.end_hold(index, End::Returned, now, fx);
         match (verdict, self.verdict_on(index, now)) {
             (Verdict::Dead(reason), _) => self.abort(lease, reason, fx),
             // Its holder reported a fatal error: there is nobody to say goodbye to.
@@ -54,7 +63,7 @@ impl<T> State<T> {
             (_, Some(reason)) => self.dispose(lease, reason),
             (Verdict::Dirty, None) => {
                 self.slots.enter(index, Stage::CheckedByKeeper);
-                self.backlog.push_back(Work::Reset(lease));
+                self.give_to_keeper(Work::Reset(lease), now);
             }
             (Verdict::Clean, None) => {
                 self.slots.update(index, |slot| {
@@ -65,7 +74,7 @@ impl<T> State<T> {
                 self.slots.enter(index, Stage::CheckedByKeeper);
                 if self.options.validate_on_return {
                     fx.events.push(PoolEvent::ValidationStarted { connection: lease.id });
-                    self.backlog.push_back(Work::Validate(lease));
+                    self.give_to_keeper(Work::Validate(lease), now);
                 } else {
                     self.offer(lease);
                 }
@@ -77,7 +86,7 @@ impl<T> State<T> {
     /// A guard gave its connection away for good.
     pub(crate) fn detach(&mut self, slot: SlotIndex, id: ConnectionId, now: Instant, fx: &mut Effects<T>) {
         if self.slots.is_current(slot, id) {
-            self.end_hold(slot, now, fx);
+            self.end_hold(slot, End::Gone, now, fx);
             self.free(slot, CloseReason::Detached, now, fx);
             self.settle(now, fx);
         }
@@ -88,7 +97,7 @@ impl<T> State<T> {
         let held =
             self.slots.find(id).filter(|index| matches!(self.slots.slot(*index).stage(), Stage::Active));
         let Some(index) = held else { return false };
-        self.end_hold(index, now, fx);
+        self.end_hold(index, End::Gone, now, fx);
         self.free(index, CloseReason::Abandoned, now, fx);
         self.settle(now, fx);
         true
@@ -178,7 +187,7 @@ impl<T> State<T> {
     pub(crate) fn evict_invalid(&mut self, now: Instant, fx: &mut Effects<T>) -> usize {
         let idle: Vec<_> = self.slots.idle().collect();
         for index in &idle {
-            self.check_idle(*index, fx);
+            self.check_idle(*index, now, fx);
         }
         self.settle(now, fx);
         idle.len()
@@ -193,6 +202,7 @@ impl<T> State<T> {
         fx: &mut Effects<T>,
     ) {
         self.counters.resets += 1;
+        self.back_from_keeper(lease.id);
         match result {
             Ok(()) => {
                 self.slots.update(lease.slot, |slot| {
@@ -218,6 +228,7 @@ impl<T> State<T> {
         now: Instant,
         fx: &mut Effects<T>,
     ) {
+        self.back_from_keeper(lease.id);
         match result {
             Ok(()) => {
                 self.counters.validations += 1;
@@ -227,19 +238,31 @@ impl<T> State<T> {
             }
             Err(failing) => self.found_dead(lease, failing, now, fx),
         }
+        // Others may be due for their ping as well, and waited for this one to end.
+        self.keep_alive(now, fx);
         self.settle(now, fx);
     }
 
     /// The keeper was interrupted while it validated or reset a connection.
-    pub(crate) fn upkeep_cancelled(
-        &mut self,
-        lease: Lease<T>,
-        reason: CloseReason,
-        now: Instant,
-        fx: &mut Effects<T>,
-    ) {
-        self.abort(lease, reason, fx);
+    pub(crate) fn upkeep_cancelled(&mut self, lease: Lease<T>, now: Instant, fx: &mut Effects<T>) {
+        self.back_from_keeper(lease.id);
+        self.abort(lease, CloseReason::Cancelled, fx);
         self.settle(now, fx);
+    }
+
+    /// Has the keeper validate or reset a connection.
+    fn give_to_keeper(&mut self, work: Work<T>, now: Instant) {
+        if let Work::Validate(lease) | Work::Reset(lease) = &work {
+            self.checks.push((lease.id, now));
+        }
+        self.backlog.push_back(work);
+    }
+
+    /// The keeper has done with a connection.
+    fn back_from_keeper(&mut self, id: ConnectionId) {
+        if let Some(position) = self.checks.iter().position(|(other, _)| *other == id) {
+            self.checks.swap_remove(position);
+        }
     }
 
     /// A validation failed: drops the connection, and the idle ones of its generation if they share its fate.
@@ -300,7 +323,7 @@ impl<T> State<T> {
             slot.doomed
         } else if slot.generation < self.retired_below {
             Some(CloseReason::Evicted)
-        } else if self.slots.counts().total() > self.options.max_connections {
+        } else if self.slots.counts().staying() > self.options.max_connections {
             Some(CloseReason::Surplus)
         } else if self.is_expired(index, now) {
             Some(CloseReason::MaxLifetime)
@@ -344,14 +367,14 @@ impl<T> State<T> {
     }
 
     /// Gives an idle connection to the keeper for validation.
-    pub(super) fn check_idle(&mut self, index: SlotIndex, fx: &mut Effects<T>) {
+    pub(super) fn check_idle(&mut self, index: SlotIndex, now: Instant, fx: &mut Effects<T>) {
         // Its idle spell goes on: the keeper's ping is no use.
         let Stage::Idle(connection) = self.slots.enter(index, Stage::CheckedByKeeper) else {
             unreachable!("only idle connections are checked by the keeper on its own account")
         };
         let lease = self.lease(index, connection);
         fx.events.push(PoolEvent::ValidationStarted { connection: lease.id });
-        self.backlog.push_back(Work::Validate(lease));
+        self.give_to_keeper(Work::Validate(lease), now);
     }
 
     pub(super) fn dispose_idle(&mut self, index: SlotIndex, reason: CloseReason, now: Instant) {
@@ -423,7 +446,7 @@ impl<T> State<T> {
         });
     }
 
-    fn end_hold(&mut self, index: SlotIndex, now: Instant, fx: &mut Effects<T>) {
+    fn end_hold(&mut self, index: SlotIndex, end: End, now: Instant, fx: &mut Effects<T>) {
         let holder = self.slots.slot(index).holder(now);
         if self.slots.set_hold(index, None).is_none() {
             return;
@@ -437,7 +460,7 @@ impl<T> State<T> {
         if self.observed {
             fx.events.push(PoolEvent::Released { connection: holder.connection, used });
         }
-        if holder.leaked {
+        if holder.leaked && end == End::Returned {
             fx.events.push(PoolEvent::Unleaked { holder });
         }
     }

@@ -73,6 +73,8 @@ pub(crate) struct Slot<T> {
     pub(crate) generation: u64,
     /// When it is to be replaced; `None` = never.
     pub(crate) retire_at: Option<Instant>,
+    /// Its share of the lifetime jitter, from 0 to 1, drawn once.
+    pub(crate) luck: f64,
     pub(crate) uses: u64,
     pub(crate) used: Duration,
     /// Set when it must not be used again once it is back.
@@ -158,7 +160,12 @@ pub(crate) struct Counts {
 
 impl Counts {
     pub(crate) fn total(&self) -> usize {
-        self.creating + self.live() + self.destroying
+        self.staying() + self.destroying
+    }
+
+    /// Connections that are there to stay, and those that will be.
+    pub(crate) fn staying(&self) -> usize {
+        self.creating + self.live()
     }
 
     /// Connections that a caller has or may get.
@@ -270,6 +277,7 @@ impl<T> Slots<T> {
             last_good: now,
             generation,
             retire_at: None,
+            luck: 0.0,
             uses: 0,
             used: Duration::ZERO,
             doomed: None,

@@ -92,6 +92,9 @@ impl World {
         for connection in fx.orphans {
             self.end(connection);
         }
+        for cause in fx.causes {
+            drop(cause);
+        }
         if fx.ring {
             self.state.start_keeper();
             self.turn();
@@ -300,6 +303,19 @@ impl World {
             counters.finished() + stats.pending as u64,
             "every request is finished or pending: {stats:?} {counters:?}"
         );
+        if self.state.keeper_runs {
+            let due = self.state.next_wake(self.now);
+            assert!(
+                due.is_none() || self.wake_at.is_some_and(|at| Some(at) <= due),
+                "{due:?} {:?}",
+                self.wake_at
+            );
+        }
+        for index in self.state.slots.idle() {
+            let doomed = self.state.slots.slot(index).doomed;
+            assert!(doomed.is_none(), "an idle connection is good: {doomed:?}");
+            assert!(stats.total - stats.destroying <= stats.max, "none is idle while there are too many: {stats:?}");
+        }
         if self.state.phase == Phase::Open && stats.idle > 0 {
             assert!(
                 self.state.waiters.next(|priority| self.state.may_take(priority)).is_none(),

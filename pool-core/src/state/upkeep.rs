@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lifetime;
-use super::slots::{SlotIndex, Stage};
+use super::lifetime::{self, Dates};
+use super::slots::{Slot, SlotIndex, Stage};
 use super::{Effects, Lease, Phase, State};
 use crate::acquire::Priority;
 use crate::connection::{CloseReason, ConnectionId};
 use crate::connector::ErrorClass;
 use crate::error::ConnectError;
 use crate::event::PoolEvent;
-use crate::options::Reuse;
+use crate::options::{PoolOptions, Reuse};
 
 /// Housekeeping later than this means that the process was stopped or its runtime starved.
 const STARVED: Duration = Duration::from_secs(5);
@@ -59,6 +59,8 @@ impl<T> State<T> {
     /// The keeper asks for work; `busy` tells whether it still has some.
     pub(crate) fn keeper_turn(&mut self, busy: bool, now: Instant, fx: &mut Effects<T>) -> Turn<T> {
         self.housekeep(now, fx);
+        // An outage may have become known by the passing of time.
+        self.settle(now, fx);
         let mut work: Vec<_> = self.backlog.drain(..).collect();
         for _ in 0..self.connects_to_begin(now) {
             self.spare_wanted = false;
@@ -71,13 +73,24 @@ impl<T> State<T> {
             self.keeper_runs = false;
             self.last_tick = None;
         }
-        let tick = self.last_tick.map(|last| last + self.options.maintenance_interval);
-        let allowed = (self.connects_wanted(now) > 0).then(|| self.connecting.next_allowance()).flatten();
-        let overdue = self.connects.iter().map(|begun| *begun + self.overdue_after()).find(|at| *at > now);
-        let connect = [allowed, overdue].into_iter().flatten().filter(|at| *at > now);
-        let wake_at = tick.into_iter().chain(connect).min();
+        let wake_at = self.next_wake(now);
+        self.keeper_wakes_at = wake_at;
         fx.ring = false;
         Turn { work, wake_at, drop_connects: self.is_shut(), stop }
+    }
+
+    /// When something will be due by the passing of time alone.
+    pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
+        let tick = self.last_tick.map(|last| last + self.options.maintenance_interval);
+        let connects = (self.connects_wanted(now) > 0).then(|| self.connecting.next_allowance()).flatten();
+        let waiting = self.waiters.waiting() > 0;
+        let overdue = waiting.then(|| {
+            let begun = self.connects.iter().chain(self.checks.iter().map(|(_, begun)| begun));
+            begun.map(|begun| *begun + self.overdue_after()).filter(|at| *at > now).min()
+        });
+        let known = (waiting && self.options.fail_fast).then(|| self.connecting.known_down_at());
+        let due = [connects, overdue.flatten(), known.flatten()].into_iter().flatten().filter(|at| *at > now);
+        tick.into_iter().chain(due).min()
     }
 
     /// Whether anything needs a keeper: a connection to look after, or one to open or close.
@@ -101,17 +114,28 @@ impl<T> State<T> {
         let open_to_all = self.options.max_connections - self.options.reserve_connections;
         let normal =
             self.waiters.waiting_with(Priority::Normal).min(open_to_all.saturating_sub(counts.held_normally));
-        let waiting = normal + self.waiters.waiting_with(Priority::High);
+        let overdue_after = self.overdue_after();
+        let prompt = |begun: &&Instant| now < **begun + overdue_after;
+        // Whoever waits counts on what the keeper is about to give back, unless that takes unusually long.
+        let coming = self.checks.iter().map(|(_, begun)| begun).filter(prompt).count();
+        let waiting = (normal + self.waiters.waiting_with(Priority::High)).saturating_sub(coming);
         let floor = self.options.min_connections.saturating_sub(counts.live());
         let spare = (self.options.min_idle + waiting).saturating_sub(counts.idle);
-        // While connects fail, one is always wanted: a caller that fails fast leaves no demand behind.
-        let probe = usize::from(self.spare_wanted || self.connecting.is_failing());
+        // While connects fail and no connection lives, one is always wanted: a caller that fails fast leaves
+        // no demand behind.
+        let probe = usize::from(self.spare_wanted || (self.connecting.is_failing() && counts.live() == 0));
         let wanted = waiting.max(floor).max(spare).max(probe) + counts.successors_wanted;
         let room = self.options.max_connections.saturating_sub(counts.total());
-        // Callers do not count on a connect that is overdue; whatever else is wanted can wait for it.
-        let prompt = self.connects.iter().filter(|begun| now < **begun + self.overdue_after()).count();
-        let missing = wanted.saturating_sub(counts.creating).max(waiting.saturating_sub(prompt));
-        missing.min(room)
+        // Callers, and a probe, do not count on a connect that is overdue; all else can wait for it.
+        let prompt = self.prompt_connects(now);
+        let urgent = waiting.max(probe).saturating_sub(prompt);
+        wanted.saturating_sub(counts.creating).max(urgent).min(room)
+    }
+
+    /// Connects under way that are not overdue.
+    fn prompt_connects(&self, now: Instant) -> usize {
+        let overdue_after = self.overdue_after();
+        self.connects.iter().filter(|begun| now < **begun + overdue_after).count()
     }
 
     fn overdue_after(&self) -> Duration {
@@ -127,8 +151,12 @@ impl<T> State<T> {
 
     /// How many connects are to be begun now.
     pub(super) fn connects_to_begin(&self, now: Instant) -> usize {
-        let limit = self.options.connect_concurrency;
-        self.connects_wanted(now).min(self.connecting.allowance(self.slots.counts().creating, limit, now))
+        let wanted = self.connects_wanted(now);
+        if wanted == 0 {
+            return 0;
+        }
+        let (under_way, prompt) = (self.slots.counts().creating, self.prompt_connects(now));
+        wanted.min(self.connecting.allowance(under_way, prompt, self.options.connect_concurrency, now))
     }
 
     /// A connect succeeded.
@@ -143,14 +171,17 @@ impl<T> State<T> {
         self.counters.connect_time += took;
         self.latest.created = Some(now);
         fx.events.push(PoolEvent::Created { connection: ticket.id, took });
-        if let Some(lasted) = self.connecting.succeeded(took, self.options.connect_concurrency, now) {
+        let limit = self.options.connect_concurrency;
+        if let Some(lasted) = self.connecting.succeeded(took, limit, now, &mut self.rng) {
             fx.events.push(PoolEvent::OutageEnded { lasted });
         }
         let others = self.slots.iter().filter_map(|(_, slot)| slot.retire_at);
-        let retire_at = lifetime::appoint(now, &self.options, others, &mut self.rng);
+        let luck = self.rng.f64();
+        let retire_at = lifetime::appoint(now, luck, &self.options, others);
         self.slots.update(ticket.slot, |slot| {
             slot.born = now;
             slot.idle_since = now;
+            slot.luck = luck;
             slot.retire_at = retire_at;
         });
         self.slots.enter(ticket.slot, Stage::CheckedByKeeper);
@@ -175,6 +206,7 @@ impl<T> State<T> {
         }
         self.connect_ended(ticket);
         self.slots.enter(ticket.slot, Stage::Free);
+        self.counters.connect_failed += 1;
         self.record_failure(cause, class, ticket.begun, now, fx);
         fx.changed = true;
         self.settle(now, fx);
@@ -198,8 +230,10 @@ impl<T> State<T> {
         now: Instant,
         fx: &mut Effects<T>,
     ) {
-        self.counters.connect_failed += 1;
-        let failed = self.connecting.failed(cause, class, begun, now, &mut self.rng);
+        let connect_timeout = self.options.connect_timeout;
+        let failed = self.connecting.failed(cause, class, begun, now, connect_timeout, &mut self.rng);
+        fx.causes.extend(failed.forgotten);
+        fx.events.extend(failed.ended.map(|lasted| PoolEvent::OutageEnded { lasted }));
         let Some(failure) = self.connecting.last_failure(now) else { return };
         let round = self.options.retry_delay * self.options.max_retries;
         if let Some(lasted) = self.connecting.exhaust(round, now) {
@@ -222,6 +256,7 @@ impl<T> State<T> {
         }
         self.last_tick = Some(now);
         self.report_leaks(now, fx);
+        self.revoke_late_grants(now);
         self.retire_expired(now);
         self.ask_for_successors(now);
         self.shrink(now);
@@ -244,52 +279,37 @@ impl<T> State<T> {
         self.generation += 1;
         self.suspect_below = self.generation;
         self.samples.restart();
-        self.appoint(now, |_, date| (date <= now).then_some(now));
+        self.appoint(|slot, _| slot.retire_at.filter(|date| *date <= now).map(|_| now));
         fx.events.push(PoolEvent::Starved { late });
     }
 
     /// Gives every connection the date that the present options would have given it.
     pub(super) fn appoint_anew(&mut self, now: Instant) {
-        let lifetime = self.options.max_lifetime;
-        if lifetime.is_zero() {
+        if self.options.max_lifetime.is_zero() {
             for index in self.slots.iter().map(|(index, _)| index).collect::<Vec<_>>() {
                 self.slots.update(index, |slot| slot.retire_at = None);
             }
-            return;
+        } else {
+            self.appoint(|slot, options| {
+                lifetime::own_date(slot.born, slot.luck, options).map(|date| date.max(now))
+            });
         }
-        let jitter = self.options.lifetime_jitter;
-        let mut rng = self.rng.fork();
-        self.appoint(now, |born, _| {
-            let early = lifetime.mul_f64(jitter * rng.f64());
-            Some((born + (lifetime - early)).max(now))
-        });
     }
 
-    /// Moves dates: `earliest` tells, from birth and present date, from when on a new one is sought.
-    fn appoint(&mut self, now: Instant, mut earliest: impl FnMut(Instant, Instant) -> Option<Instant>) {
-        if self.options.max_lifetime.is_zero() {
-            return;
+    /// Moves dates: `wish` tells, for a connection, from when on a new one is sought, or to leave it.
+    fn appoint(&mut self, wish: impl Fn(&Slot<T>, &PoolOptions) -> Option<Instant>) {
+        let (mut moved, mut kept) = (Vec::new(), Vec::new());
+        for (index, slot) in self.slots.iter().filter(|(_, slot)| slot.is_live()) {
+            match wish(slot, &self.options) {
+                Some(date) => moved.push((date, index)),
+                None => kept.extend(slot.retire_at),
+            }
         }
-        let gap = lifetime::gap(&self.options);
-        let mut live: Vec<_> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| slot.is_live())
-            .map(|(index, slot)| (slot.born, slot.retire_at.unwrap_or(now), index))
-            .collect();
-        live.sort_unstable_by_key(|(born, date, index)| (*born, *date, *index));
-        let moved: Vec<_> = live
-            .iter()
-            .filter_map(|(born, date, index)| earliest(*born, *date).map(|earliest| (*index, earliest)))
-            .collect();
-        let mut kept: Vec<_> = live
-            .iter()
-            .filter(|(_, _, index)| !moved.iter().any(|(other, _)| other == index))
-            .map(|(_, date, _)| *date)
-            .collect();
-        for (index, earliest) in moved {
-            let date = lifetime::first_free(earliest, gap, kept.iter().copied());
-            kept.push(date);
+        moved.sort_unstable();
+        kept.sort_unstable();
+        let mut dates = Dates::new(lifetime::gap(&self.options), kept);
+        for (wish, index) in moved {
+            let date = dates.first_free(wish);
             self.slots.update(index, |slot| slot.retire_at = Some(date));
         }
     }
@@ -325,7 +345,12 @@ impl<T> State<T> {
             .filter(|(_, slot)| slot.retire_at.is_some_and(|date| date <= now + lead))
             .filter(|(_, slot)| {
                 let others_idle = counts.idle - usize::from(matches!(slot.stage(), Stage::Idle(_)));
-                counts.live() <= self.options.min_connections || others_idle <= self.options.min_idle
+                let PoolOptions { min_connections, min_idle, .. } = *self.options;
+                // One that was never used itself needs no successor: else a pool that nobody uses would
+                // renew its last connection for ever.
+                counts.live() <= min_connections
+                    || others_idle < min_idle
+                    || (others_idle == 0 && slot.uses > 0)
             })
             .map(|(index, _)| index)
             .collect();
@@ -381,7 +406,7 @@ impl<T> State<T> {
     }
 
     /// Validates idle connections before the server or a firewall forgets them.
-    fn keep_alive(&mut self, now: Instant, fx: &mut Effects<T>) {
+    pub(super) fn keep_alive(&mut self, now: Instant, fx: &mut Effects<T>) {
         let interval = self.options.keepalive_interval;
         if interval.is_zero() {
             return;
@@ -397,7 +422,7 @@ impl<T> State<T> {
             .collect();
         due.sort_unstable();
         for (_, index) in due.into_iter().take(at_once) {
-            self.check_idle(index, fx);
+            self.check_idle(index, now, fx);
         }
     }
 }

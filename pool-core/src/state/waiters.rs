@@ -172,6 +172,21 @@ impl Waiters {
         }
     }
 
+    /// Waiters that were granted a connection, did not run since, and whose deadline has passed.
+    pub(crate) fn late_grants(&self, now: Instant) -> Vec<WaiterId> {
+        let late = |node: &Node| matches!(node.progress, Progress::Granted(_)) && node.request.is_late(now);
+        (0..)
+            .zip(&self.nodes)
+            .filter(|(_, node)| node.as_ref().is_some_and(late))
+            .map(|(index, _)| WaiterId(index))
+            .collect()
+    }
+
+    /// Takes a promise back. Returns it.
+    pub(crate) fn revoke(&mut self, waiter: WaiterId, refusal: Refusal) -> Progress {
+        std::mem::replace(&mut self.node_mut(waiter.0).progress, Progress::Refused(refusal))
+    }
+
     /// Ends a waiter: its acquire has taken what it was promised, or gives up.
     pub(crate) fn remove(&mut self, waiter: WaiterId) -> (Request, Progress) {
         if let Progress::Waiting(_) = self.progress(waiter) {
