@@ -98,6 +98,10 @@ impl<C: Connector> Shared<C> {
         } else if ring {
             self.bell.notify_one();
         }
+        for event in events {
+            self.tell(&event);
+            self.guard("drop of an error", || drop(event));
+        }
         for lease in abort {
             let (slot, id) = (lease.slot, lease.id);
             self.guard("drop of a connection", || drop(lease.connection));
@@ -108,10 +112,6 @@ impl<C: Connector> Shared<C> {
         }
         if changed {
             self.changed.notify_waiters();
-        }
-        for event in events {
-            self.tell(&event);
-            self.guard("drop of an error", || drop(event));
         }
         for cause in causes {
             self.guard("drop of an error", || drop(cause));

@@ -100,6 +100,8 @@ pub(crate) struct State<T> {
     generation: u64,
     /// Connections of older generations must pass validation before anyone gets them.
     suspect_below: u64,
+    /// One of these older generations was found dead, and the idle ones were flushed.
+    flushed_below: u64,
     /// Connections of older generations are not used again.
     retired_below: u64,
     /// Work that waits for the keeper.
@@ -112,6 +114,8 @@ pub(crate) struct State<T> {
     /// When the keeper will look for work by itself.
     keeper_wakes_at: Option<Instant>,
     last_tick: Option<Instant>,
+    /// The first date on which an idle connection retires, or earlier.
+    next_retirement: Option<Instant>,
     /// `try_acquire` found nothing: one more connection would have served it.
     spare_wanted: bool,
     counters: PoolCounters,
@@ -134,6 +138,7 @@ impl<T> State<T> {
             samples: IdleSamples::default(),
             generation: 0,
             suspect_below: 0,
+            flushed_below: 0,
             retired_below: 0,
             backlog: VecDeque::new(),
             keeper_runs: false,
@@ -141,6 +146,7 @@ impl<T> State<T> {
             checks: Vec::new(),
             keeper_wakes_at: None,
             last_tick: None,
+            next_retirement: None,
             spare_wanted: false,
             counters: PoolCounters::default(),
             latest: Latest::default(),
@@ -169,7 +175,12 @@ impl<T> State<T> {
     }
 
     pub(crate) fn outage(&self, now: Instant) -> Option<Outage> {
-        self.connecting.outage(now)
+        let mut outage = self.connecting.outage(now)?;
+        if self.slots.counts().creating > 0 {
+            // The next probe is the one that is under way.
+            outage.next_probe = Duration::ZERO;
+        }
+        Some(outage)
     }
 
     pub(crate) fn is_shut(&self) -> bool {
@@ -229,7 +240,8 @@ impl<T> State<T> {
         for index in self.slots.idle().collect::<Vec<_>>() {
             self.dispose_idle(index, CloseReason::PoolClosed, now);
         }
-        fx.ring = true;
+        // The keeper gives up the connects that are under way.
+        fx.ring |= self.keeper_runs;
         self.settle(now, fx);
     }
 
@@ -325,7 +337,7 @@ impl<T> State<T> {
             holders: self.slots.holders(now, Diagnosis::HOLDERS),
             nested: self.slots.held_by(request.owner, now),
             last_connect_failure: self.connecting.last_failure(now),
-            outage: self.connecting.outage(now),
+            outage: self.outage(now),
         })
     }
 

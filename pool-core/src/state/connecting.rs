@@ -60,6 +60,8 @@ struct Run {
     /// From when on the target is believed to be down; later than `since` if that was doubted.
     believed_since: Instant,
     next_attempt: Instant,
+    /// Whether a connect failed when the run was long enough, or the login was refused.
+    known: bool,
     refused_login: bool,
     /// The last connect succeeded, and yielded nothing usable.
     unusable: bool,
@@ -131,18 +133,11 @@ impl Connecting {
         self.run.is_some()
     }
 
-    /// When the target will be known to be down, if it is not yet.
-    pub(crate) fn known_down_at(&self) -> Option<Instant> {
-        self.run.as_ref().map(|run| run.believed_since + BLIP)
-    }
-
-    /// Whether the target is known to be down. Knowledge grows stale when nothing was tried for long, which
+    /// Whether the target is known to be down: by a connect that failed, not by the mere passing of time.
+    /// Knowledge grows stale when nothing was tried for long, which
     /// happens while connections live and no other is wanted.
     pub(crate) fn is_known_down(&self, now: Instant, connect_timeout: Duration) -> bool {
-        self.run.as_ref().is_some_and(|run| {
-            let fresh = !run.is_stale(now, connect_timeout);
-            fresh && (run.refused_login || now.saturating_duration_since(run.believed_since) >= BLIP)
-        })
+        self.run.as_ref().is_some_and(|run| run.known && !run.is_stale(now, connect_timeout))
     }
 
     /// After how long a connect under way is no longer counted on. Another one may then be begun for the
@@ -212,6 +207,7 @@ impl Connecting {
             since: begun,
             believed_since: begun,
             next_attempt: now,
+            known: false,
             refused_login: false,
             unusable: false,
             announced: false,
@@ -224,6 +220,7 @@ impl Connecting {
         run.streak = if class_before == Some(class) { run.streak.saturating_add(1) } else { 1 };
         run.refused_login = class == ErrorClass::Auth;
         run.unusable = unusable;
+        run.known = run.refused_login || now.saturating_duration_since(run.believed_since) >= BLIP;
         let schedule = match class {
             ErrorClass::Auth => LOGIN,
             _ if now.saturating_duration_since(run.since) < YOUTH => YOUNG,
@@ -240,6 +237,7 @@ impl Connecting {
         if let Some(run) = &mut self.run {
             run.next_attempt = now;
             run.believed_since = now;
+            run.known = false;
             run.refused_login = false;
         }
         if let Some((_, until)) = &mut self.full {
@@ -253,12 +251,12 @@ impl Connecting {
         self.run.as_mut().is_some_and(|run| known && !std::mem::replace(&mut run.announced, true))
     }
 
-    /// How long the outage has lasted; once, when that is more than `round`.
+    /// How long the announced outage has lasted; once, when that is more than `round`.
     pub(crate) fn exhaust(&mut self, round: Duration, now: Instant) -> Option<Duration> {
         let run = self.run.as_mut()?;
         let lasted = now.saturating_duration_since(run.since);
-        (!round.is_zero() && lasted >= round && !std::mem::replace(&mut run.exhausted, true))
-            .then_some(lasted)
+        let over = run.announced && !round.is_zero() && lasted >= round;
+        (over && !std::mem::replace(&mut run.exhausted, true)).then_some(lasted)
     }
 
     pub(crate) fn outage(&self, now: Instant) -> Option<Outage> {
@@ -337,9 +335,9 @@ mod tests {
         let (start, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
         connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
-        let early = start + BLIP - Duration::from_millis(1);
-        assert!(!connecting.is_known_down(early, PATIENCE) && !connecting.announce(early, PATIENCE));
         let late = start + BLIP;
+        assert!(!connecting.is_known_down(late, PATIENCE), "time alone proves nothing");
+        connecting.failed(cause(), ErrorClass::Transient, late, late, PATIENCE, &mut rng);
         assert!(connecting.is_known_down(late, PATIENCE));
         assert!(connecting.announce(late, PATIENCE) && !connecting.announce(late, PATIENCE));
         assert_eq!(connecting.succeeded(Duration::ZERO, 4, late, &mut rng), Some(BLIP));
@@ -403,6 +401,9 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(7);
         connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
         let round = Duration::from_secs(3);
+        assert_eq!(connecting.exhaust(round, start + round), None, "no outage was announced");
+        connecting.failed(cause(), ErrorClass::Transient, start, start + BLIP, PATIENCE, &mut rng);
+        assert!(connecting.announce(start + BLIP, PATIENCE));
         assert_eq!(connecting.exhaust(Duration::ZERO, start + round), None, "zero is never");
         assert_eq!(connecting.exhaust(round, start + round / 2), None);
         assert_eq!(connecting.exhaust(round, start + round), Some(round));
@@ -415,6 +416,7 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(7);
         connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
         let later = start + BLIP;
+        connecting.failed(cause(), ErrorClass::Transient, later, later, PATIENCE, &mut rng);
         assert!(connecting.announce(later, PATIENCE));
         let failed = connecting.failed(cause(), ErrorClass::Capacity, later, later, PATIENCE, &mut rng);
         assert_eq!(failed.ended, Some(BLIP));
@@ -433,11 +435,13 @@ mod tests {
         let (start, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
         connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        connecting.failed(cause(), ErrorClass::Transient, start, start + BLIP, PATIENCE, &mut rng);
         assert!(connecting.is_known_down(start + Duration::from_secs(5), PATIENCE));
         let later = start + Duration::from_secs(60);
         assert!(!connecting.is_known_down(later, PATIENCE));
         connecting.failed(cause(), ErrorClass::Transient, later, later, PATIENCE, &mut rng);
         assert!(!connecting.is_known_down(later, PATIENCE), "believed anew, from then on");
+        connecting.failed(cause(), ErrorClass::Transient, later, later + BLIP, PATIENCE, &mut rng);
         assert!(connecting.is_known_down(later + BLIP, PATIENCE));
     }
 

@@ -178,6 +178,7 @@ impl<T> State<T> {
     pub(crate) fn evict_all(&mut self, now: Instant, fx: &mut Effects<T>) {
         self.generation += 1;
         self.suspect_below = self.generation;
+        self.flushed_below = self.generation;
         self.retired_below = self.generation;
         self.connecting.retry_now(now);
         self.evict_idle(now, fx);
@@ -296,16 +297,23 @@ impl<T> State<T> {
         }
     }
 
-    /// Closes the idle connections that are as old as this dead one, unless that has been done.
+    /// Closes the idle connections of the generation of this dead one, and of older ones. Connections of the
+    /// same age that were busy meanwhile and are dead as well make no second flush; they only take with them
+    /// whatever has come back since and was not validated.
     fn flush(&mut self, slot: SlotIndex, dead: ConnectionId, now: Instant, fx: &mut Effects<T>) {
-        if self.slots.slot(slot).generation < self.suspect_below {
-            return;
+        let generation = self.slots.slot(slot).generation;
+        let first = generation >= self.flushed_below;
+        let idle: Vec<_> =
+            self.slots.idle().filter(|index| self.slots.slot(*index).generation <= generation).collect();
+        if first {
+            self.generation += 1;
+            self.suspect_below = self.generation;
+            self.flushed_below = self.generation;
+            self.counters.flushes += 1;
         }
-        self.generation += 1;
-        self.suspect_below = self.generation;
-        self.counters.flushes += 1;
-        let idle: Vec<_> = self.slots.idle().collect();
-        fx.events.push(PoolEvent::Flushed { dead, closed: idle.len() });
+        if first || !idle.is_empty() {
+            fx.events.push(PoolEvent::Flushed { dead, closed: idle.len() });
+        }
         for index in idle {
             // Not closed with a goodbye: a dead server would let every one of them time out.
             let lease = self.take_idle(index, now);
@@ -362,6 +370,8 @@ impl<T> State<T> {
             self.dispose(lease, CloseReason::PoolClosed);
         } else {
             self.spare_wanted = false;
+            let retirement = self.slots.slot(lease.slot).retire_at;
+            self.next_retirement = self.next_retirement.into_iter().chain(retirement).min();
             self.slots.enter(lease.slot, Stage::Idle(lease.connection));
         }
     }

@@ -47,7 +47,8 @@ impl IdleSamples {
         }
         self.last = Some(now);
         self.samples.push(idle);
-        let enough = idle_timeout.div_duration_f64(spacing).ceil().max(1.0) as usize;
+        // One more than there are intervals: the window is to last for the whole time.
+        let enough = idle_timeout.div_duration_f64(spacing).ceil().max(1.0) as usize + 1;
         if self.samples.len() < enough {
             return None;
         }
@@ -69,7 +70,7 @@ mod tests {
     fn spare(idle: &[usize], retired: usize) -> Option<usize> {
         let (start, mut samples) = (Instant::now(), IdleSamples::default());
         (0..retired).for_each(|_| samples.one_retired());
-        let window = SECOND * u32::try_from(idle.len()).unwrap();
+        let window = SECOND * u32::try_from(idle.len() - 1).unwrap();
         (1..)
             .zip(idle)
             .map(|(tick, idle)| samples.sample(*idle, window, SECOND, start + tick * SECOND))
@@ -93,9 +94,9 @@ mod tests {
     fn nothing_is_spare_before_the_window_ends() {
         let (start, mut samples) = (Instant::now(), IdleSamples::default());
         for tick in 1..10 {
-            assert_eq!(samples.sample(9, 10 * SECOND, SECOND, start + tick * SECOND), None);
+            assert_eq!(samples.sample(9, 9 * SECOND, SECOND, start + tick * SECOND), None);
         }
-        assert_eq!(samples.sample(9, 10 * SECOND, SECOND, start + 10 * SECOND), Some(9));
+        assert_eq!(samples.sample(9, 9 * SECOND, SECOND, start + 10 * SECOND), Some(9));
     }
 
     #[test]
@@ -105,7 +106,7 @@ mod tests {
         let ends = (1..=1_200)
             .filter(|tick| samples.sample(1, window, SECOND, start + *tick * SECOND).is_some())
             .count();
-        assert_eq!(ends, 2);
+        assert_eq!(ends, 1);
         assert!(samples.samples.capacity() <= 2 * MOST_SAMPLES as usize);
     }
 }

@@ -314,7 +314,10 @@ impl World {
         for index in self.state.slots.idle() {
             let doomed = self.state.slots.slot(index).doomed;
             assert!(doomed.is_none(), "an idle connection is good: {doomed:?}");
-            assert!(stats.total - stats.destroying <= stats.max, "none is idle while there are too many: {stats:?}");
+            assert!(
+                stats.total - stats.destroying <= stats.max,
+                "none is idle while there are too many: {stats:?}"
+            );
         }
         if self.state.phase == Phase::Open && stats.idle > 0 {
             assert!(

@@ -59,8 +59,10 @@ impl<T> State<T> {
     /// The keeper asks for work; `busy` tells whether it still has some.
     pub(crate) fn keeper_turn(&mut self, busy: bool, now: Instant, fx: &mut Effects<T>) -> Turn<T> {
         self.housekeep(now, fx);
-        // An outage may have become known by the passing of time.
-        self.settle(now, fx);
+        if self.next_retirement.is_some_and(|date| date <= now) {
+            self.retire_expired(now);
+            self.settle(now, fx);
+        }
         let mut work: Vec<_> = self.backlog.drain(..).collect();
         for _ in 0..self.connects_to_begin(now) {
             self.spare_wanted = false;
@@ -88,9 +90,9 @@ impl<T> State<T> {
             let begun = self.connects.iter().chain(self.checks.iter().map(|(_, begun)| begun));
             begun.map(|begun| *begun + self.overdue_after()).filter(|at| *at > now).min()
         });
-        let known = (waiting && self.options.fail_fast).then(|| self.connecting.known_down_at());
-        let due = [connects, overdue.flatten(), known.flatten()].into_iter().flatten().filter(|at| *at > now);
-        tick.into_iter().chain(due).min()
+        let due = [connects, overdue.flatten()].into_iter().flatten().filter(|at| *at > now);
+        let retirement = self.next_retirement.filter(|_| tick.is_some());
+        tick.into_iter().chain(retirement).chain(due).min()
     }
 
     /// Whether anything needs a keeper: a connection to look after, or one to open or close.
@@ -120,7 +122,7 @@ impl<T> State<T> {
         let coming = self.checks.iter().map(|(_, begun)| begun).filter(prompt).count();
         let waiting = (normal + self.waiters.waiting_with(Priority::High)).saturating_sub(coming);
         let floor = self.options.min_connections.saturating_sub(counts.live());
-        let spare = (self.options.min_idle + waiting).saturating_sub(counts.idle);
+        let spare = (self.options.min_idle + waiting).saturating_sub(counts.idle + coming);
         // While connects fail and no connection lives, one is always wanted: a caller that fails fast leaves
         // no demand behind.
         let probe = usize::from(self.spare_wanted || (self.connecting.is_failing() && counts.live() == 0));
@@ -279,7 +281,10 @@ impl<T> State<T> {
         self.generation += 1;
         self.suspect_below = self.generation;
         self.samples.restart();
-        self.appoint(|slot, _| slot.retire_at.filter(|date| *date <= now).map(|_| now));
+        // Overdue dates begin one gap from now: nobody is to be closed for time that was lost.
+        self.appoint(|slot, options| {
+            slot.retire_at.filter(|date| *date <= now).map(|_| now + lifetime::gap(options))
+        });
         fx.events.push(PoolEvent::Starved { late });
     }
 
@@ -332,6 +337,8 @@ impl<T> State<T> {
         for index in self.slots.idle().filter(|index| self.is_expired(*index, now)).collect::<Vec<_>>() {
             self.dispose_idle(index, CloseReason::MaxLifetime, now);
         }
+        let dates = self.slots.idle().filter_map(|index| self.slots.slot(index).retire_at);
+        self.next_retirement = dates.min();
     }
 
     /// Asks for the successors of connections that retire soon and would be missed.
@@ -359,8 +366,11 @@ impl<T> State<T> {
         }
     }
 
-    /// A connection was opened: the one it was to succeed may go.
+    /// A connection was opened: the one it was to succeed may go, if it is not merely filling a gap.
     fn retire_predecessor(&mut self, now: Instant) {
+        if self.slots.counts().live() <= self.options.min_connections {
+            return;
+        }
         let predecessor = self
             .slots
             .iter()

@@ -104,6 +104,7 @@ fn an_overdue_connect_is_not_counted_on() {
 fn a_late_housekeeper_forgives_the_time_that_was_lost() {
     let mut world = full(PoolOptions {
         max_lifetime: 600 * SECOND,
+        keepalive_interval: Duration::ZERO,
         leak_detection_threshold: 5 * SECOND,
         ..options(20, 20)
     });
@@ -114,9 +115,9 @@ fn a_late_housekeeper_forgives_the_time_that_was_lost() {
     assert_eq!(world.counters().leaks, 0);
     assert_eq!(world.stats().idle, 19, "nobody is closed at once");
     // From now on one after another.
-    world.pass(65 * SECOND);
+    world.pass(95 * SECOND);
     let destroyed = world.jobs.iter().filter(|job| matches!(job, Work::Close(_))).count();
-    assert!((1..=3).contains(&destroyed), "{destroyed} in two gaps of 30 s");
+    assert_eq!(destroyed, 3, "in three gaps of 30 s");
 }
 
 #[test]
@@ -171,4 +172,32 @@ fn a_written_off_connection_ends_when_its_guard_does() {
     assert_eq!((world.held.len(), world.stats().total), (2, 1));
     world.release(0, Verdict::Clean);
     assert_eq!((world.alive.len(), world.stats().active), (1, 1));
+}
+
+// F4: an expired idle connection is never handed out, even if the keeper has not looked yet.
+#[test]
+fn an_expired_connection_is_not_handed_out_before_the_keeper_has_seen_it() {
+    let mut world = full(PoolOptions {
+        max_lifetime: 60 * SECOND,
+        lifetime_jitter: 0.0,
+        maintenance_interval: 3_600 * SECOND,
+        ..options(2, 1)
+    });
+    world.now += 60 * SECOND;
+    assert!(world.acquire().is_some(), "it waits for another one");
+    assert!(world.jobs.iter().any(|job| matches!(job, Work::Close(_))));
+}
+
+#[test]
+fn expired_connections_are_evicted_on_demand() {
+    let mut world = full(PoolOptions {
+        max_lifetime: 100 * SECOND,
+        lifetime_jitter: 0.0,
+        maintenance_interval: 3_600 * SECOND,
+        ..options(4, 4)
+    });
+    assert_eq!(world.run(|state, now, fx| state.evict_expired(now, fx)), 0);
+    // Their dates are 25 s apart.
+    world.now += 130 * SECOND;
+    assert_eq!(world.run(|state, now, fx| state.evict_expired(now, fx)), 2);
 }
