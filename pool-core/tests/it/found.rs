@@ -36,11 +36,7 @@ async fn the_end_of_a_back_off_wakes_the_keeper() {
 async fn one_bad_connection_costs_one_back_off() {
     let (builder, connector) = lazy(4);
     connector.validations().next(Act::Fail("no answer"));
-    let pool = builder
-        .validate_after_idle(Duration::ZERO)
-        .maintenance_interval(secs(20))
-        .build()
-        .unwrap();
+    let pool = builder.validate_after_idle(Duration::ZERO).maintenance_interval(secs(20)).build().unwrap();
     let begun = Instant::now();
     drop(pool.acquire().await.unwrap());
     assert!(begun.elapsed() <= ms(100), "took {:?}", begun.elapsed());

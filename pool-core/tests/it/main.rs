@@ -7,10 +7,25 @@
 mod support;
 
 mod accounting;
+mod callbacks;
 mod cancellation;
+mod closing;
+mod connectors;
+mod control;
 mod creation;
+mod errors;
+mod events;
 mod every_await;
+mod found;
+mod leaks;
+mod lifetime;
+mod outage;
 mod peers;
+mod recovery;
+mod runtimes;
+mod sets;
+mod sizing;
 mod stress;
+mod suspension;
 mod validation;
 mod waiting;

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pool_core::fake::FakeConnector;
-use pool_core::{Observer, Pool, PoolBuilder, PoolEvent, PoolSnapshot, Pooled};
+use pool_core::{CloseReason, Observer, Pool, PoolBuilder, PoolEvent, PoolSnapshot, Pooled};
+use tokio::time::Instant;
 
 pub(crate) type FakePool = Pool<FakeConnector>;
 pub(crate) type Guard = Pooled<FakeConnector>;
@@ -57,6 +58,21 @@ pub(crate) async fn start_acquire(
     start(async move { pool.acquire().await }).await
 }
 
+/// Takes `count` connections, one after another, and holds them all.
+pub(crate) async fn hold(pool: &FakePool, count: usize) -> Vec<Guard> {
+    let mut guards = Vec::new();
+    for _ in 0..count {
+        guards.push(pool.acquire().await.unwrap());
+    }
+    guards
+}
+
+/// The most deaths that any window of this length saw, its ends included.
+pub(crate) fn most_within(window: Duration, deaths: &[Duration]) -> usize {
+    let within = |first: Duration| deaths.iter().filter(|at| (first..=first + window).contains(at)).count();
+    deaths.iter().map(|at| within(*at)).max().unwrap_or(0)
+}
+
 /// Remembers every event.
 #[derive(Clone, Default)]
 pub(crate) struct Recorder(Arc<Mutex<Vec<PoolEvent>>>);
@@ -75,6 +91,41 @@ impl Recorder {
 impl Observer for Recorder {
     fn event(&self, _pool: &str, event: &PoolEvent) {
         self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+/// Remembers every event with its time, counted from the making of the timeline.
+#[derive(Clone)]
+pub(crate) struct Timeline {
+    begun: Instant,
+    events: Arc<Mutex<Vec<(Duration, PoolEvent)>>>,
+}
+
+impl Timeline {
+    pub(crate) fn new() -> Self {
+        Timeline { begun: Instant::now(), events: Arc::default() }
+    }
+
+    /// When the events happened that `pick` picks.
+    pub(crate) fn times(&self, pick: impl Fn(&PoolEvent) -> bool) -> Vec<Duration> {
+        self.pick(|event| pick(event).then_some(())).into_iter().map(|(at, ())| at).collect()
+    }
+
+    /// What `pick` makes of the events, and when each happened.
+    pub(crate) fn pick<T>(&self, pick: impl Fn(&PoolEvent) -> Option<T>) -> Vec<(Duration, T)> {
+        let events = self.events.lock().unwrap();
+        events.iter().filter_map(|(at, event)| pick(event).map(|picked| (*at, picked))).collect()
+    }
+
+    /// When connections ended for this reason.
+    pub(crate) fn closed(&self, why: CloseReason) -> Vec<Duration> {
+        self.times(|event| matches!(event, PoolEvent::Closed { reason, .. } if *reason == why))
+    }
+}
+
+impl Observer for Timeline {
+    fn event(&self, _pool: &str, event: &PoolEvent) {
+        self.events.lock().unwrap().push((self.begun.elapsed(), event.clone()));
     }
 }
 
@@ -112,4 +163,29 @@ pub(crate) fn check_at_rest(pool: &FakePool, connector: &FakeConnector) {
         "{stats:?}"
     );
     assert_eq!(stats.idle, connector.open_now(), "the connector counts the same: {stats:?}");
+}
+
+/// Runs a test, given by its full name, in a process of its own, where it may end badly: no panic on any thread, no
+/// crash, and no hang.
+pub(crate) fn alone(test: &str, body: impl FnOnce() + Send + 'static) {
+    const MARK: &str = "POOL_CORE_TEST_ALONE";
+    if std::env::var_os(MARK).is_some() {
+        let (over, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            body();
+            over.send(()).unwrap();
+        });
+        ended.recv_timeout(secs(20)).expect("it neither hangs nor panics");
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(MARK, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    // One that goes wrong may do so very often.
+    let said = said.get(..2_000).unwrap_or(&said);
+    assert!(output.status.success() && !said.contains("panicked"), "{}: {said}", output.status);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "no test of this name");
 }

@@ -1,0 +1,42 @@
+//! Connectors: how a [`pool_core::Pool`] opens, checks, resets and closes real database connections.
+//!
+//! ```
+//! # #[cfg(feature = "sqlite")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use pool_core::Pool;
+//! use pool_drivers::sqlite::SqliteConnector;
+//!
+//! let pool = Pool::builder(SqliteConnector::memory()).name("orders").build()?;
+//!
+//! let mut connection = pool.acquire().await?;
+//! let one: i64 = sqlx::query_scalar("SELECT 1").fetch_one(&mut *connection).await?;
+//! assert_eq!(one, 1);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "sqlite"))]
+//! # fn main() {}
+//! ```
+//!
+//! # What it is, and what it is not
+//!
+//! It knows the databases, `pool-core` knows the pool. It opens *connections* of the client libraries and
+//! leaves their own pools alone. Queries, rows and types stay the client library's: what a holder gets is the
+//! client's connection, in a shell that sees what must be cleaned up after the holder.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | module | connections | library |
+//! |---|---|---|---|
+//! | `sqlite` | [`sqlite`] | files and shared in-memory databases | sqlx 0.9, with SQLite built in |
+//!
+#![cfg_attr(not(feature = "sqlite"), doc = "[`sqlite`]: # \"needs the feature `sqlite`\"")]
+
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+/// The sqlx that the connectors are built with, for code that must not end up with another version.
+#[cfg(feature = "sqlite")]
+pub use sqlx;

@@ -1,0 +1,304 @@
+//! How connections to one database are opened, checked, cleaned and closed.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool_core::{Connector, ErrorClass, Target};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use tokio::time::{Instant, sleep};
+
+use super::class::{classify, is_locked};
+use super::connection::SqliteConnection;
+use super::error::{OpenProblem, SqliteError};
+use super::place::{MEMORY, Memory, Place};
+use super::snapshot::Snapshot;
+use super::stop::Stop;
+use super::traces::Traces;
+
+/// How long setting up a connection waits for a database that somebody else has locked. Well within the
+/// default `connect_timeout` of a pool, so that the error tells of the lock and not of a timeout.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a change of the journal mode is tried again: SQLite does not wait for that lock itself.
+const JOURNAL_RETRY: Duration = Duration::from_millis(10);
+
+/// Opens connections to one SQLite database.
+///
+/// Every connection gets the same settings, and gets them back when a holder changed them. Clones are
+/// connectors of the same database, with settings of their own.
+///
+/// # Examples
+///
+/// ```no_run
+/// # use pool_drivers::sqlite::SqliteConnector;
+/// # use std::time::Duration;
+/// let orders = SqliteConnector::file("data/orders.db").busy_timeout(Duration::from_secs(2));
+/// let reports = orders.clone().read_only(true);
+/// let scratch = SqliteConnector::memory();
+/// ```
+#[derive(Clone)]
+pub struct SqliteConnector {
+    place: Place,
+    /// All settings but the ones below.
+    options: SqliteConnectOptions,
+    busy_timeout: Duration,
+    create_if_missing: bool,
+    read_only: bool,
+    journal_mode: SqliteJournalMode,
+    synchronous: SqliteSynchronous,
+}
+
+impl SqliteConnector {
+    fn at(place: Place) -> Self {
+        SqliteConnector {
+            place,
+            options: SqliteConnectOptions::new(),
+            busy_timeout: Duration::from_secs(5),
+            create_if_missing: true,
+            read_only: false,
+            journal_mode: SqliteJournalMode::Wal,
+            synchronous: SqliteSynchronous::Normal,
+        }
+    }
+
+    /// A database in a file. A relative path is taken from the present working directory, now.
+    ///
+    /// The path is taken literally: `:memory:` is a file of that name here, and `file:x?mode=ro` as well.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        SqliteConnector::at(Place::file(path.as_ref()))
+    }
+
+    /// A database in memory, of which this connector and its clones are the only users.
+    ///
+    /// It is made at the first connect, and is gone when all clones of the connector, all pools of it and all
+    /// connections are. Until then its data stay, even while no connection is open. It holds 1 GiB at most,
+    /// and locks like a file without a write-ahead log: who writes, writes alone, and the others wait for
+    /// `busy_timeout`.
+    pub fn memory() -> Self {
+        SqliteConnector::at(Place::Memory(Arc::new(Memory::new())))
+    }
+
+    /// What a configuration names: `:memory:` for [`memory`](Self::memory), anything else for
+    /// [`file`](Self::file).
+    pub fn from_database(database: &str) -> Self {
+        if database == MEMORY { SqliteConnector::memory() } else { SqliteConnector::file(database) }
+    }
+
+    /// How long a statement waits for a database that is locked. Default 5 s; 0 = not at all.
+    ///
+    /// Rounded up to milliseconds, 24 days at most. Longer than the callers' own patience it is of no use:
+    /// a statement that waits for a lock cannot be interrupted.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Whether foreign keys are enforced. Default on.
+    #[must_use]
+    pub fn foreign_keys(mut self, on: bool) -> Self {
+        self.options = self.options.foreign_keys(on);
+        self
+    }
+
+    /// The journal of a file. Default [`Wal`](SqliteJournalMode::Wal): readers and the one writer do not
+    /// wait for each other.
+    ///
+    /// It is stored in the file. A file that cannot have it is not opened. Databases in memory and
+    /// `read_only` connections leave it as it is.
+    #[must_use]
+    pub fn journal_mode(mut self, mode: SqliteJournalMode) -> Self {
+        self.journal_mode = mode;
+        self
+    }
+
+    /// How often SQLite waits for the disk. Default [`Normal`](SqliteSynchronous::Normal): with a write-ahead
+    /// log a loss of power may undo the last commits, and harms nothing else.
+    #[must_use]
+    pub fn synchronous(mut self, synchronous: SqliteSynchronous) -> Self {
+        self.synchronous = synchronous;
+        self
+    }
+
+    /// Whether a file that does not exist is created. Its directory is not. Default on.
+    #[must_use]
+    pub fn create_if_missing(mut self, on: bool) -> Self {
+        self.create_if_missing = on;
+        self
+    }
+
+    /// Whether the connections may only read. Default off.
+    #[must_use]
+    pub fn read_only(mut self, on: bool) -> Self {
+        self.read_only = on;
+        self
+    }
+
+    /// Changes anything else that sqlx can set: pragmas, collations, the statement cache, logging.
+    ///
+    /// What has a method here is overridden by it, and so is the file name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use pool_drivers::sqlite::SqliteConnector;
+    /// let connector = SqliteConnector::memory()
+    ///     .options(|options| options.pragma("cache_size", "-8000").statement_cache_capacity(500));
+    /// ```
+    #[must_use]
+    pub fn options(mut self, change: impl FnOnce(SqliteConnectOptions) -> SqliteConnectOptions) -> Self {
+        self.options = change(self.options);
+        self
+    }
+
+    async fn open(&self) -> Result<sqlx::SqliteConnection, SqliteError> {
+        if matches!(&self.place, Place::File(path) if path.as_os_str().is_empty()) {
+            return Err(self.refused(OpenProblem::EmptyPath, None));
+        }
+        let options = self
+            .place
+            .locate(self.options.clone())
+            .busy_timeout(self.busy_timeout.min(PATIENCE))
+            .create_if_missing(self.create_if_missing)
+            .read_only(self.read_only);
+        let begun = Instant::now();
+        let opened = async {
+            if let Place::Memory(memory) = &self.place {
+                memory.hold(&options).await?;
+            }
+            options.connect().await
+        };
+        opened.await.map_err(|error| self.explained(error, begun))
+    }
+
+    /// Applies what sqlx was not asked to: whatever may fail because of the file, so that it can be closed
+    /// properly then. sqlx merely drops a connection whose pragmas fail.
+    async fn set_up(&self, raw: &mut sqlx::SqliteConnection) -> Result<(Stop, Snapshot), SqliteError> {
+        let begun = Instant::now();
+        let settled = async {
+            if self.sets_journal() {
+                self.switch_journal(raw, begun).await?;
+            }
+            let millis = i32::try_from(self.busy_timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
+            let pragmas =
+                format!("PRAGMA synchronous = {:?}; PRAGMA busy_timeout = {millis}", self.synchronous);
+            raw.execute(AssertSqlSafe(pragmas)).await?;
+            let stop = Stop::default();
+            stop.install(raw).await?;
+            Ok((stop, Snapshot::take(raw).await?))
+        };
+        let (stop, birth) = settled.await.map_err(|error| self.explained(error, begun))?;
+        // SQLite leaves a mode that cannot be had as it was, without an error.
+        let (wanted, actual) = (format!("{:?}", self.journal_mode), birth.value("journal_mode"));
+        if self.sets_journal() && !actual.eq_ignore_ascii_case(&wanted) {
+            let problem = OpenProblem::JournalMode { wanted, actual: actual.to_owned() };
+            return Err(self.refused(problem, None));
+        }
+        Ok((stop, birth))
+    }
+
+    fn sets_journal(&self) -> bool {
+        matches!(self.place, Place::File(_)) && !self.read_only
+    }
+
+    /// Sets the journal mode. If the file does not have it yet that takes a lock for which SQLite does not
+    /// wait, so of two first connections one would fail.
+    async fn switch_journal(
+        &self,
+        raw: &mut sqlx::SqliteConnection,
+        begun: Instant,
+    ) -> Result<(), sqlx::Error> {
+        let pragma = format!("PRAGMA journal_mode = {:?}", self.journal_mode);
+        loop {
+            match raw.execute(AssertSqlSafe(pragma.as_str())).await {
+                Err(error) if is_locked(&error) && begun.elapsed() < PATIENCE => sleep(JOURNAL_RETRY).await,
+                outcome => return outcome.map(drop),
+            }
+        }
+    }
+
+    fn explained(&self, error: sqlx::Error, begun: Instant) -> SqliteError {
+        let problem = if is_locked(&error) {
+            OpenProblem::Locked(Duration::from_millis(begun.elapsed().as_millis() as u64))
+        } else {
+            self.place.problem(&error, self.create_if_missing && !self.read_only)
+        };
+        self.refused(problem, Some(error))
+    }
+
+    fn refused(&self, problem: OpenProblem, source: Option<sqlx::Error>) -> SqliteError {
+        SqliteError::Open { database: self.place.to_string(), problem, source }
+    }
+}
+
+impl Connector for SqliteConnector {
+    type Connection = SqliteConnection;
+    type Error = SqliteError;
+
+    async fn connect(&self) -> Result<SqliteConnection, SqliteError> {
+        // Cancel: sqlx's thread closes the database when it finds its other end gone.
+        let mut raw = self.open().await?;
+        match self.set_up(&mut raw).await {
+            Ok((stop, birth)) => Ok(SqliteConnection::new(raw, Traces::new(stop, self.read_only), birth)),
+            Err(error) => {
+                // The error to tell of is the first one.
+                drop(raw.close().await);
+                Err(error)
+            }
+        }
+    }
+
+    /// `SELECT 1`: it proves that the connection's thread and SQLite answer. It takes no lock, so a busy
+    /// database does not look like a dead one, and reads no page, so a file lost meanwhile goes unseen.
+    async fn validate(&self, connection: &mut SqliteConnection) -> Result<(), SqliteError> {
+        connection.raw.execute(sqlx::query("SELECT 1")).await?;
+        Ok(())
+    }
+
+    async fn reset(&self, connection: &mut SqliteConnection) -> Result<(), SqliteError> {
+        connection.reset().await
+    }
+
+    fn is_broken(&self, connection: &mut SqliteConnection) -> bool {
+        connection.traces.is_broken()
+    }
+
+    fn is_dirty(&self, connection: &mut SqliteConnection) -> bool {
+        let dirty = connection.is_dirty();
+        if dirty {
+            // The holder has gone, so nobody waits for what may still run.
+            connection.traces.stop().request();
+        }
+        dirty
+    }
+
+    async fn close(&self, connection: SqliteConnection) {
+        if let Err(error) = connection.close().await {
+            tracing::warn!(database = %self.place, %error, "closing a connection failed");
+        }
+    }
+
+    fn classify(&self, error: &SqliteError) -> ErrorClass {
+        match error.sqlx() {
+            Some(error) => classify(error, self.read_only),
+            // A refused path or journal mode: no better the next time, but retried like any failed connect.
+            None => ErrorClass::FatalThis,
+        }
+    }
+
+    fn target(&self) -> Option<Target> {
+        Some(Target::new("sqlite", self.place.to_string()))
+    }
+}
+
+/// Shows where the database is, never the settings: a pragma may hold a key.
+impl fmt::Debug for SqliteConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteConnector")
+            .field("database", &format_args!("{}", self.place))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,11 @@
+//! Several crates together, on a real SQLite.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod configured;
+mod documents;
+mod sqlite_pool;
+
+/// The folder of the project.
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
