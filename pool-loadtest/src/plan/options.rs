@@ -1,0 +1,118 @@
+//! From the settings of a file to the options of a pool: the one place where the two meet.
+
+use pool_config::PoolSettings;
+use pool_core::{PoolOptions, Reuse};
+
+/// The options of a pool that a file describes.
+///
+/// All settings are taken apart by name, so that one that is added does not compile until it is used here.
+#[expect(
+    clippy::field_reassign_with_default,
+    reason = "`PoolOptions` is non-exhaustive: no literal outside its crate"
+)]
+pub fn pool_options(settings: &PoolSettings) -> PoolOptions {
+    let &PoolSettings {
+        max_connections,
+        min_connections,
+        min_idle,
+        acquire_timeout,
+        connect_timeout,
+        validation_timeout,
+        validate_after_idle,
+        validate_on_return,
+        idle_timeout,
+        max_lifetime,
+        lifetime_jitter,
+        max_uses,
+        keepalive_interval,
+        maintenance_interval,
+        leak_detection_threshold,
+        max_waiting,
+        connect_concurrency,
+        max_retries,
+        retry_delay,
+        fail_fast,
+        reuse,
+        reserve_connections,
+        reset_timeout,
+        // For whoever watches the target; a pool does not.
+        health_check_interval: _,
+    } = settings;
+    let mut options = PoolOptions::default();
+    options.max_connections = max_connections;
+    options.min_connections = min_connections;
+    options.min_idle = min_idle;
+    options.acquire_timeout = acquire_timeout;
+    options.connect_timeout = connect_timeout;
+    options.validation_timeout = validation_timeout;
+    options.validate_after_idle = validate_after_idle;
+    options.validate_on_return = validate_on_return;
+    options.idle_timeout = idle_timeout;
+    options.max_lifetime = max_lifetime;
+    options.lifetime_jitter = lifetime_jitter;
+    options.max_uses = max_uses;
+    options.keepalive_interval = keepalive_interval;
+    options.maintenance_interval = maintenance_interval;
+    options.leak_detection_threshold = leak_detection_threshold;
+    options.max_waiting = max_waiting;
+    options.connect_concurrency = connect_concurrency;
+    options.max_retries = max_retries;
+    options.retry_delay = retry_delay;
+    options.fail_fast = fail_fast;
+    options.reuse = match reuse {
+        pool_config::Reuse::Lifo => Reuse::Lifo,
+        pool_config::Reuse::Fifo => Reuse::Fifo,
+    };
+    options.reserve_connections = reserve_connections;
+    options.reset_timeout = reset_timeout;
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_a_file_are_those_of_a_pool() {
+        assert_eq!(pool_options(&PoolSettings::default()), PoolOptions::default());
+    }
+
+    #[test]
+    fn every_setting_arrives_under_its_own_name() {
+        // No two alike, and none the default: a mix-up of two would show.
+        let millis = Duration::from_millis;
+        let settings = PoolSettings {
+            max_connections: 101,
+            min_connections: 102,
+            min_idle: 103,
+            acquire_timeout: millis(104),
+            connect_timeout: millis(105),
+            validation_timeout: millis(106),
+            validate_after_idle: millis(107),
+            validate_on_return: true,
+            idle_timeout: millis(109),
+            max_lifetime: millis(110),
+            lifetime_jitter: 0.111,
+            max_uses: 112,
+            keepalive_interval: millis(113),
+            maintenance_interval: millis(114),
+            leak_detection_threshold: millis(115),
+            max_waiting: 116,
+            connect_concurrency: 117,
+            max_retries: 118,
+            retry_delay: millis(119),
+            fail_fast: false,
+            reuse: pool_config::Reuse::Fifo,
+            reserve_connections: 122,
+            reset_timeout: millis(123),
+            health_check_interval: millis(124),
+        };
+        let shown = format!("{:?}", pool_options(&settings));
+        let expected = format!("{settings:?}")
+            .replace("PoolSettings", "PoolOptions")
+            .replace(", health_check_interval: 124ms", "");
+        assert_eq!(shown, expected);
+    }
+}
