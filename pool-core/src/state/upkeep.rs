@@ -120,9 +120,10 @@ impl<T> State<T> {
         let prompt = |begun: &&Instant| now < **begun + overdue_after;
         // Whoever waits counts on what the keeper is about to give back, unless that takes unusually long.
         let coming = self.checks.iter().map(|(_, begun)| begun).filter(prompt).count();
-        let waiting = (normal + self.waiters.waiting_with(Priority::High)).saturating_sub(coming);
+        let asking = normal + self.waiters.waiting_with(Priority::High);
+        let waiting = asking.saturating_sub(coming);
         let floor = self.options.min_connections.saturating_sub(counts.live());
-        let spare = (self.options.min_idle + waiting).saturating_sub(counts.idle + coming);
+        let spare = (self.options.min_idle + asking).saturating_sub(counts.idle + coming);
         // While connects fail and no connection lives, one is always wanted: a caller that fails fast leaves
         // no demand behind.
         let probe = usize::from(self.spare_wanted || (self.connecting.is_failing() && counts.live() == 0));
