@@ -17,8 +17,9 @@ use serde_saphyr::{
 use crate::problem::{Mistake, Place};
 use crate::shown::shown;
 
-/// The deepest nesting of lists and mappings; the schema itself needs five levels.
-const MAX_DEPTH: usize = 64;
+/// The deepest nesting of lists and mappings; the schema itself needs five levels. Each level costs the parser and
+/// serde some 30 KiB of stack in a debug build: at 64 levels a thread of 2 MiB overflows.
+const MAX_DEPTH: usize = 16;
 
 /// The most values one document may hold, those that aliases repeat included: ten thousand pools with twelve keys
 /// each.
