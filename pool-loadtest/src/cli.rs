@@ -7,15 +7,18 @@ use clap::{Parser, ValueEnum};
 use pool_loadtest::{Request, parse_duration};
 
 const AFTER_HELP: &str = "\
-A thread is a task of the runtime. It makes bursts of cycles (acquire a connection, run one query, give it back) with
-a pause of 1 ms after each burst, and begins a cycle only when its last one has ended (a closed loop). The query counts
-to a hundred and touches no table. The first second is not measured, unless the run is shorter than three.
+A thread is a task of the runtime. It makes bursts of cycles (acquire a connection, run one query,
+give it back) with a pause of 1 ms after each burst, and begins a cycle only when its last one has
+ended (a closed loop). The query counts to a hundred and touches no table. The first second is not
+measured, unless the run is shorter than three.
 
-Without --config the pool leads to an embedded SQLite database in a temporary file, and opens all its connections
-beforehand. With it, the pool's options are those of the file, and what is given here wins.
+Without --config the pool leads to an embedded SQLite database in a temporary file, and opens all
+its connections beforehand. With it, the pool's options are those of the file, and what is given
+here wins.
 
-Ctrl-C or SIGTERM ends the load and reports what was measured; a second one skips waiting and the leak check; a third
-one ends the program at once. RUST_LOG sets how much is logged to standard error (default: warn).
+Ctrl-C or SIGTERM ends the load and reports what was measured; a second one skips waiting and the
+leak check; a third one ends the program at once. RUST_LOG sets how much is logged to standard
+error (default: warn).
 
 Exit codes:
     0  finished, and no defect was found; cycles may have failed, the report tells how many
@@ -23,13 +26,13 @@ Exit codes:
     2  wrong command line, configuration file or output file
     3  could not start, or not one cycle succeeded
     5  the pool has a defect: a leak, an account that does not add up, starvation
-  130  interrupted by SIGINT; 143 by SIGTERM (results were written if the load had begun)";
+  130  interrupted by SIGINT; 143 by SIGTERM (the result was written if the load had begun)";
 
 /// Puts load on a connection pool, measures it, and writes the result as JSON.
 #[derive(Debug, Parser)]
-#[command(name = "pool-loadtest", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "pool-loadtest", version, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
-    /// The most connections of the pool [default: what the configuration says, else 20]
+    /// The most connections [default: as configured, else 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pool_size: Option<u32>,
 
@@ -37,7 +40,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     threads: u32,
 
-    /// How long the run lasts, warm-up included: seconds, or 500ms, 10s, 1m30s
+    /// Seconds to run, or 500ms, 10s, 1m30s
     #[arg(long, value_name = "TIME", default_value = "60", value_parser = parse_duration)]
     duration: Duration,
 
@@ -50,7 +53,7 @@ pub(crate) struct Arguments {
     )]
     connections_per_thread: u64,
 
-    /// File for the result, written as JSON
+    /// Where the result goes, as JSON
     #[arg(long, value_name = "FILE", default_value = "results.json")]
     pub(crate) output: PathBuf,
 
@@ -62,11 +65,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", requires = "config")]
     pub(crate) pool: Option<String>,
 
-    /// What to print on standard output: a report, or the JSON document that also goes to the file
+    /// What to print: a report, or the same JSON as in the file
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 
-    /// Print neither progress nor report
+    /// Print neither progress nor report; JSON is still printed if asked for
     #[arg(long)]
     pub(crate) quiet: bool,
 }

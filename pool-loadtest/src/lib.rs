@@ -33,7 +33,7 @@
 //! | put load on another kind of pool | [`Subject`] and [`run_on`] |
 //! | end a run early | [`Interruptions`] |
 //! | see how it goes | [`Controls::watcher`], [`ProgressLine`] |
-//! | read a result | [`LoadResult`] |
+//! | read a result | [`result`] |
 //! | show or keep it | [`write_text`], [`write_json`], [`OutputFile`] |
 //! | know what an exit code means | [`exit`] |
 //!
@@ -49,7 +49,11 @@
 //!
 //! `totalConnections`, `successfulConnections`, `failedConnections` and `connectionTimes` are about the cycles that began
 //! after the warm-up and have ended: successful are those whose query succeeded, and their times are from the call
-//! to the release. A cycle that was refused, timed out or whose query failed is a failed one.
+//! to the release. A cycle that was refused, timed out or whose query failed is a failed one. Every other figure about
+//! cycles is about the same ones; `connect` and the pool's own counters also tell of what was before.
+//!
+//! One that began in the warm-up counts only if it lasted longer than all of the measured time: who waits from
+//! beginning to end must not vanish. One that has not ended at all is in `attempts` and `censored`, and nowhere else.
 //!
 //! # What is left out
 //!
@@ -92,10 +96,8 @@ pub use plan::{Backend, Plan, PlanError, Request, pool_options};
 pub use report::json::{OutputFile, write_json};
 pub use report::progress::ProgressLine;
 pub use report::text::{Charset, write_text};
-pub use result::LoadResult;
 pub use run::{Controls, RunError, run, run_on};
 pub use signals::{Interruption, Interruptions, Signal};
-pub use stats::{SeriesMean, jain, nearest_rank, series_mean};
 pub use subject::{Description, PoolSubject, Subject, Workload};
 pub use verdict::exit;
 pub use witness::Witness;

@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use pool_config::Config;
+use pool_loadtest::result::LoadResult;
 use pool_loadtest::{
-    Charset, Controls, Interruptions, LoadResult, OutputFile, Plan, PlanError, ProgressLine, RunError,
-    Watcher, exit, run, write_json, write_text,
+    Charset, Controls, Interruptions, OutputFile, Plan, PlanError, ProgressLine, RunError, Watcher, exit,
+    run, write_json, write_text,
 };
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;

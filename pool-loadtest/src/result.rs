@@ -23,7 +23,8 @@ pub use pool::{BeforeAfter, LeakCheck, LeakStatus, PoolGauges, PoolReport, PoolT
 pub struct LoadResult {
     /// Version of this format: a new major number breaks readers, a new minor number only adds keys.
     pub schema_version: &'static str,
-    /// Cycles that began and ended after the warm-up: `successful_connections + failed_connections`.
+    /// Cycles that began after the warm-up and have ended, and those that lasted longer than all of the measured time:
+    /// `successful_connections + failed_connections`.
     pub total_connections: u64,
     /// Those that got a connection and whose query succeeded.
     pub successful_connections: u64,

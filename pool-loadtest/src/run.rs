@@ -11,6 +11,7 @@ use crate::assemble::{Parts, assemble};
 use crate::clock::Schedule;
 use crate::collector::Watcher;
 use crate::environment::Machine;
+use crate::failure::Failure;
 use crate::leak::{self, Baseline};
 use crate::load::put_on;
 use crate::plan::{Backend, Plan};
@@ -76,7 +77,7 @@ impl RunError {
 /// # Errors
 ///
 /// When the load could not begin. Once it has, there is a result, whatever happens; its
-/// [`exit_code`](Run::exit_code) tells whether it is a good one.
+/// [`exit_code`](crate::result::Run::exit_code) tells whether it is a good one.
 ///
 /// # Cancel safety
 ///
@@ -105,7 +106,10 @@ pub async fn run(plan: &Plan, mut controls: Controls) -> Result<LoadResult, RunE
     let witness = Arc::new(Witness::new());
     let pool = sqlite::pool(&place, plan, &witness)?;
     warm_up(&pool, &mut controls.interruptions).await?;
-    let subject = sqlite::subject(&place, pool).await;
+    let subject = tokio::select! {
+        subject = sqlite::subject(&place, pool) => subject,
+        signal = controls.interruptions.stop() => return Err(RunError::Interrupted(signal)),
+    };
     let result = run_on(plan, subject, &witness, controls).await;
     // Not before the pool is closed: its files are in there.
     drop(place);
@@ -174,7 +178,7 @@ async fn warm_up(pool: &dyn PoolControl, interruptions: &mut Interruptions) -> R
 
 /// Finds out whether the load makes sense at all: a pool may be warm without a single connection.
 async fn first_cycle<S: Subject>(subject: &S) -> Result<(), RunError> {
-    let failed = |failure: crate::failure::Failure| RunError::FirstCycle(failure.message().to_owned());
+    let failed = |failure: Failure| RunError::FirstCycle(failure.message().to_owned());
     let mut lease = subject.acquire().await.map_err(failed)?;
     subject.work(&mut lease).await.map_err(failed)?;
     subject.release(lease);

@@ -5,8 +5,7 @@
 /// `None` when there is nothing to share: no values, or only zeros.
 ///
 /// Source: R. Jain, D. Chiu, W. Hawe, "A quantitative measure of fairness", DEC-TR-301, 1984.
-#[must_use]
-pub fn jain(shares: &[u64]) -> Option<f64> {
+pub(crate) fn jain(shares: &[u64]) -> Option<f64> {
     let (mut sum, mut squares) = (0.0, 0.0);
     for share in shares {
         let share = *share as f64;
@@ -17,8 +16,7 @@ pub fn jain(shares: &[u64]) -> Option<f64> {
 }
 
 /// The value below which `percent` of all values lie, by nearest rank. `None` for no values.
-#[must_use]
-pub fn nearest_rank<T: Copy + PartialOrd>(sorted: &[T], percent: f64) -> Option<T> {
+pub(crate) fn nearest_rank<T: Copy + PartialOrd>(sorted: &[T], percent: f64) -> Option<T> {
     debug_assert!(sorted.is_sorted_by(|left, right| left <= right));
     let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.max(1) - 1).or(sorted.last()).copied()
@@ -26,13 +24,13 @@ pub fn nearest_rank<T: Copy + PartialOrd>(sorted: &[T], percent: f64) -> Option<
 
 /// The mean of some values that follow each other in time, and how sure it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SeriesMean {
+pub(crate) struct SeriesMean {
     /// The mean.
-    pub mean: f64,
+    pub(crate) mean: f64,
     /// The standard error of the mean, from the effective number of samples.
-    pub std_err: f64,
+    pub(crate) std_err: f64,
     /// As many independent values would tell as much as these do: at least 1, at most their number.
-    pub effective_samples: f64,
+    pub(crate) effective_samples: f64,
 }
 
 /// The mean of a time series, with its error corrected for autocorrelation.
@@ -43,8 +41,7 @@ pub struct SeriesMean {
 /// Monte Carlo", 1992). A series that alternates would count for more than n; that is not believed.
 ///
 /// `None` for fewer than three values: nothing can be said about their error.
-#[must_use]
-pub fn series_mean(series: &[f64]) -> Option<SeriesMean> {
+pub(crate) fn series_mean(series: &[f64]) -> Option<SeriesMean> {
     let n = series.len();
     if n < 3 {
         return None;

@@ -15,8 +15,8 @@ const MOST_EVENTS: usize = 1_000;
 
 /// An observer that keeps what a result wants to know.
 ///
-/// It is told of every acquire and release as well, which costs the pool some hundred nanoseconds for each; it
-/// looks at the kind of event and takes its lock only for the rare ones.
+/// It is told of every acquire and release as well, and takes its lock only for the rare other events. A pool that is
+/// observed at all takes about 100 ns longer for a cycle of 800 ns (one thread, nothing to wait for; 2026-11-21).
 #[derive(Debug)]
 pub struct Witness(Mutex<Seen>);
 

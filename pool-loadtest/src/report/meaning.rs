@@ -1,12 +1,13 @@
 //! What the figures of a result mean, in sentences. Pure.
 
 use super::text::{grouped, shown_ms};
+use crate::failure::ErrorKind;
 use crate::result::{Distribution, LoadResult};
 
 /// Above this share of its connections in use a pool counts as saturated.
 const SATURATED: f64 = 0.95;
 
-/// Below this share of its connections in use a pool counts as larger than it needs to be.
+/// Needing less than this share of its connections, a pool counts as larger than it needs to be.
 const OVERSIZED: f64 = 0.5;
 
 /// Waiting that makes up less than this part of a cycle is not worth a word.
@@ -52,29 +53,31 @@ fn sizing(result: &LoadResult) -> Option<String> {
     let needed = result.throughput.mean * used / 1e6;
     let busy = busy(result)?;
     let need = format!(
-        "By its rate and the time each is used, this load needs {needed:.1} connections at any moment"
+        "By its rate and the time each is used, this load needs {needed:.1} connections at any moment, and has {size}"
     );
+    let advice = if result.environment.generator.saturated {
+        "the processor is busy too, so more connections may not help on this machine"
+    } else {
+        "add connections, or use each for less time"
+    };
+    if let Some(timeouts) = result.errors.by_kind.get(&ErrorKind::AcquireTimeout) {
+        let callers = grouped(timeouts.count);
+        return Some(format!("{callers} callers got no connection in time. {need}; {advice}."));
+    }
     if busy > SATURATED && wait > used {
-        let advice = if result.environment.generator.saturated {
-            "the processor is busy too, so more connections may not help on this machine"
-        } else {
-            "add connections, or use each for less time"
-        };
+        let ratio = wait / used;
         return Some(format!(
-            "Callers wait {:.1}× as long as they work: the pool is the bottleneck. {need}, and has {size}; {advice}.",
-            wait / used
+            "Callers wait {ratio:.1}× as long as they work: the pool is the bottleneck. {need}; {advice}."
         ));
     }
     if wait < NEGLIGIBLE_WAIT * (wait + used) {
-        let large = if busy < OVERSIZED {
-            "the pool is larger than it needs to be"
-        } else {
-            "the pool is large enough"
-        };
-        return Some(format!("Hardly anyone waits: {large}. {need}, and has {size}."));
+        let oversized = needed < OVERSIZED * size as f64;
+        let large =
+            if oversized { "the pool is larger than it needs to be" } else { "the pool is large enough" };
+        return Some(format!("Hardly anyone waits: {large}. {need}."));
     }
     let part = wait / (wait + used) * 100.0;
-    Some(format!("Callers spend {part:.0} % of their time waiting for a connection. {need}, and has {size}."))
+    Some(format!("Callers spend {part:.0} % of their time waiting for a connection. {need}."))
 }
 
 fn unfair(result: &LoadResult) -> Option<String> {
@@ -88,13 +91,16 @@ fn unfair(result: &LoadResult) -> Option<String> {
             grouped(fairness.overtakes.max)
         ));
     }
-    let ratio = fairness.wait_tail_ratio.filter(|_| busy(result).is_some_and(|busy| busy > SATURATED))?;
-    (ratio > LONG_TAIL).then(|| {
-        format!(
-            "The pool is saturated and 1 % of the waits are over {ratio:.1}× the usual one: callers are served out \
-             of order, or something stalls now and then."
-        )
-    })
+    let saturated = busy(result).is_some_and(|busy| busy > SATURATED);
+    let ratio = fairness.wait_tail_ratio.filter(|ratio| saturated && *ratio > LONG_TAIL)?;
+    // In order of arrival a caller is overtaken by a few that are under way at the same moment.
+    let in_order = fairness.overtakes.p99 <= result.config.pool.size as u64;
+    let why = if in_order {
+        "callers are served in order, so something stalls now and then"
+    } else {
+        "callers are served out of order"
+    };
+    Some(format!("The pool is saturated and 1 % of the waits are over {ratio:.1}× the usual one: {why}."))
 }
 
 /// A closed loop stops asking while nobody answers, so its percentiles know nothing of an outage.

@@ -109,7 +109,7 @@ pub struct Throughput {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempts {
-    /// Cycles begun after the warm-up, and those begun before that never ended.
+    /// Cycles begun after the warm-up, and those begun before that had not ended when the load did.
     pub offered: u64,
     /// The same: a closed loop begins all that it offers.
     pub started: u64,

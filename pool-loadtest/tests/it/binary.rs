@@ -255,7 +255,7 @@ async fn running(place: &Place) -> Child {
     while !database_is_open() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    tokio::time::sleep(Duration::from_millis(1_800)).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
     child
 }
 
@@ -287,5 +287,43 @@ async fn an_interrupted_run_writes_what_it_measured() {
 fn the_help_tells_every_flag_and_exit_code() {
     let output = Place::new().run(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
-    insta::assert_snapshot!(stdout(&output), @"");
+    insta::assert_snapshot!(stdout(&output), @r#"
+    Puts load on a connection pool, measures it, and writes the result as JSON
+
+    Usage: pool-loadtest [OPTIONS]
+
+    Options:
+          --pool-size <N>               The most connections [default: as configured, else 20]
+          --threads <N>                 Threads that compete for connections [default: 10]
+          --duration <TIME>             Seconds to run, or 500ms, 10s, 1m30s [default: 60]
+          --connections-per-thread <N>  Size of a thread's burst [default: 100]
+          --output <FILE>               Where the result goes, as JSON [default: results.json]
+          --config <FILE>               Test a pool of this connection_pool.yaml
+          --pool <NAME>                 Which pool of the configuration [default: the first]
+          --format <FORMAT>             What to print: a report, or the same JSON as in the file [default: text] [possible values: text, json]
+          --quiet                       Print neither progress nor report; JSON is still printed if asked for
+      -h, --help                        Print help
+      -V, --version                     Print version
+
+    A thread is a task of the runtime. It makes bursts of cycles (acquire a connection, run one query,
+    give it back) with a pause of 1 ms after each burst, and begins a cycle only when its last one has
+    ended (a closed loop). The query counts to a hundred and touches no table. The first second is not
+    measured, unless the run is shorter than three.
+
+    Without --config the pool leads to an embedded SQLite database in a temporary file, and opens all
+    its connections beforehand. With it, the pool's options are those of the file, and what is given
+    here wins.
+
+    Ctrl-C or SIGTERM ends the load and reports what was measured; a second one skips waiting and the
+    leak check; a third one ends the program at once. RUST_LOG sets how much is logged to standard
+    error (default: warn).
+
+    Exit codes:
+        0  finished, and no defect was found; cycles may have failed, the report tells how many
+        1  internal error
+        2  wrong command line, configuration file or output file
+        3  could not start, or not one cycle succeeded
+        5  the pool has a defect: a leak, an account that does not add up, starvation
+      130  interrupted by SIGINT; 143 by SIGTERM (the result was written if the load had begun)
+    "#);
 }

@@ -22,17 +22,19 @@ fn assert_defect(result: &LoadResult, reason: &str) {
     assert!(reasons.iter().any(|found| found.contains(reason)), "{reason}: {reasons:#?}");
 }
 
-async fn careless(how: Return) -> LoadResult {
+pub(crate) async fn careless(how: Return) -> LoadResult {
     let witness = Arc::new(Witness::new());
     let pool = pool(&FakeConnector::new(), &witness, |options| options.max_connections = 20);
     let inner = PoolSubject::new(pool, Hold(MS));
     let subject = Careless { inner, how, returned: AtomicU64::new(0) };
-    run_checked(&plan(10, 4 * SECOND), subject, &witness).await
+    let mut plan = plan(10, 4 * SECOND);
+    plan.alone_in_process = matches!(how, Return::OpenFile(_));
+    run_checked(&plan, subject, &witness).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_connection_forgotten_in_a_thousand_is_a_leak() {
-    let result = careless(Return::ForgetEvery(1_000)).await;
+    let result = careless(Return::Forget(1_000)).await;
     let forgotten = result.leak_check.outstanding_handles;
     assert!(forgotten >= 1, "{:?}", result.leak_check);
     assert_eq!(result.leak_check.status, LeakStatus::Fail);
@@ -46,7 +48,7 @@ async fn one_connection_forgotten_in_a_thousand_is_a_leak() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pool_that_is_leaked_empty_is_a_leak_and_not_a_slow_target() {
-    let result = careless(Return::ForgetEvery(2)).await;
+    let result = careless(Return::Forget(2)).await;
     assert_eq!(result.leak_check.outstanding_handles, 20);
     assert_eq!(result.successful_connections, 0, "all were gone within the warm-up");
     assert_defect(&result, "20 connections were not given back");
@@ -55,9 +57,17 @@ async fn a_pool_that_is_leaked_empty_is_a_leak_and_not_a_slow_target() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_comes_back_late_is_a_leak() {
-    let result = careless(Return::LateEvery(10, 300 * MS)).await;
+    let result = careless(Return::Late(10, 300 * MS)).await;
     assert_defect(&result, "given back only some time after all threads had ended");
     assert!(result.leak_check.outstanding_handles > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_left_open_is_a_leak() {
+    // Other tests open files meanwhile; not hundreds.
+    let result = careless(Return::OpenFile(50)).await;
+    assert_defect(&result, "file descriptors grew from");
+    assert_eq!(result.leak_check.outstanding_handles, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,14 +81,19 @@ async fn a_permit_lost_out_of_sight_is_found() {
     assert_defect(&result, "only 7 of 8 connections could be taken at once");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_pool_that_serves_the_last_first_is_flagged_however_good_its_percentiles() {
+/// A load on a pool that serves whoever came last.
+pub(crate) async fn unfair_run() -> LoadResult {
     let witness = Arc::new(Witness::new());
     let pool = pool(&FakeConnector::new(), &witness, |options| {
         (options.max_connections, options.acquire_timeout) = (4, SECOND);
     });
     let subject = LastComeFirstServed { inner: PoolSubject::new(pool, Hold(MS)), line: Line::new(4) };
-    let result = run_checked(&plan(32, 5 * SECOND), subject, &witness).await;
+    run_checked(&plan(32, 5 * SECOND), subject, &witness).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_serves_the_last_first_is_flagged_however_good_its_percentiles() {
+    let result = unfair_run().await;
     assert!(
         result.phases.acquire_wait.p99.unwrap() < 10_000.0,
         "the figures of those who are served are fine"

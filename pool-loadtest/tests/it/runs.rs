@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use pool_core::ErrorClass;
 use pool_core::fake::FakeConnector;
-use pool_loadtest::result::{LeakStatus, Status, VerdictStatus};
+use pool_loadtest::result::{LeakStatus, LoadResult, Status, VerdictStatus};
 use pool_loadtest::{
-    Controls, ErrorKind, Interruption, Interruptions, LoadResult, Phase, Plan, PoolSubject, Request,
-    RunError, Signal, Subject, Witness, exit, run_on,
+    Controls, ErrorKind, Interruption, Interruptions, Phase, Plan, PoolSubject, Request, RunError, Signal,
+    Subject, Witness, exit, run_on,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -199,14 +199,19 @@ fn signals(at: Vec<(Duration, Interruption)>) -> Controls {
     Controls { interruptions: Interruptions::new(receiver), watcher: None }
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_interrupted_run_reports_what_it_measured() {
+/// Two threads of which nobody waits, until a signal after four of sixty seconds.
+pub(crate) async fn interrupted_run() -> LoadResult {
     let witness = Arc::new(Witness::new());
     let pool = pool(&FakeConnector::new(), &witness, |options| options.max_connections = 2);
     let controls = signals(vec![(4 * SECOND, Interruption::Stop(Signal::Interrupt))]);
     let result =
         run_on(&plan(2, 60 * SECOND), PoolSubject::new(pool, Hold(9 * MS)), &witness, controls).await;
-    let result = checked(result.unwrap());
+    checked(result.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_run_reports_what_it_measured() {
+    let result = interrupted_run().await;
     assert_eq!((result.run.status, result.run.exit_code), (Status::Interrupted, 130));
     assert_eq!(result.run.warmup_ms, 1_000.0);
     // The signal's clock began with the first cycle, before the load.

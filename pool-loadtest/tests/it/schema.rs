@@ -31,7 +31,7 @@ impl Walker {
                     self.check(value, &target, path);
                 }
                 "type" => {
-                    self.require(has_type(value, argument), path, || format!("is not of type {argument}"))
+                    self.require(has_type(value, argument), path, || format!("is not of type {argument}"));
                 }
                 "const" => self.require(value == argument, path, || format!("is not {argument}")),
                 "enum" => {

@@ -98,9 +98,11 @@ impl Workload<FakeConnector> for Once {
 #[derive(Clone, Copy)]
 pub(crate) enum Return {
     /// Forgets each one of so many.
-    ForgetEvery(u64),
+    Forget(u64),
     /// Gives each one of so many back only after a while.
-    LateEvery(u64, Duration),
+    Late(u64, Duration),
+    /// Leaves a file open with each one of so many.
+    OpenFile(u64),
 }
 
 /// A pool that does not take all connections back.
@@ -124,12 +126,15 @@ impl<W: Workload<FakeConnector>> Subject for Careless<W> {
     fn release(&self, lease: Self::Lease) {
         let returned = self.returned.fetch_add(1, Ordering::Relaxed) + 1;
         match self.how {
-            Return::ForgetEvery(n) if returned.is_multiple_of(n) => std::mem::forget(lease),
-            Return::LateEvery(n, late) if returned.is_multiple_of(n) => {
+            Return::Forget(n) if returned.is_multiple_of(n) => std::mem::forget(lease),
+            Return::Late(n, late) if returned.is_multiple_of(n) => {
                 drop(tokio::spawn(async move {
                     sleep(late).await;
                     drop(lease);
                 }));
+            }
+            Return::OpenFile(n) if returned.is_multiple_of(n) => {
+                std::mem::forget(std::fs::File::open("/dev/null").unwrap());
             }
             _ => drop(lease),
         }
