@@ -110,16 +110,16 @@ async fn a_round_of_housekeeping_retires_no_crowd() {
 async fn callers_do_not_notice_the_expiry_of_a_hundred_connections() {
     let (begun, timeline, lifetime) = (Instant::now(), Timeline::new(), secs(30));
     let (builder, connector) = lazy(100);
-    connector.connects().always(Act::Slow(ms(20)));
     let pool = builder
         .min_connections(100)
-        .connect_concurrency(100)
         .max_lifetime(lifetime)
         .maintenance_interval(ms(50))
         .observer(timeline.clone())
         .build()
         .unwrap();
     pool.warm_up().await.unwrap();
+    // Slow enough that a hundred deaths at once would take ten seconds to make good.
+    connector.connects().always(Act::Slow(ms(200)));
     let end = begun + lifetime.mul_f64(1.3);
     let mut workers = Vec::new();
     for seed in 0..110 {
