@@ -237,7 +237,7 @@ impl fmt::Display for AcquireError {
             AcquireError::Unavailable(_) => {
                 f.write_str("the target is down")?;
                 if let Some(outage) = &diagnosis.outage {
-                    write!(f, " since {} ({} failed connects", Span(outage.since), outage.failures)?;
+                    write!(f, " for {} (failed connects: {}", Span(outage.since), outage.failures)?;
                     if outage.next_probe.is_zero() {
                         f.write_str(", a probe is under way)")?;
                     } else {

@@ -63,7 +63,8 @@ pub struct PoolOptions {
     ///
     /// At most one connection per `max_lifetime / max_connections` is retired; those born together
     /// therefore retire one after another, the last at most one more `max_lifetime` later. A busy one is
-    /// retired when it comes back. A successor is opened first where there is room.
+    /// retired when it comes back, so several that were held past their dates may go together. A successor is
+    /// opened first where there is room.
     pub max_lifetime: Duration,
     /// The part of `max_lifetime` by which a connection may retire early, drawn once at its birth.
     /// 0 to 0.5. Default 0.2.

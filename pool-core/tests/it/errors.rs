@@ -155,7 +155,7 @@ async fn a_known_outage_is_told_with_its_cause() {
     pass(ms(60)).await;
     let error = pool.acquire().await.unwrap_err();
     assert!(error.is_unavailable());
-    insta::assert_snapshot!(blank(&shown(&error), "refused ("), @"acquire a connection from pool `orders`: the target is down since 1.06s (2 failed connects, next probe in _); last connect error: connection refused (_ ago)");
+    insta::assert_snapshot!(blank(&shown(&error), "refused ("), @"acquire a connection from pool `orders`: the target is down for 1.06s (failed connects: 2, next probe in _); last connect error: connection refused (_ ago)");
 }
 
 // H6: the same while a probe is under way.
@@ -168,7 +168,7 @@ async fn a_probe_under_way_is_told() {
     pass(ms(100)).await;
     assert_eq!(pool.stats().creating, 1);
     let error = pool.acquire().await.unwrap_err();
-    insta::assert_snapshot!(shown(&error), @"acquire a connection from pool `orders`: the target is down since 1.10s (1 failed connects, a probe is under way); last connect error: no connection within 1s (100ms ago)");
+    insta::assert_snapshot!(shown(&error), @"acquire a connection from pool `orders`: the target is down for 1.10s (failed connects: 1, a probe is under way); last connect error: no connection within 1s (100ms ago)");
 }
 
 // D12: a refused login.
@@ -181,7 +181,7 @@ async fn a_refused_login_is_told_with_its_cause() {
         .always(Act::FailAs(ErrorClass::Auth, "password authentication failed for user \"app\""));
     let error = pool.acquire().await.unwrap_err();
     assert!(error.is_unavailable());
-    insta::assert_snapshot!(shown(&error), @r#"acquire a connection from pool `orders`: the target is down since 0s (1 failed connects, next probe in _); last connect error: password authentication failed for user "app" (0s ago)"#);
+    insta::assert_snapshot!(shown(&error), @r#"acquire a connection from pool `orders`: the target is down for 0s (failed connects: 1, next probe in _); last connect error: password authentication failed for user "app" (0s ago)"#);
 }
 
 // J1: a connector that panics.

@@ -33,17 +33,11 @@ impl Traces {
         self.left = self.left.max(left_by(sql));
     }
 
-    /// A transaction is about to begin. Returns what `transaction_ended` is to be told.
-    pub(super) fn transaction(&mut self) -> Left {
-        let before = self.left;
-        self.left = self.left.max(Left::Transaction);
-        before
-    }
-
-    /// That transaction was committed or rolled back, and nothing of it is left.
-    pub(super) fn transaction_ended(&mut self, before: Left) {
-        if self.left == Left::Transaction {
-            self.left = before;
+    /// A holder is about to begin a transaction by this text. sqlx counts it, so only what else the text may
+    /// leave is of interest.
+    pub(super) fn begin_statement(&mut self, sql: &str) {
+        if left_by(sql) == Left::Session {
+            self.left = Left::Session;
         }
     }
 

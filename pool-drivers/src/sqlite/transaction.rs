@@ -11,7 +11,6 @@ use sqlx::{SqlSafeStr, SqlStr};
 use sqlx_core::transaction::TransactionManager as _;
 
 use super::connection::SqliteConnection;
-use super::words::Left;
 
 /// A transaction, or a savepoint in one. Rolled back when dropped, unless it was committed.
 ///
@@ -44,8 +43,6 @@ use super::words::Left;
 #[must_use = "a transaction that is dropped is rolled back"]
 pub struct SqliteTransaction<'c> {
     connection: &'c mut SqliteConnection,
-    /// What was to be feared of the connection before.
-    before: Left,
     open: bool,
 }
 
@@ -82,15 +79,15 @@ impl SqliteConnection {
     }
 
     async fn enter(&mut self, statement: Option<SqlStr>) -> Result<SqliteTransaction<'_>, sqlx::Error> {
-        let before = self.traces.transaction();
         if let Some(statement) = &statement {
-            self.traces.statement(statement.as_str());
+            self.traces.begin_statement(statement.as_str());
         }
+        self.traces.begun();
         // Cancel: a `BEGIN` whose success nobody heard of, sqlx's thread takes back.
         let begun = SqliteTransactionManager::begin(&mut self.raw, statement).await;
         self.traces.ended(begun.as_ref().err());
         begun?;
-        Ok(SqliteTransaction { connection: self, before, open: true })
+        Ok(SqliteTransaction { connection: self, open: true })
     }
 }
 
@@ -105,6 +102,7 @@ impl SqliteTransaction<'_> {
     ///
     /// If the future is dropped, everything or nothing was committed.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.connection.traces.begun();
         let ended = SqliteTransactionManager::commit(&mut self.connection.raw).await;
         self.leave(ended)
     }
@@ -119,17 +117,14 @@ impl SqliteTransaction<'_> {
     ///
     /// If the future is dropped, everything is undone all the same.
     pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
+        self.connection.traces.begun();
         let ended = SqliteTransactionManager::rollback(&mut self.connection.raw).await;
         self.leave(ended)
     }
 
     fn leave(&mut self, ended: Result<(), sqlx::Error>) -> Result<(), sqlx::Error> {
-        let traces = &mut self.connection.traces;
-        traces.ended(ended.as_ref().err());
-        if ended.is_ok() {
-            self.open = false;
-            traces.transaction_ended(self.before);
-        }
+        self.connection.traces.ended(ended.as_ref().err());
+        self.open = ended.is_err();
         ended
     }
 }
@@ -137,7 +132,8 @@ impl SqliteTransaction<'_> {
 impl Drop for SqliteTransaction<'_> {
     fn drop(&mut self) {
         if self.open {
-            // Only sends the command. sqlx's next one waits for it, and a reset makes sure of it.
+            // Only sends the command. sqlx counts the transaction until it is over, so if the guard is
+            // dropped before that, the connection is seen to be dirty.
             SqliteTransactionManager::start_rollback(&mut self.connection.raw);
         }
     }

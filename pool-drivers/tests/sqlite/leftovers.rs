@@ -42,6 +42,17 @@ async fn plain_statements_cause_no_reset() {
 }
 
 #[tokio::test]
+async fn a_query_that_is_not_to_be_kept_is_not_kept() {
+    let pool = pool_with_items(SqliteConnector::memory()).await;
+    let mut connection = pool.acquire().await.unwrap();
+    let before = connection.cached_statements_size();
+    sqlx::query("SELECT 7").persistent(false).execute(&mut *connection).await.unwrap();
+    assert_eq!(connection.cached_statements_size(), before);
+    sqlx::query("SELECT 7").execute(&mut *connection).await.unwrap();
+    assert_eq!(connection.cached_statements_size(), before + 1);
+}
+
+#[tokio::test]
 async fn a_reset_clears_the_suspicion() {
     let pool = pool_with_items(SqliteConnector::memory()).await;
     for leave in ["BEGIN", "PRAGMA query_only = 1"] {

@@ -31,6 +31,10 @@ async fn a_locked_write_waits_then_fails_and_the_pool_stays_usable() {
     assert_eq!(connection.report(&error), ErrorClass::Capacity);
     drop(connection);
 
+    let mut connection = pool.acquire().await.unwrap();
+    assert!(connection.begin_with("BEGIN IMMEDIATE").await.is_err());
+    drop(connection);
+
     tell(&mut other, "COMMIT").await;
     let mut connection = pool.acquire().await.unwrap();
     tell(&mut connection, "INSERT INTO item VALUES ('x')").await;
@@ -62,16 +66,16 @@ async fn a_connect_to_a_locked_file_names_the_lock() {
 
 /// SQLite itself gives this up at once.
 #[tokio::test]
-async fn a_change_of_the_journal_mode_waits_for_readers() {
+async fn a_change_of_the_journal_mode_waits_for_a_writer() {
     let home = Home::new();
     let connector = home.connector().journal_mode(SqliteJournalMode::Delete);
-    let mut reader = connector.connect().await.unwrap();
-    tell(&mut reader, "CREATE TABLE item (name TEXT); BEGIN; SELECT * FROM item").await;
+    let mut writer = connector.connect().await.unwrap();
+    tell(&mut writer, "CREATE TABLE item (name TEXT); BEGIN IMMEDIATE").await;
     let begun = tokio::time::Instant::now();
     let error = home.connector().connect().await.unwrap_err();
     assert!(error.is_locked(), "{error}");
     assert!(begun.elapsed() >= Duration::from_secs(1), "waited {:?} only", begun.elapsed());
-    tell(&mut reader, "COMMIT").await;
+    tell(&mut writer, "COMMIT").await;
     home.connector().connect().await.unwrap();
 }
 
