@@ -84,6 +84,8 @@ step() {
 # Without target options `cargo test` runs unit, integration and documentation tests and builds the examples.
 # (Why not --all-targets: it leaves the documentation tests out, and would run benchmarks.)
 step 'Rust tests' cargo test --locked --workspace --all-features
+step 'example: a connector of its own' cargo run --locked --quiet -p pool-core --example tcp
+step 'example: SQLite' cargo run --locked --quiet -p pool-drivers --features sqlite --example sqlite
 step 'Python tests' python3 -m unittest discover -s scripts -p 'test_*.py'
 
 printf '\nall tests passed\nsteps: %s passed, 0 failed\n' "$passed"
