@@ -23,6 +23,8 @@ pub struct PoolBuilder<C: Connector> {
     connector: C,
     name: String,
     options: PoolOptions,
+    /// Whether someone chose `min_connections`; if not, the default gives way to a smaller maximum.
+    min_is_chosen: bool,
     observers: Observers,
     runtime: Option<Handle>,
 }
@@ -46,6 +48,7 @@ impl<C: Connector> PoolBuilder<C> {
             connector,
             name: String::from("default"),
             options: PoolOptions::default(),
+            min_is_chosen: false,
             observers: Observers::default(),
             runtime: None,
         }
@@ -60,12 +63,12 @@ impl<C: Connector> PoolBuilder<C> {
     /// Sets all options at once.
     pub fn options(mut self, options: PoolOptions) -> Self {
         self.options = options;
+        self.min_is_chosen = true;
         self
     }
 
     setters! {
         max_connections: usize;
-        min_connections: usize;
         min_idle: usize;
         acquire_timeout: Duration;
         connect_timeout: Duration;
@@ -87,6 +90,14 @@ impl<C: Connector> PoolBuilder<C> {
         reuse: Reuse;
         reserve_connections: usize;
         reset_timeout: Duration;
+    }
+
+    /// Sets [`min_connections`](PoolOptions::min_connections). While it is not set, a smaller `max_connections`
+    /// lowers its default.
+    pub fn min_connections(mut self, min_connections: usize) -> Self {
+        self.options.min_connections = min_connections;
+        self.min_is_chosen = true;
+        self
     }
 
     /// Adds an observer. All that were added are told of every event.
@@ -129,7 +140,10 @@ impl<C: Connector> PoolBuilder<C> {
     /// Names every option that is out of its range; fails with an empty name, without a runtime, and on a
     /// runtime without timers.
     pub fn build(self) -> Result<Pool<C>, BuildError> {
-        let PoolBuilder { connector, name, options, observers, runtime } = self;
+        let PoolBuilder { connector, name, mut options, min_is_chosen, observers, runtime } = self;
+        if !min_is_chosen {
+            options.min_connections = options.min_connections.min(options.max_connections);
+        }
         let options = options.checked()?;
         if name.is_empty() {
             return Err(BuildError::EmptyName);

@@ -132,10 +132,11 @@ impl Diagnosis {
     }
 
     fn fmt_context(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(nested) = &self.nested {
+        // A caller that did not wait was not kept waiting by what it holds.
+        if let Some(nested) = self.nested.as_ref().filter(|_| !self.waited.is_zero() && self.stats.max > 0) {
             write!(
                 f,
-                "; this caller already holds {} from {}:{}: a task that needs k connections at once needs \
+                "; the same task already holds {} from {}:{}: a task that needs k connections at once needs \
                  a pool of at least tasks * (k - 1) + 1",
                 nested.connection,
                 nested.site.file(),
@@ -235,7 +236,9 @@ impl fmt::Display for AcquireError {
                 write!(f, "none within {} (waited {}; {sizes})", Span(diagnosis.timeout), Span(*waited))?;
             }
             AcquireError::Unavailable(_) => {
-                f.write_str("the target is down")?;
+                let login = diagnosis.last_connect_failure.as_ref();
+                let refused = login.is_some_and(|failure| failure.class == ErrorClass::Auth);
+                f.write_str(if refused { "the target has refused the login" } else { "the target is down" })?;
                 if let Some(outage) = &diagnosis.outage {
                     write!(f, " for {} (failed connects: {}", Span(outage.since), outage.failures)?;
                     if outage.next_probe.is_zero() {

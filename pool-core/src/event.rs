@@ -94,7 +94,8 @@ pub enum PoolEvent {
         /// Which one, by whom, from where, for how long.
         holder: Holder,
     },
-    /// A caller waits for a connection while its own task holds one: enough such callers wait for ever.
+    /// A caller waits for a connection while its own task holds one: enough such callers wait for ever. Branches
+    /// of one task, such as those of `join!`, are not told apart; for them it may be harmless.
     NestedAcquire {
         /// Where it acquires.
         site: &'static Location<'static>,

@@ -77,7 +77,8 @@ pub struct PoolOptions {
     ///
     /// A pool without a connection has no keeper and costs nothing.
     pub maintenance_interval: Duration,
-    /// A connection held for longer is reported as leaked, once. Default 0 = off.
+    /// A connection held for longer is reported as leaked, once, at the next round of housekeeping: up to one
+    /// `maintenance_interval` later. Default 0 = off.
     ///
     /// A change applies to connections acquired after it.
     pub leak_detection_threshold: Duration,

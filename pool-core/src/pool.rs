@@ -110,6 +110,9 @@ impl<C: Connector> Pool<C> {
 
     /// Waits for a connection, for at most `acquire_timeout`.
     ///
+    /// Leak reports and errors name the line that calls this. A helper of yours keeps its caller's line if it is
+    /// a plain function with `#[track_caller]` that returns this future.
+    ///
     /// # Errors
     ///
     /// [`AcquireError`] tells what happened and what the pool looked like.
@@ -151,7 +154,8 @@ impl<C: Connector> Pool<C> {
         Acquire::new(&self.shared, options, Location::caller())
     }
 
-    /// Takes a connection if one is free and needs no validation; never waits.
+    /// Takes a connection if one is free and needs no validation, which those need that were idle for
+    /// `validate_after_idle` (500 ms); never waits.
     ///
     /// Finding none makes the pool open one more, or validate an idle one, if it may. With
     /// `validate_after_idle` zero every connection needs validation, so this never gets one.
@@ -167,7 +171,8 @@ impl<C: Connector> Pool<C> {
 
     /// Blocks the thread until it has a connection, for at most `acquire_timeout`.
     ///
-    /// For threads outside any runtime; the pool's own runtime must be running elsewhere.
+    /// For threads that run no async code: plain ones, and those of `spawn_blocking`. The pool's own runtime must
+    /// be running elsewhere.
     ///
     /// # Errors
     ///

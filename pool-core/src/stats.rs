@@ -102,7 +102,8 @@ pub struct PoolCounters {
     pub flushes: u64,
     /// Leaks reported.
     pub leaks: u64,
-    /// Acquires that waited while their own task held a connection of this pool.
+    /// Acquires that waited while their own task held a connection of this pool; branches of one task, such as
+    /// those of `join!`, are not told apart.
     pub nested_acquires: u64,
     /// Panics caught in connectors, observers and drops of connections.
     pub panics: u64,
@@ -131,13 +132,13 @@ pub struct PoolCounters {
 impl PoolCounters {
     /// Acquires that ended, one way or another.
     pub fn finished(&self) -> u64 {
-        self.acquired + self.cancelled + self.failed()
+        self.acquired + self.cancelled + self.none_free + self.failed()
     }
 
     /// Acquires that ended in an error. A cancelled one is not an error, nor is a `try_acquire` that found
     /// nothing, but both are in [`finished`](PoolCounters::finished).
     pub fn failed(&self) -> u64 {
-        self.timed_out + self.queue_full + self.paused + self.closed_pool + self.unavailable + self.none_free
+        self.timed_out + self.queue_full + self.paused + self.closed_pool + self.unavailable
     }
 
     /// Mean time an acquire took that got a connection.

@@ -173,6 +173,13 @@ async fn take_all<S: Subject>(subject: &S) -> Permits {
     let wanted = options.max_connections - options.reserve_connections;
     let failed_before = subject.control().counters().connect_failed;
     let deadline = Instant::now() + options.acquire_timeout.clamp(TAKE_ALL.0, TAKE_ALL.1);
+    // All are opened first: one task that waits while it holds some would be called a danger to itself.
+    let mut full = options.clone();
+    full.min_connections = full.min_connections.max(wanted);
+    if subject.control().set_options(full).is_ok() {
+        // Whatever this does not achieve, the acquires will tell.
+        drop(timeout_at(deadline, subject.control().warm_up()).await);
+    }
     let mut taken = Vec::with_capacity(wanted);
     let mut refused = None;
     while taken.len() < wanted && refused.is_none() {

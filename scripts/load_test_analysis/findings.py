@@ -8,6 +8,8 @@ from .figures import count, duration, plural, printable, three_digits
 from .result import samples_needed
 
 # From this share of its connections in use on, a pool is taken to be saturated.
+# Waits shorter than this are not felt, however much longer than the usual one.
+FELT_US = 1_000
 SATURATED = 0.95
 
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
@@ -153,7 +155,7 @@ def _tail(result, limit):
     if wait is None or busy is None or busy <= SATURATED:
         return None
     p50, p99 = wait.percentile("50"), wait.percentile("99")
-    if not p50 or p99 is None or p99 / p50 <= limit:
+    if not p50 or p99 is None or p99 < FELT_US or p99 / p50 <= limit:
         return None
     overtakes = result.fairness.overtakes.get("p99") if result.fairness else None
     seen = f" (overtakes p99 {count(overtakes)})" if overtakes is not None else ""

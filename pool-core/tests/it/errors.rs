@@ -87,7 +87,7 @@ async fn a_timeout_names_the_nested_acquire() {
     let outer = pool.acquire().await.unwrap();
     let error = pool.acquire_timeout(secs(2)).await.unwrap_err();
     assert_eq!(error.diagnosis().nested.as_ref().unwrap().connection, outer.id());
-    insta::assert_snapshot!(shown(&error), @"acquire a connection from pool `orders`: none within 2s (waited 2s; total 1 of 1, active 1, idle 0, creating 0, waiting 0); this caller already holds #1 from pool-core/tests/it/errors.rs:_: a task that needs k connections at once needs a pool of at least tasks * (k - 1) + 1; oldest holders: #1 held 2s by ThreadId(_) from pool-core/tests/it/errors.rs:_");
+    insta::assert_snapshot!(shown(&error), @"acquire a connection from pool `orders`: none within 2s (waited 2s; total 1 of 1, active 1, idle 0, creating 0, waiting 0); the same task already holds #1 from pool-core/tests/it/errors.rs:_: a task that needs k connections at once needs a pool of at least tasks * (k - 1) + 1; oldest holders: #1 held 2s by ThreadId(_) from pool-core/tests/it/errors.rs:_");
 }
 
 // B12: the same in a spawned task, and told to the observers as well.
@@ -104,7 +104,7 @@ async fn a_nested_acquire_is_told_by_task() {
         }
     });
     let error = task.await.unwrap();
-    insta::assert_snapshot!(shown(&error), @"acquire a connection from pool `orders`: none within 100ms (waited 100ms; total 1 of 1, active 1, idle 0, creating 0, waiting 0); this caller already holds #1 from pool-core/tests/it/errors.rs:_: a task that needs k connections at once needs a pool of at least tasks * (k - 1) + 1; oldest holders: #1 held 100ms by task _ from pool-core/tests/it/errors.rs:_");
+    insta::assert_snapshot!(shown(&error), @"acquire a connection from pool `orders`: none within 100ms (waited 100ms; total 1 of 1, active 1, idle 0, creating 0, waiting 0); the same task already holds #1 from pool-core/tests/it/errors.rs:_: a task that needs k connections at once needs a pool of at least tasks * (k - 1) + 1; oldest holders: #1 held 100ms by task _ from pool-core/tests/it/errors.rs:_");
     let told = recorder.events().iter().find_map(|event| match event {
         PoolEvent::NestedAcquire { .. } => event.trouble(),
         _ => None,
@@ -181,7 +181,7 @@ async fn a_refused_login_is_told_with_its_cause() {
         .always(Act::FailAs(ErrorClass::Auth, "password authentication failed for user \"app\""));
     let error = pool.acquire().await.unwrap_err();
     assert!(error.is_unavailable());
-    insta::assert_snapshot!(shown(&error), @r#"acquire a connection from pool `orders`: the target is down for 0s (failed connects: 1, next probe in _); last connect error: password authentication failed for user "app" (0s ago)"#);
+    insta::assert_snapshot!(shown(&error), @r#"acquire a connection from pool `orders`: the target has refused the login for 0s (failed connects: 1, next probe in _); last connect error: password authentication failed for user "app" (0s ago)"#);
 }
 
 // J1: a connector that panics.

@@ -408,3 +408,13 @@ async fn every_connection_gets_its_own_date_on_a_resize() {
     assert_eq!(pool.stats().total, 500);
     check_at_rest(&pool, &connector);
 }
+
+// A pool of one was refused because of a minimum that nobody had chosen.
+#[tokio::test(start_paused = true)]
+async fn a_pool_of_one_needs_no_other_option() {
+    let pool = Pool::builder(FakeConnector::new()).max_connections(1).build().unwrap();
+    pool.warm_up().await.unwrap();
+    assert_eq!((pool.stats().idle, pool.options().min_connections), (1, 1));
+    let chosen = Pool::builder(FakeConnector::new()).max_connections(1).min_connections(2).build();
+    assert!(matches!(chosen, Err(BuildError::Options(_))), "what was chosen is not changed");
+}

@@ -6,10 +6,6 @@ use pool_core::{PoolOptions, Reuse};
 /// The options of a pool that a file describes.
 ///
 /// All settings are taken apart by name, so that one that is added does not compile until it is used here.
-#[expect(
-    clippy::field_reassign_with_default,
-    reason = "`PoolOptions` is non-exhaustive: no literal outside its crate"
-)]
 pub fn pool_options(settings: &PoolSettings) -> PoolOptions {
     let &PoolSettings {
         max_connections,
@@ -38,34 +34,34 @@ pub fn pool_options(settings: &PoolSettings) -> PoolOptions {
         // For whoever watches the target; a pool does not.
         health_check_interval: _,
     } = settings;
-    let mut options = PoolOptions::default();
-    options.max_connections = max_connections;
-    options.min_connections = min_connections;
-    options.min_idle = min_idle;
-    options.acquire_timeout = acquire_timeout;
-    options.connect_timeout = connect_timeout;
-    options.validation_timeout = validation_timeout;
-    options.validate_after_idle = validate_after_idle;
-    options.validate_on_return = validate_on_return;
-    options.idle_timeout = idle_timeout;
-    options.max_lifetime = max_lifetime;
-    options.lifetime_jitter = lifetime_jitter;
-    options.max_uses = max_uses;
-    options.keepalive_interval = keepalive_interval;
-    options.maintenance_interval = maintenance_interval;
-    options.leak_detection_threshold = leak_detection_threshold;
-    options.max_waiting = max_waiting;
-    options.connect_concurrency = connect_concurrency;
-    options.max_retries = max_retries;
-    options.retry_delay = retry_delay;
-    options.fail_fast = fail_fast;
-    options.reuse = match reuse {
-        pool_config::Reuse::Lifo => Reuse::Lifo,
-        pool_config::Reuse::Fifo => Reuse::Fifo,
-    };
-    options.reserve_connections = reserve_connections;
-    options.reset_timeout = reset_timeout;
-    options
+    PoolOptions {
+        max_connections,
+        min_connections,
+        min_idle,
+        acquire_timeout,
+        connect_timeout,
+        validation_timeout,
+        validate_after_idle,
+        validate_on_return,
+        idle_timeout,
+        max_lifetime,
+        lifetime_jitter,
+        max_uses,
+        keepalive_interval,
+        maintenance_interval,
+        leak_detection_threshold,
+        max_waiting,
+        connect_concurrency,
+        max_retries,
+        retry_delay,
+        fail_fast,
+        reuse: match reuse {
+            pool_config::Reuse::Lifo => Reuse::Lifo,
+            pool_config::Reuse::Fifo => Reuse::Fifo,
+        },
+        reserve_connections,
+        reset_timeout,
+    }
 }
 
 #[cfg(test)]

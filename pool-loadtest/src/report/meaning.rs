@@ -16,6 +16,9 @@ const NEGLIGIBLE_WAIT: f64 = 0.05;
 /// In order of arrival the longest waits are near the usual one; so many times as long is worth a word.
 const LONG_TAIL: f64 = 3.0;
 
+/// Waits shorter than this are not felt, however much longer than the usual one.
+const FELT_US: f64 = 1_000.0;
+
 /// By how much, in parts of the greater, two accounts of the same thing may differ.
 const TOLERANCE: f64 = 0.1;
 
@@ -62,12 +65,13 @@ fn sizing(result: &LoadResult) -> Option<String> {
     };
     if let Some(timeouts) = result.errors.by_kind.get(&ErrorKind::AcquireTimeout) {
         let callers = grouped(timeouts.count);
-        return Some(format!("{callers} callers got no connection in time. {need}; {advice}."));
+        return Some(format!("{callers} callers got no connection in time; {advice}."));
     }
     if busy > SATURATED && wait > used {
         let ratio = wait / used;
         return Some(format!(
-            "Callers wait {ratio:.1}× as long as they work: the pool is the bottleneck. {need}; {advice}."
+            "Callers wait {ratio:.1}× as long as they work, and all {size} connections are in use: the pool is the \
+             bottleneck; {advice}. How many this load could use cannot be read from a saturated run."
         ));
     }
     if wait < NEGLIGIBLE_WAIT * (wait + used) {
@@ -92,7 +96,8 @@ fn unfair(result: &LoadResult) -> Option<String> {
         ));
     }
     let saturated = busy(result).is_some_and(|busy| busy > SATURATED);
-    let ratio = fairness.wait_tail_ratio.filter(|ratio| saturated && *ratio > LONG_TAIL)?;
+    let felt = result.phases.acquire_wait.p99.is_some_and(|p99| p99 >= FELT_US);
+    let ratio = fairness.wait_tail_ratio.filter(|ratio| saturated && felt && *ratio > LONG_TAIL)?;
     // In order of arrival a caller is overtaken by a few that are under way at the same moment.
     let in_order = fairness.overtakes.p99 <= result.config.pool.size as u64;
     let why = if in_order {

@@ -123,7 +123,8 @@ fn without_a_unicode_locale_the_report_is_plain_ascii() {
 async fn the_pool_of_a_configuration_is_tested_and_its_tables_are_left_alone() {
     let place = Place::new();
     let database = place.path().join("orders.db");
-    let pool = Pool::builder(SqliteConnector::file(&database)).build().unwrap();
+    // One connection only: the last one to close a file in WAL mode is the one that writes it all back.
+    let pool = Pool::builder(SqliteConnector::file(&database)).max_connections(1).build().unwrap();
     pool.acquire()
         .await
         .unwrap()

@@ -44,8 +44,7 @@ async fn failures_are_told_and_not_judged() {
       Leaks      none (383 acquired, 383 released; file descriptors 20 → 20, threads 5 → 5)
 
       What this says
-      • 382 callers got no connection in time. By its rate and the time each is used, this load needs
-        1.9 connections at any moment, and has 2; add connections, or use each for less time.
+      • 382 callers got no connection in time; add connections, or use each for less time.
       • Closed loop: callers slow down with the pool, so these percentiles cannot show an outage; no 1s
         passed without a success.
 
@@ -102,9 +101,9 @@ async fn an_unfair_pool_is_called_one() {
       Leaks      none (20,025 acquired, 20,025 released; file descriptors 20 → 20, threads 5 → 5)
 
       What this says
-      • Callers wait 7.5× as long as they work: the pool is the bottleneck. By its rate and the time
-        each is used, this load needs 4.0 connections at any moment, and has 4; add connections, or use
-        each for less time.
+      • Callers wait 7.5× as long as they work, and all 4 connections are in use: the pool is the
+        bottleneck; add connections, or use each for less time. How many this load could use cannot be
+        read from a saturated run.
       • 24 of 32 threads went without a connection for too long; waits that never ended are in no
         percentile. A caller was overtaken by up to 20,019 that came later.
       • Closed loop: callers slow down with the pool, so these percentiles cannot show an outage; no 1s
@@ -144,6 +143,7 @@ async fn a_stall_is_told_from_unfairness_by_who_overtakes() {
     let stalled = |result: &mut LoadResult| {
         result.pool.in_use_mean = Some(2.0);
         result.fairness.wait_tail_ratio = Some(7.5);
+        result.phases.acquire_wait.p99 = Some(5_000.0);
     };
     let text = says(stalled).await;
     assert!(
