@@ -133,7 +133,7 @@ impl Diagnosis {
 
     fn fmt_context(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A caller that did not wait was not kept waiting by what it holds.
-        if let Some(nested) = self.nested.as_ref().filter(|_| !self.waited.is_zero() && self.stats.max > 0) {
+        if let Some(nested) = self.nested.as_ref().filter(|_| !self.waited.is_zero()) {
             write!(
                 f,
                 "; the same task already holds {} from {}:{}: a task that needs k connections at once needs \

@@ -1,6 +1,6 @@
 //! What all handles, guards and tasks of one pool share: a lock around the state machine.
 //!
-//! [`Shared::with`] is the only way in. It takes the lock, reads the clock, runs one operation of
+//! [`Shared::with`] is the only way to change it. It takes the lock, reads the clock, runs one operation of
 //! [`State`], releases the lock, and then carries out what the operation left in [`Effects`]. No user code
 //! runs under the lock, so none can block the pool, poison it, or lock it twice.
 
