@@ -1,14 +1,16 @@
 //! The project's own chores: `cargo xtask <chore>`.
 //!
 //! Each chore is a pure function over plain data, in a module of its own; this file only gathers the data,
-//! prints the outcome and sets the exit code (0 done, 1 the chore found something wrong, 2 bad usage).
+//! prints the outcome and sets the exit code (0 done, 1 the chore found something wrong, 2 bad usage). Chores that
+//! are programs of the workspace are only started here.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks to its user")]
 
 mod dag;
 
+use std::ffi::OsString;
 use std::fs;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
@@ -26,11 +28,19 @@ struct Xtask {
 enum Chore {
     /// Check who depends on whom against the tables in ARCHITECTURE.md.
     Dag,
+    /// Compare our pool with other pools; see `cargo xtask bench-peers --help`.
+    #[command(disable_help_flag = true)]
+    BenchPeers {
+        /// Handed on to the program `bench-peers`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
     let outcome = match Xtask::parse().chore {
         Chore::Dag => check_dag(),
+        Chore::BenchPeers { arguments } => bench_peers(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -68,6 +78,16 @@ fn check_dag() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Builds the comparison for release and runs it; its exit code becomes ours.
+fn bench_peers(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let run = ["run", "--release", "--package", "bench-peers", "--"];
+    let status =
+        Command::new(cargo).args(run).args(arguments).status().context("`cargo run` did not start")?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// The workspace's members as plain data, in the order of their names.
