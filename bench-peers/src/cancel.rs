@@ -33,8 +33,11 @@ pub(crate) fn per_waiter<P: BenchPool>(waiters: usize, flavor: Flavor, seed: u64
     let took = began.elapsed();
     drop(context);
 
-    drop(held);
-    runtime.block_on(async { drop(pool.acquire().await) });
+    // Giving back may need the runtime; and nobody who left may have taken the connection along.
+    runtime.block_on(async {
+        drop(held);
+        drop(pool.acquire().await);
+    });
     let _context = runtime.enter();
     drop(futures);
     drop(pool);

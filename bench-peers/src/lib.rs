@@ -4,6 +4,23 @@
 //! The only crate that depends on the peers. It is a program; this library is what its tests run. Reading order:
 //! `pool` (what is measured), `pools` (who), `workload` (what they do), `steady`, `threads`, `handoff`, `cancel` (how
 //! one sample is taken), `rounds` (how samples are interleaved), `report` (what they say).
+//!
+//! # To add a pool
+//!
+//! One file in `pools/` that implements `BenchPool`, and one line in `pools.rs`.
+//!
+//! # What to know before reading the tables
+//!
+//! - The control is our own pool, measured twice per round. A difference smaller than its spread is noise.
+//! - bb8, asyncband and the mutex never give way while they find a connection. On `current`, their first task of
+//!   `pair` and `eight` therefore does everything; these are serial runs.
+//! - r2d2's callers are threads, and those that never wait pay for no scheduler but the kernel's. So each workload
+//!   names the best peer of all, and the best of those that serve tasks.
+//! - Pools on tokio's semaphore, and ours, give way every 128 acquires; on `multi` the task is then rescheduled,
+//!   which is part of the figure.
+//! - A task starves when it gets nothing within the window in which waits are timed. In a window of 80 ms that is
+//!   also said of a pool whose longest waits are longer.
+//! - The mutex without a queue spins; its `handoff` and `cancel` figures are what the tasks and futures alone cost.
 
 mod board;
 mod cancel;

@@ -60,6 +60,8 @@ fn head(report: &Report, out: &mut String) -> fmt::Result {
 fn table(workload: &WorkloadReport, out: &mut String) -> fmt::Result {
     writeln!(out, "\n## {}, {}: {}\n", workload.name, workload.runtime, workload.about)?;
     let best = workload.best_peer.unwrap_or("none");
+    // Where the best peer serves tasks, it is the best of these.
+    let best_task = workload.best_task_peer.filter(|&pool| pool != best);
     let waits = workload.results.iter().any(|result| result.p999_wait_us.is_some());
     write!(out, "| pool | ns/op | × deadpool | × best peer ({best}) | × floor-mutex |")?;
     let columns = if waits {
@@ -75,13 +77,16 @@ fn table(workload: &WorkloadReport, out: &mut String) -> fmt::Result {
     for result in &workload.results {
         write!(
             out,
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} |",
             result.pool,
             nanoseconds(result.ns_per_op),
             ratio(result.ratio_to_deadpool),
             ratio(result.ratio_to_best_peer),
-            ratio(result.ratio_to_floor_mutex),
         )?;
+        if best_task.is_some() {
+            write!(out, " {} |", ratio(result.ratio_to_best_task_peer))?;
+        }
+        write!(out, " {} |", ratio(result.ratio_to_floor_mutex))?;
         if waits {
             write_waits(result, out)?;
         }

@@ -19,6 +19,13 @@ pub(crate) enum Kind {
     Floor,
 }
 
+/// What a pool's callers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Callers {
+    Tasks,
+    Threads,
+}
+
 /// A pool of a fixed size whose callers are tasks.
 pub(crate) trait BenchPool: Send + Sync + Sized + 'static {
     /// Its name in tables, JSON, and on the command line.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::child::MemoryRow;
 use crate::machine::Machine;
-use crate::pool::Kind;
+use crate::pool::{Callers, Kind};
 use crate::rounds::{Entry, Series};
 use crate::snapshot::SnapshotCost;
 use crate::spread::Spread;
@@ -54,6 +54,8 @@ pub(crate) struct WorkloadReport {
     pub(crate) runtime: &'static str,
     /// The fastest peer, by its median, among those that starve nobody.
     pub(crate) best_peer: Option<&'static str>,
+    /// The same among those whose callers are tasks: threads that never wait do not pay for a scheduler of tasks.
+    pub(crate) best_task_peer: Option<&'static str>,
     pub(crate) results: Vec<PoolReport>,
 }
 
@@ -79,6 +81,7 @@ pub(crate) struct PoolReport {
     pub(crate) starved_tasks: Option<f64>,
     pub(crate) ratio_to_deadpool: Option<Spread>,
     pub(crate) ratio_to_best_peer: Option<Spread>,
+    pub(crate) ratio_to_best_task_peer: Option<Spread>,
     pub(crate) ratio_to_floor_mutex: Option<Spread>,
 }
 
@@ -110,10 +113,12 @@ impl WorkloadReport {
     /// Judges the samples of one workload on one runtime.
     pub(crate) fn of(series: &Series) -> Self {
         let find = |name| series.entries.iter().find(|entry| entry.pool == name).map(Entry::ns_per_op);
-        let best = best_peer(&series.entries);
+        let best = best_peer(series.entries.iter());
+        let best_task = best_peer(series.entries.iter().filter(|entry| entry.callers == Callers::Tasks));
         let bases = Bases {
             deadpool: find("deadpool"),
             best_peer: best.map(Entry::ns_per_op),
+            best_task_peer: best_task.map(Entry::ns_per_op),
             floor_mutex: find("floor-mutex"),
         };
         WorkloadReport {
@@ -121,6 +126,7 @@ impl WorkloadReport {
             about: series.workload.about,
             runtime: series.flavor.name(),
             best_peer: best.map(|entry| entry.pool),
+            best_task_peer: best_task.map(|entry| entry.pool),
             results: series.entries.iter().map(|entry| PoolReport::of(entry, &bases)).collect(),
         }
     }
@@ -144,13 +150,14 @@ impl Control {
 struct Bases {
     deadpool: Option<Vec<f64>>,
     best_peer: Option<Vec<f64>>,
+    best_task_peer: Option<Vec<f64>>,
     floor_mutex: Option<Vec<f64>>,
 }
 
 /// The fastest peer that serves everybody. One that lets tasks starve does less than a pool should, and is faster for
 /// it.
-fn best_peer(entries: &[Entry]) -> Option<&Entry> {
-    let peers = entries.iter().filter(|entry| entry.kind == Kind::Peer);
+fn best_peer<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<&'a Entry> {
+    let peers = entries.filter(|entry| entry.kind == Kind::Peer);
     let correct = peers.filter(|entry| middle(entry, |waits| waits.starved as f64).unwrap_or(0.0) == 0.0);
     correct.min_by(|a, b| Spread::of(&a.ns_per_op()).median.total_cmp(&Spread::of(&b.ns_per_op()).median))
 }
@@ -185,6 +192,7 @@ impl PoolReport {
             starved_tasks: middle(entry, |waits| waits.starved as f64),
             ratio_to_deadpool: ratio(&bases.deadpool),
             ratio_to_best_peer: ratio(&bases.best_peer),
+            ratio_to_best_task_peer: ratio(&bases.best_task_peer),
             ratio_to_floor_mutex: ratio(&bases.floor_mutex),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::pool::Kind;
+use crate::pool::{Callers, Kind};
 use crate::runtime::Flavor;
 use crate::sample::Sample;
 use crate::subject::{Subject, Windows};
@@ -36,12 +36,14 @@ pub(crate) struct Series {
 pub(crate) struct Entry {
     pub(crate) pool: &'static str,
     pub(crate) kind: Kind,
+    pub(crate) callers: Callers,
     pub(crate) samples: Vec<Sample>,
 }
 
 impl Entry {
     fn new(subject: &dyn Subject) -> Self {
-        Entry { pool: subject.name(), kind: subject.kind(), samples: Vec::new() }
+        let (pool, kind, callers) = (subject.name(), subject.kind(), subject.callers());
+        Entry { pool, kind, callers, samples: Vec::new() }
     }
 
     /// Nanoseconds per operation, round by round.
@@ -114,8 +116,8 @@ impl Plan {
             let one = match series.workload.task {
                 Task::Steady(Load { hold: false, .. }) => warm_up + throughput,
                 Task::Steady(Load { hold: true, .. }) => warm_up + throughput + warm_up + waits,
-                // Measured: 10,000 tasks queue, wait and go within about 40 ms.
-                Task::Handoff { .. } | Task::Cancel { .. } => Duration::from_millis(40),
+                // 10,000 tasks queue, wait and go within about 25 ms, three times.
+                Task::Handoff { .. } | Task::Cancel { .. } => Duration::from_millis(75),
             };
             time += one * u32::try_from(pools * self.rounds).unwrap_or(u32::MAX);
         }

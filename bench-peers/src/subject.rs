@@ -4,9 +4,10 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::memory::Idle;
-use crate::pool::{BenchPool, BlockingPool, Kind};
+use crate::pool::{BenchPool, BlockingPool, Callers, Kind};
 use crate::runtime::Flavor;
 use crate::sample::Sample;
+use crate::spread::Spread;
 use crate::storm::{Storm, StormOutcome};
 use crate::workload::{Load, Task};
 use crate::{cancel, handoff, memory, steady, storm, threads};
@@ -29,6 +30,9 @@ pub(crate) trait Subject {
 
     /// What it is to the comparison.
     fn kind(&self) -> Kind;
+
+    /// What its callers are.
+    fn callers(&self) -> Callers;
 
     /// How it is configured.
     fn settings(&self) -> &'static str;
@@ -76,6 +80,10 @@ impl<P: BenchPool> Subject for Tasks<P> {
         P::KIND
     }
 
+    fn callers(&self) -> Callers {
+        Callers::Tasks
+    }
+
     fn settings(&self) -> &'static str {
         P::SETTINGS
     }
@@ -87,8 +95,8 @@ impl<P: BenchPool> Subject for Tasks<P> {
     fn sample(&self, task: &Task, flavor: Flavor, windows: &Windows, seed: u64) -> Sample {
         match *task {
             Task::Steady(load) => steady::<P>(&load, flavor, windows),
-            Task::Handoff { waiters } => Sample::plain(handoff::tasks::<P>(waiters, flavor)),
-            Task::Cancel { waiters } => Sample::plain(cancel::per_waiter::<P>(waiters, flavor, seed)),
+            Task::Handoff { waiters } => middle_of_three(|| handoff::tasks::<P>(waiters, flavor)),
+            Task::Cancel { waiters } => middle_of_three(|| cancel::per_waiter::<P>(waiters, flavor, seed)),
         }
     }
 
@@ -105,6 +113,11 @@ impl<P: BenchPool> Subject for Tasks<P> {
     }
 }
 
+/// For what is over within milliseconds: one interruption would be the whole sample.
+fn middle_of_three(measure: impl Fn() -> f64) -> Sample {
+    Sample::plain(Spread::of(&[measure(), measure(), measure()]).median)
+}
+
 fn steady<P: BenchPool>(load: &Load, flavor: Flavor, windows: &Windows) -> Sample {
     let ns_per_op = steady::throughput::<P>(load, flavor, windows);
     let waits = load.hold.then(|| steady::waits::<P>(load, flavor, windows));
@@ -118,6 +131,10 @@ impl<P: BlockingPool> Subject for Threads<P> {
 
     fn kind(&self) -> Kind {
         Kind::Peer
+    }
+
+    fn callers(&self) -> Callers {
+        Callers::Threads
     }
 
     fn settings(&self) -> &'static str {

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tokio::task::yield_now;
 
 use super::*;
 use crate::pool::{BenchPool, BlockingPool, fill, fill_blocking};
 use crate::runtime::Flavor;
+use crate::subject::Windows;
+use crate::workload::{Load, Task};
 
 const SIZE: usize = 3;
 const CALLERS: usize = 8;
@@ -107,6 +110,27 @@ fn every_pool_hands_out_each_connection_to_one_caller_at_a_time() {
     is_a_pool::<floor_mutex::FloorMutex>();
     is_a_pool::<floor_semaphore::FloorSemaphore>();
     is_a_blocking_pool::<r2d2::R2d2>();
+}
+
+#[test]
+fn every_pool_can_do_every_task_it_says_it_can() {
+    let moment = Duration::from_millis(2);
+    let windows = Windows { warm_up: moment, throughput: moment, waits: moment };
+    let load = Load { callers: 4, connections: 3, held: 1, hold: true };
+    let idle = Load { callers: 1, connections: 3, held: 2, hold: false };
+    let tasks =
+        [Task::Steady(load), Task::Steady(idle), Task::Handoff { waiters: 20 }, Task::Cancel { waiters: 20 }];
+    for subject in all() {
+        for flavor in Flavor::ALL {
+            for task in tasks.iter().filter(|task| subject.can(task, flavor)) {
+                let sample = subject.sample(task, flavor, &windows, 1);
+                let place = format!("{} {task:?} {flavor:?}", subject.name());
+                assert!(sample.ns_per_op > 0.0 && sample.ns_per_op.is_finite(), "{place}: {sample:?}");
+                let waits = matches!(task, Task::Steady(load) if load.hold);
+                assert_eq!(sample.waits.is_some(), waits, "{place}");
+            }
+        }
+    }
 }
 
 #[test]

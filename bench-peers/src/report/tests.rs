@@ -16,7 +16,8 @@ fn waits(starved: usize) -> Waits {
 
 fn entry(pool: &'static str, kind: Kind, figures: &[f64], starved: usize) -> Entry {
     let sample = |&ns_per_op| Sample { ns_per_op, waits: Some(waits(starved)) };
-    Entry { pool, kind, samples: figures.iter().map(sample).collect() }
+    let callers = if pool == "r2d2" { Callers::Threads } else { Callers::Tasks };
+    Entry { pool, kind, callers, samples: figures.iter().map(sample).collect() }
 }
 
 fn series(entries: Vec<Entry>) -> Series {
@@ -38,6 +39,19 @@ fn the_best_peer_is_the_fastest_that_starves_nobody() {
     assert_eq!(ours.ratio_to_best_peer, ours.ratio_to_deadpool);
     assert_eq!(ours.ratio_to_floor_mutex.unwrap().median, 4.0);
     assert_eq!(report.results[2].starved_tasks, Some(5.0));
+}
+
+#[test]
+fn threads_may_be_the_best_peer_but_not_the_best_of_the_tasks() {
+    let report = WorkloadReport::of(&series(vec![
+        entry("ours", Kind::Ours, &[10.0], 0),
+        entry("r2d2", Kind::Peer, &[5.0], 0),
+        entry("deadpool", Kind::Peer, &[20.0], 0),
+    ]));
+    assert_eq!((report.best_peer, report.best_task_peer), (Some("r2d2"), Some("deadpool")));
+    let ours = &report.results[0];
+    assert_eq!(ours.ratio_to_best_peer.unwrap().median, 2.0);
+    assert_eq!(ours.ratio_to_best_task_peer.unwrap().median, 0.5);
 }
 
 #[test]
