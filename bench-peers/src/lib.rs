@@ -36,6 +36,7 @@ mod memory;
 mod pool;
 mod pools;
 mod queue;
+mod quiet;
 mod report;
 mod rounds;
 mod run;

@@ -26,6 +26,12 @@ pub(crate) fn settings(report: &crate::report::Settings) -> String {
     lines.collect::<String>() + "  versions: " + &versions.join(", ") + "\n"
 }
 
+/// How much the machine was disturbed.
+pub(crate) fn others(report: &Report) -> String {
+    let pct = report.others_cpu_pct.map_or_else(|| "an unknown part".to_owned(), |pct| format!("{pct:.0} %"));
+    format!("other processes used {pct} of the processors")
+}
+
 fn head(report: &Report, out: &mut String) -> fmt::Result {
     let machine = &report.machine;
     let settings = &report.settings;
@@ -43,7 +49,7 @@ fn head(report: &Report, out: &mut String) -> fmt::Result {
     )?;
     writeln!(
         out,
-        "{} rounds, seed {}, warm-up {} ms, window {} ms (waits: {} ms), {:.0} s in all. Median (min–max) of the \
+        "{} rounds, seed {}, warm-up {} ms, window {} ms (waits: {} ms), {:.0} s in all; {}. Median (min–max) of the \
          rounds; ratios are taken within each round, above 1 is slower. The best peer is the fastest that lets no \
          task starve.\n",
         report.rounds,
@@ -52,6 +58,7 @@ fn head(report: &Report, out: &mut String) -> fmt::Result {
         settings.window_ms,
         settings.waits_window_ms,
         report.seconds,
+        others(report),
     )?;
     writeln!(out, "Equalised settings, connections without cost, pools filled before:\n\n```text")?;
     writeln!(out, "{}```", self::settings(settings))

@@ -23,6 +23,8 @@ pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
+    /// The share of all processors, in percent, that other processes used meanwhile. Above a few, measure again.
+    pub(crate) others_cpu_pct: Option<f64>,
     pub(crate) workloads: Vec<WorkloadReport>,
     pub(crate) aa_control: Vec<Control>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,6 +13,7 @@ use anyhow::Context;
 use crate::child::{BARE_TASK, memory_of};
 use crate::cli::Arguments;
 use crate::machine::{Machine, versions};
+use crate::quiet::Ticks;
 use crate::report::{Control, Report, Settings, StormRow, WorkloadReport};
 use crate::rounds::Plan;
 use crate::storm::Storm;
@@ -45,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         None => print!("{text}"),
     }
-    eprintln!("done in {:.0} s", report.seconds);
+    eprintln!("done in {:.0} s; {}", report.seconds, markdown::others(&report));
     Ok(verdict(&report))
 }
 
@@ -60,6 +61,7 @@ fn create(path: Option<&PathBuf>) -> anyhow::Result<Option<(&Path, File)>> {
 fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     let began = clock::now();
     let machine = Machine::read();
+    let ticks = Ticks::now();
     let plan = Plan {
         subjects: pools::all().into_iter().filter(|subject| arguments.takes_part(subject.name())).collect(),
         workloads: arguments.in_rounds(),
@@ -85,6 +87,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
         seed: plan.seed,
         rounds: plan.rounds,
         seconds: elapsed(began),
+        others_cpu_pct: Ticks::now().zip(ticks).map(|(now, before)| now.others_pct(before)),
         workloads: all.iter().map(WorkloadReport::of).collect(),
         aa_control: all.iter().filter_map(Control::of).collect(),
         memory,

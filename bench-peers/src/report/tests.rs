@@ -101,6 +101,7 @@ fn a_report() -> Report {
         seed: 1,
         rounds: 2,
         seconds: 1.0,
+        others_cpu_pct: None,
         workloads: all.iter().map(WorkloadReport::of).collect(),
         aa_control: all.iter().filter_map(Control::of).collect(),
         memory: None,
