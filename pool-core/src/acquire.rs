@@ -1,7 +1,7 @@
 //! The future that [`Pool::acquire`](crate::Pool::acquire) returns.
 //!
-//! Its first poll takes a connection if one is free: no timer, no allocation, no queue. Otherwise it waits
-//! in line with one timer, and validates what it is given where that is due; every step is clipped to the
+//! Its first poll takes a connection from the shelf if one is free: no lock, no clock, no timer, no allocation. Otherwise
+//! it waits in line with one timer, and validates what it is given where that is due; every step is clipped to the
 //! same deadline.
 
 use std::future::Future;
@@ -15,12 +15,13 @@ use tokio::time::Instant;
 
 use crate::connection::Owner;
 use crate::connector::Connector;
+use crate::engine::Taken;
 use crate::error::{AcquireError, Diagnosis};
 use crate::event::PoolEvent;
 use crate::keeper::{Unready, validate};
 use crate::panic::catch;
 use crate::pooled::Pooled;
-use crate::shared::Shared;
+use crate::shared::{Resident, Shared};
 use crate::state::{Admission, Claim, Effects, Failing, Lease, Refusal, Request, State, WaiterId};
 use crate::timer::{Alarm, Timer};
 
@@ -74,6 +75,10 @@ impl AcquireOptions {
     }
 }
 
+/// How many connections taken from the shelf cost one unit of tokio's cooperative budget, of which a task has 128 a
+/// turn. A unit stands for something like a read of a socket, which costs some fifty times as much.
+const TAKES_PER_UNIT: u64 = 8;
+
 /// Longer timeouts than this are cut: a sum of instants must not overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
@@ -104,9 +109,9 @@ type Checked<C> = (Unready<C>, Result<(), Failing>);
 
 /// What an operation of the state machine means for the future.
 enum Next<C: Connector> {
-    Deliver(Lease<C::Connection>),
+    Deliver(Lease<Resident<C>>),
     Check {
-        lease: Lease<C::Connection>,
+        lease: Lease<Resident<C>>,
         request: Request,
         limit: Duration,
         clipped: bool,
@@ -129,9 +134,35 @@ impl<'a, C: Connector> Acquire<'a, C> {
         Acquire { shared, options, site, stage: Stage::New }
     }
 
-    fn begin(&self) -> Next<C> {
-        let owner = Owner::current();
+    /// Takes a connection from the shelf, if one is there that needs no second look.
+    #[inline]
+    fn take(
+        &self,
+        owner: Owner,
+        context: &mut Context<'_>,
+    ) -> Result<Poll<Pooled<C>>, Option<Lease<Resident<C>>>> {
+        let AcquireOptions { timeout, priority, validate } = self.options;
+        if priority != Priority::Normal || validate || timeout == Some(Duration::ZERO) {
+            return Err(None);
+        }
+        let may_proceed = |uses: u64| !uses.is_multiple_of(TAKES_PER_UNIT) || proceeds(context);
+        match self.shared.engine.take(owner, self.site, may_proceed) {
+            Taken::Ready(lease) => Ok(Poll::Ready(Pooled::new(lease))),
+            Taken::Doubtful(lease) => Err(Some(lease)),
+            Taken::Refused(lease) => {
+                self.shared.with(|state, now, fx| state.put_back(lease, now, fx));
+                Ok(Poll::Pending)
+            }
+            Taken::Nothing => Err(None),
+        }
+    }
+
+    /// Asks under the lock; `found` is what must not simply be taken.
+    fn ask(&self, owner: Owner, found: Option<Lease<Resident<C>>>) -> Next<C> {
         step(self.shared, |state, now, fx| {
+            if let Some(lease) = found {
+                state.put_aside(lease, fx);
+            }
             let timeout = self.options.timeout.unwrap_or(state.options().acquire_timeout).min(LONGEST);
             let request = Request {
                 owner,
@@ -151,7 +182,7 @@ impl<'a, C: Connector> Acquire<'a, C> {
         self.stage = match next {
             Next::Deliver(lease) => {
                 self.stage = Stage::Done;
-                return Some(Ok(Pooled::new(Arc::clone(self.shared), lease)));
+                return Some(Ok(Pooled::new(lease)));
             }
             Next::Fail(error) => {
                 self.stage = Stage::Done;
@@ -183,10 +214,15 @@ impl<C: Connector> Future for Acquire<'_, C> {
         loop {
             let next = match &mut this.stage {
                 Stage::New => {
-                    // A task that always finds a connection must let others run now and then.
-                    let coop = ready!(tokio::task::coop::poll_proceed(context));
-                    coop.made_progress();
-                    this.begin()
+                    let owner = Owner::current();
+                    match this.take(owner, context) {
+                        Ok(taken) => {
+                            let pooled = ready!(taken);
+                            this.stage = Stage::Done;
+                            return Poll::Ready(Ok(pooled));
+                        }
+                        Err(found) => this.ask(owner, found),
+                    }
                 }
                 Stage::Waiting { waiter, timer } => {
                     let waiter = *waiter;
@@ -259,20 +295,39 @@ impl<C: Connector> Drop for Acquire<'_, C> {
     }
 }
 
+/// Whether the task may go on, by tokio's cooperative budget. If not, it will be woken.
+fn proceeds(context: &mut Context<'_>) -> bool {
+    match tokio::task::coop::poll_proceed(context) {
+        Poll::Ready(unit) => {
+            unit.made_progress();
+            true
+        }
+        Poll::Pending => false,
+    }
+}
+
 /// Takes a connection if one is free, without waiting for anything.
 pub(crate) fn try_acquire<C: Connector>(
     shared: &Arc<Shared<C>>,
     site: &'static Location<'static>,
 ) -> Result<Option<Pooled<C>>, AcquireError> {
     let owner = Owner::current();
+    let found = match shared.engine.take(owner, site, |_| true) {
+        Taken::Ready(lease) => return Ok(Some(Pooled::new(lease))),
+        Taken::Doubtful(lease) | Taken::Refused(lease) => Some(lease),
+        Taken::Nothing => None,
+    };
     let next = step(shared, |state, now, fx| {
+        if let Some(lease) = found {
+            state.put_aside(lease, fx);
+        }
         let priority = Priority::Normal;
         let request = Request { owner, site, priority, begun: now, deadline: None, validate: false };
         let admission = state.acquire(request.clone(), now, fx);
         (request, admission)
     });
     match next {
-        Next::Deliver(lease) => Ok(Some(Pooled::new(Arc::clone(shared), lease))),
+        Next::Deliver(lease) => Ok(Some(Pooled::new(lease))),
         Next::Nothing => Ok(None),
         Next::Fail(error) => Err(error),
         Next::Wait { .. } | Next::Check { .. } => unreachable!("an acquire without deadline never waits"),
@@ -282,10 +337,10 @@ pub(crate) fn try_acquire<C: Connector>(
 fn step<C: Connector>(
     shared: &Arc<Shared<C>>,
     operate: impl FnOnce(
-        &mut State<C::Connection>,
+        &mut State<Resident<C>>,
         Instant,
-        &mut Effects<C::Connection>,
-    ) -> (Request, Admission<C::Connection>),
+        &mut Effects<Resident<C>>,
+    ) -> (Request, Admission<Resident<C>>),
 ) -> Next<C> {
     step_if(shared, |state, now, fx| Some(operate(state, now, fx)))
         .expect("the operation always has an outcome")
@@ -295,10 +350,10 @@ fn step<C: Connector>(
 fn step_if<C: Connector>(
     shared: &Arc<Shared<C>>,
     operate: impl FnOnce(
-        &mut State<C::Connection>,
+        &mut State<Resident<C>>,
         Instant,
-        &mut Effects<C::Connection>,
-    ) -> Option<(Request, Admission<C::Connection>)>,
+        &mut Effects<Resident<C>>,
+    ) -> Option<(Request, Admission<Resident<C>>)>,
 ) -> Option<Next<C>> {
     let observed = !shared.observers.is_empty();
     shared.with(|state, now, fx| {

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
+use crate::clock::{self, Clock};
 use crate::connection::ConnectionId;
 use crate::connector::Connector;
+use crate::engine::Engine;
 use crate::error::BuildError;
 use crate::event::{Callback, Observer, Observers};
 use crate::options::{PoolOptions, Reuse};
@@ -90,6 +93,7 @@ impl<C: Connector> PoolBuilder<C> {
         reuse: Reuse;
         reserve_connections: usize;
         reset_timeout: Duration;
+        precise_timing: bool;
     }
 
     /// Sets [`min_connections`](PoolOptions::min_connections). While it is not set, a smaller `max_connections`
@@ -154,8 +158,10 @@ impl<C: Connector> PoolBuilder<C> {
         if !Timer::works_on(&runtime) {
             return Err(BuildError::NoTimers { pool: name });
         }
-        let state = State::new(options, !observers.is_empty(), fastrand::u64(..));
-        let shared = Arc::new(Shared::new(Arc::from(name), connector, observers, runtime, state));
+        let (observed, seed) = (!observers.is_empty(), fastrand::u64(..));
+        let clock = Clock::new(Instant::now(), clock::is_paused());
+        let engine = Engine::new(clock, |shelf, clock| State::new(options, observed, seed, shelf, clock));
+        let shared = Arc::new(Shared::new(Arc::from(name), connector, observers, runtime, engine));
         shared.with(|state, now, fx| state.open(now, fx));
         Ok(Pool::from_shared(shared))
     }

@@ -4,6 +4,7 @@
 //! its state machine; everything here is derived from that record when asked.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::panic::Location;
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -143,29 +144,86 @@ impl fmt::Display for CloseReason {
 }
 
 /// Who asked for a connection: the tokio task, or the thread when there is no task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Owner {
-    /// A task of a tokio runtime.
-    Task(tokio::task::Id),
-    /// A thread that runs no task, such as one inside `block_on`.
-    Thread(ThreadId),
-}
+///
+/// Made of the id of either, so that it can be compared with one that you know.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Owner(u64);
 
 impl Owner {
+    /// Set for threads. Neither tasks nor threads are ever that many.
+    const THREAD: u64 = 1 << 63;
+
+    #[inline]
     pub(crate) fn current() -> Self {
         match tokio::task::try_id() {
-            Some(id) => Owner::Task(id),
-            None => Owner::Thread(std::thread::current().id()),
+            Some(id) => Owner::from(id),
+            None => Owner::current_thread(),
         }
     }
+
+    fn current_thread() -> Self {
+        // Asking for the current thread costs a reference count each time.
+        thread_local!(static OWNER: Owner = Owner::from(std::thread::current().id()));
+        OWNER.try_with(|owner| *owner).unwrap_or(Owner(Owner::THREAD))
+    }
+
+    pub(crate) fn as_number(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn from_number(number: u64) -> Self {
+        Owner(number)
+    }
+}
+
+impl From<tokio::task::Id> for Owner {
+    #[inline]
+    fn from(id: tokio::task::Id) -> Self {
+        Owner(number_of(&id))
+    }
+}
+
+impl From<ThreadId> for Owner {
+    fn from(id: ThreadId) -> Self {
+        Owner(number_of(&id) | Owner::THREAD)
+    }
+}
+
+/// The number inside an id that gives it to nobody but hashers: it has to fit into one atomic.
+#[inline]
+fn number_of(id: &impl Hash) -> u64 {
+    struct Number(u64);
+
+    impl Hasher for Number {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+            }
+        }
+        #[inline]
+        fn write_u64(&mut self, number: u64) {
+            self.0 = number;
+        }
+    }
+
+    let mut number = Number(0);
+    id.hash(&mut number);
+    number.finish()
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Owner::Task(id) => write!(f, "task {id}"),
-            Owner::Thread(id) => write!(f, "{id:?}"),
-        }
+        let number = self.0 & !Owner::THREAD;
+        if self.0 & Owner::THREAD == 0 { write!(f, "task {number}") } else { write!(f, "thread {number}") }
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Owner({self})")
     }
 }
 
@@ -263,6 +321,18 @@ mod tests {
         assert_eq!(shown(320_000_000), "320ms");
         assert_eq!(shown(12_340_000_000), "12.3s");
         assert_eq!(shown(3_600_000_000_000), "3600s");
+    }
+
+    #[tokio::test]
+    async fn an_owner_shows_the_number_of_its_task_or_thread() {
+        let (owner, id) = tokio::spawn(async { (Owner::current(), tokio::task::id()) }).await.unwrap();
+        assert_eq!(owner, Owner::from(id));
+        assert_eq!(owner.to_string(), format!("task {id}"));
+        let (owner, id) =
+            std::thread::spawn(|| (Owner::current(), std::thread::current().id())).join().unwrap();
+        assert_eq!(owner, Owner::from(id));
+        let number: String = format!("{id:?}").chars().filter(char::is_ascii_digit).collect();
+        assert_eq!(owner.to_string(), format!("thread {number}"));
     }
 
     #[test]

@@ -17,8 +17,9 @@ use crate::connection::{ConnectionId, Span};
 use crate::connector::{Connector, ErrorClass};
 use crate::error::ConnectError;
 use crate::event::PoolEvent;
-use crate::shared::Shared;
-use crate::state::{Failing, Lease, SlotIndex, Ticket, Turn, Work};
+use crate::shared::{Resident, Shared};
+use crate::shelf::Place;
+use crate::state::{Failing, Lease, Ticket, Turn, Work};
 
 /// How long a goodbye to the server may take before the connection is dropped without one.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -121,7 +122,10 @@ async fn connect<C: Connector>(mut unborn: Unborn<C>) {
     let Some(ticket) = unborn.ticket.take() else { return };
     let (cause, class) = match outcome {
         Ok(Ok(Ok(connection))) => {
-            return shared.with(|state, now, fx| state.connected(&ticket, connection, now, fx));
+            return shared.with(|state, now, fx| {
+                let shared = Arc::clone(&shared);
+                state.connected(&ticket, Resident { connection, shared }, now, fx);
+            });
         }
         Ok(Ok(Err(error))) => {
             let class = classify(&shared, &error);
@@ -136,15 +140,15 @@ async fn connect<C: Connector>(mut unborn: Unborn<C>) {
 /// A connection on its way out. Its slot is given back when the goodbye is over, or was cut short.
 struct Leaving<C: Connector> {
     shared: Arc<Shared<C>>,
-    lease: Option<Lease<C::Connection>>,
+    lease: Option<Lease<Resident<C>>>,
 }
 
 impl<C: Connector> Drop for Leaving<C> {
     fn drop(&mut self) {
         // Not said goodbye to, not even begun: the runtime went away.
-        if let Some(Lease { slot, id, connection }) = self.lease.take() {
+        if let Some(Lease { place, id, connection }) = self.lease.take() {
             self.shared.guard("drop of a connection", || drop(connection));
-            self.shared.with(|state, now, fx| state.gone(slot, id, now, fx));
+            self.shared.with(|state, now, fx| state.gone(place, id, now, fx));
         }
     }
 }
@@ -152,22 +156,24 @@ impl<C: Connector> Drop for Leaving<C> {
 /// Gives a slot back when it is dropped itself.
 struct Gone<C: Connector> {
     shared: Arc<Shared<C>>,
-    slot: SlotIndex,
+    place: Option<Place>,
     id: ConnectionId,
 }
 
 impl<C: Connector> Drop for Gone<C> {
     fn drop(&mut self) {
-        self.shared.with(|state, now, fx| state.gone(self.slot, self.id, now, fx));
+        if let Some(place) = self.place.take() {
+            self.shared.with(|state, now, fx| state.gone(place, self.id, now, fx));
+        }
     }
 }
 
 async fn close<C: Connector>(mut leaving: Leaving<C>) {
-    let Some(Lease { slot, id, connection }) = leaving.lease.take() else { return };
+    let Some(Lease { place, id, connection }) = leaving.lease.take() else { return };
     let shared = Arc::clone(&leaving.shared);
     // Declared before the goodbye, so dropped after it: by then the connection is gone.
-    let gone = Gone { shared: Arc::clone(&shared), slot, id };
-    let goodbye = shared.guard_async("close", || shared.connector.close(connection));
+    let gone = Gone { shared: Arc::clone(&shared), place: Some(place), id };
+    let goodbye = shared.guard_async("close", || shared.connector.close(connection.connection));
     // Too late or panicked: the connection was dropped either way.
     drop(timeout(CLOSE_TIMEOUT, goodbye).await);
     drop(gone);
@@ -199,30 +205,30 @@ async fn check<C: Connector>(mut unready: Unready<C>) {
 /// may be in the middle of an exchange.
 pub(crate) struct Unready<C: Connector> {
     pub(crate) shared: Arc<Shared<C>>,
-    lease: Option<Lease<C::Connection>>,
+    lease: Option<Lease<Resident<C>>>,
     /// The caller who waits for it, or the keeper.
     by_caller: bool,
 }
 
 impl<C: Connector> Unready<C> {
-    pub(crate) fn in_caller(shared: Arc<Shared<C>>, lease: Lease<C::Connection>) -> Self {
+    pub(crate) fn in_caller(shared: Arc<Shared<C>>, lease: Lease<Resident<C>>) -> Self {
         Unready { shared, lease: Some(lease), by_caller: true }
     }
 
-    fn in_keeper(shared: Arc<Shared<C>>, lease: Lease<C::Connection>) -> Self {
+    fn in_keeper(shared: Arc<Shared<C>>, lease: Lease<Resident<C>>) -> Self {
         Unready { shared, lease: Some(lease), by_caller: false }
     }
 
-    fn lease(&mut self) -> &mut Lease<C::Connection> {
+    fn lease(&mut self) -> &mut Lease<Resident<C>> {
         self.lease.as_mut().expect("taken only by value or at the end")
     }
 
     fn connection(&mut self) -> &mut C::Connection {
-        &mut self.lease().connection
+        &mut self.lease().connection.connection
     }
 
     /// Hands the connection on.
-    pub(crate) fn take(&mut self) -> Lease<C::Connection> {
+    pub(crate) fn take(&mut self) -> Lease<Resident<C>> {
         self.lease.take().expect("taken once, at the end")
     }
 }

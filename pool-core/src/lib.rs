@@ -48,9 +48,11 @@
 
 mod acquire;
 mod builder;
+mod clock;
 mod connection;
 mod connector;
 mod control;
+mod engine;
 mod error;
 mod event;
 mod keeper;
@@ -60,8 +62,10 @@ mod pool;
 mod pooled;
 mod set;
 mod shared;
+mod shelf;
 mod state;
 mod stats;
+mod sync;
 mod target;
 mod timer;
 

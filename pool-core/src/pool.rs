@@ -16,7 +16,7 @@ use crate::connector::Connector;
 use crate::error::{AcquireError, Outage, WarmUpError};
 use crate::options::{OptionsError, PoolOptions};
 use crate::pooled::Pooled;
-use crate::shared::Shared;
+use crate::shared::{Resident, Shared};
 use crate::state::{Phase, Request, State};
 use crate::stats::{PoolCounters, PoolSnapshot, PoolStats};
 use crate::target::Target;
@@ -456,7 +456,7 @@ impl<C: Connector> Pool<C> {
     async fn until<R>(
         &self,
         deadline: Instant,
-        look: impl Fn(&State<C::Connection>, Instant) -> Option<R>,
+        look: impl Fn(&State<Resident<C>>, Instant) -> Option<R>,
     ) -> R {
         let mut timer = pin!(Timer::new(&self.shared.runtime, deadline));
         loop {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo};
 use crate::connector::{Connector, ErrorClass};
-use crate::shared::Shared;
+use crate::engine::{Engine, Unshelved};
+use crate::shared::{Resident, Shared};
 use crate::state::{Lease, Verdict};
 
 /// A connection that goes back to its pool when dropped.
@@ -18,18 +19,22 @@ use crate::state::{Lease, Verdict};
 /// A connection whose holder panics is closed, not reused: whatever it was in the middle of, nobody else
 /// shall see.
 pub struct Pooled<C: Connector> {
-    shared: Arc<Shared<C>>,
     /// `None` only after `detach` or `drop`.
-    lease: Option<Lease<C::Connection>>,
+    lease: Option<Lease<Resident<C>>>,
 }
 
 impl<C: Connector> Pooled<C> {
-    pub(crate) fn new(shared: Arc<Shared<C>>, lease: Lease<C::Connection>) -> Self {
-        Pooled { shared, lease: Some(lease) }
+    #[inline]
+    pub(crate) fn new(lease: Lease<Resident<C>>) -> Self {
+        Pooled { lease: Some(lease) }
     }
 
-    fn lease(&self) -> &Lease<C::Connection> {
+    fn lease(&self) -> &Lease<Resident<C>> {
         self.lease.as_ref().expect("the lease is taken only when the guard ends")
+    }
+
+    fn shared(&self) -> &Arc<Shared<C>> {
+        &self.lease().connection.shared
     }
 
     /// The connection's id.
@@ -39,14 +44,14 @@ impl<C: Connector> Pooled<C> {
 
     /// The name of the pool it belongs to.
     pub fn pool_name(&self) -> &str {
-        &self.shared.name
+        &self.shared().name
     }
 
     /// What the pool knows of this connection; `None` after it was
     /// [abandoned](crate::PoolControl::abandon).
     pub fn info(&self) -> Option<ConnectionInfo> {
         let id = self.id();
-        self.shared.read(|state, now| state.connections(now)).into_iter().find(|info| info.id == id)
+        self.shared().read(|state, now| state.connections(now)).into_iter().find(|info| info.id == id)
     }
 
     /// Tells the pool of an error of this connection, and returns what it means.
@@ -55,12 +60,11 @@ impl<C: Connector> Pooled<C> {
     /// idle ones, and the busy ones of the same age are validated before anyone else gets them. Without a
     /// report the pool still finds out, later: by [`Connector::is_broken`] or by validation.
     pub fn report(&self, error: &C::Error) -> ErrorClass {
-        let class = self
-            .shared
-            .guard("classify", || self.shared.connector.classify(error))
-            .unwrap_or(ErrorClass::FatalThis);
-        let Lease { slot, id, .. } = *self.lease();
-        self.shared.with(|state, now, fx| state.report(slot, id, class, now, fx));
+        let shared = self.shared();
+        let class =
+            shared.guard("classify", || shared.connector.classify(error)).unwrap_or(ErrorClass::FatalThis);
+        let (slot, id) = (self.lease().place.index(), self.id());
+        shared.with(|state, now, fx| state.report(slot, id, class, now, fx));
         class
     }
 
@@ -75,32 +79,50 @@ impl<C: Connector> Pooled<C> {
     /// `max_connections`.
     pub fn detach(mut self) -> C::Connection {
         let lease = self.lease.take().expect("the lease is taken only when the guard ends");
-        self.shared.with(|state, now, fx| state.detach(lease.slot, lease.id, now, fx));
-        lease.connection
+        let Lease { place, id, connection: Resident { connection, shared } } = lease;
+        shared.with(|state, now, fx| state.detach(place, id, now, fx));
+        connection
     }
 
+    #[inline]
     fn end(&mut self, verdict: Option<Verdict>) {
         let Some(mut lease) = self.lease.take() else { return };
-        let verdict = verdict.unwrap_or_else(|| self.inspect(&mut lease.connection));
-        self.shared.with(|state, now, fx| state.release(lease, verdict, now, fx));
-    }
-
-    fn inspect(&self, connection: &mut C::Connection) -> Verdict {
-        if std::thread::panicking() {
-            return Verdict::Dead(CloseReason::Panicked);
-        }
-        let connector = &self.shared.connector;
-        let seen = self.shared.guard("is_broken or is_dirty", || {
-            if connector.is_broken(connection) {
-                Verdict::Dead(CloseReason::Broken)
-            } else if connector.is_dirty(connection) {
-                Verdict::Dirty
-            } else {
-                Verdict::Clean
+        let verdict = verdict.unwrap_or_else(|| inspect(&mut lease.connection));
+        let Unshelved { lease, counted } = if verdict == Verdict::Clean {
+            match Engine::put_home(lease) {
+                Ok(()) => return,
+                Err(unshelved) => unshelved,
             }
-        });
-        seen.unwrap_or(Verdict::Dead(CloseReason::Broken))
+        } else {
+            Unshelved { lease, counted: false }
+        };
+        release(lease, verdict, counted);
     }
+}
+
+/// Gives a connection back through the lock.
+fn release<C: Connector>(lease: Lease<Resident<C>>, verdict: Verdict, counted: bool) {
+    let shared = Arc::clone(&lease.connection.shared);
+    shared.with(|state, now, fx| state.release(lease, verdict, counted, now, fx));
+}
+
+/// What is to become of a connection that comes back, going by what can be seen of it.
+#[inline]
+fn inspect<C: Connector>(resident: &mut Resident<C>) -> Verdict {
+    if std::thread::panicking() {
+        return Verdict::Dead(CloseReason::Panicked);
+    }
+    let Resident { connection, shared } = resident;
+    let seen = shared.guard("is_broken or is_dirty", || {
+        if shared.connector.is_broken(connection) {
+            Verdict::Dead(CloseReason::Broken)
+        } else if shared.connector.is_dirty(connection) {
+            Verdict::Dirty
+        } else {
+            Verdict::Clean
+        }
+    });
+    seen.unwrap_or(Verdict::Dead(CloseReason::Broken))
 }
 
 impl<C: Connector> Drop for Pooled<C> {
@@ -113,13 +135,13 @@ impl<C: Connector> Deref for Pooled<C> {
     type Target = C::Connection;
 
     fn deref(&self) -> &C::Connection {
-        &self.lease().connection
+        &self.lease().connection.connection
     }
 }
 
 impl<C: Connector> DerefMut for Pooled<C> {
     fn deref_mut(&mut self) -> &mut C::Connection {
-        &mut self.lease.as_mut().expect("the lease is taken only when the guard ends").connection
+        &mut self.lease.as_mut().expect("the lease is taken only when the guard ends").connection.connection
     }
 }
 
@@ -127,8 +149,8 @@ impl<C: Connector> DerefMut for Pooled<C> {
 impl<C: Connector> fmt::Debug for Pooled<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pooled")
-            .field("pool", &self.shared.name)
-            .field("id", &self.lease.as_ref().map(|lease| lease.id))
+            .field("pool", &self.pool_name())
+            .field("id", &self.id())
             .finish_non_exhaustive()
     }
 }

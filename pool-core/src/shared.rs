@@ -5,8 +5,8 @@
 //! runs under the lock, so none can block the pool, poison it, or lock it twice.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use tokio::runtime::Handle;
@@ -14,11 +14,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::connector::Connector;
+use crate::engine::Engine;
 use crate::error::Chain;
 use crate::event::{Observers, PoolEvent};
 use crate::keeper;
 use crate::panic::{Caught, catch};
-use crate::state::{Effects, State};
+use crate::shelf::Housed;
+use crate::state::{Effects, Lease, State};
 
 pub(crate) struct Shared<C: Connector> {
     pub(crate) name: Arc<str>,
@@ -26,8 +28,7 @@ pub(crate) struct Shared<C: Connector> {
     pub(crate) observers: Observers,
     /// Where the keeper runs and where timers tick.
     pub(crate) runtime: Handle,
-    /// Lock: held for one operation of the state machine, never across user code or an await.
-    state: Mutex<State<C::Connection>>,
+    pub(crate) engine: Engine<Resident<C>>,
     /// Rung when the keeper has work.
     pub(crate) bell: Notify,
     /// Tells `warm_up` and `close` that connections came or went.
@@ -42,14 +43,14 @@ impl<C: Connector> Shared<C> {
         connector: C,
         observers: Observers,
         runtime: Handle,
-        state: State<C::Connection>,
+        engine: Engine<Resident<C>>,
     ) -> Self {
         Shared {
             name,
             connector,
             observers,
             runtime,
-            state: Mutex::new(state),
+            engine,
             bell: Notify::new(),
             changed: Notify::new(),
             handles: AtomicUsize::new(1),
@@ -59,33 +60,23 @@ impl<C: Connector> Shared<C> {
     /// Runs one operation under the lock, and afterwards what follows from it.
     pub(crate) fn with<R>(
         self: &Arc<Self>,
-        operate: impl FnOnce(&mut State<C::Connection>, Instant, &mut Effects<C::Connection>) -> R,
+        operate: impl FnOnce(&mut State<Resident<C>>, Instant, &mut Effects<Resident<C>>) -> R,
     ) -> R {
-        let mut effects = Effects::new();
-        let (result, start_keeper) = {
-            let mut state = self.lock();
-            // Read under the lock, so that time never runs backwards from one operation to the next.
-            let now = Instant::now();
-            let result = operate(&mut state, now, &mut effects);
-            (result, effects.ring && state.start_keeper())
-        };
+        let ((result, start_keeper), effects) = self.engine.with(|state, now, fx| {
+            let result = operate(state, now, fx);
+            (result, fx.ring && state.start_keeper())
+        });
         self.carry_out(effects, start_keeper);
         result
     }
 
     /// Looks at the state without changing it.
-    pub(crate) fn read<R>(&self, look: impl FnOnce(&State<C::Connection>, Instant) -> R) -> R {
-        let state = self.lock();
-        look(&state, Instant::now())
-    }
-
-    /// Poisoned only if the state machine itself panicked; its data is then still the best there is.
-    fn lock(&self) -> MutexGuard<'_, State<C::Connection>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&State<Resident<C>>, Instant) -> R) -> R {
+        self.engine.read(look)
     }
 
     /// Every piece of user code is guarded: a panic must not keep the rest from being done.
-    fn carry_out(self: &Arc<Self>, effects: Effects<C::Connection>, start_keeper: bool) {
+    fn carry_out(self: &Arc<Self>, effects: Effects<Resident<C>>, start_keeper: bool) {
         let Effects { wake, forget, abort, orphans, causes, events, ring, changed } = effects;
         for waker in wake {
             self.guard("wake", || waker.wake());
@@ -103,9 +94,9 @@ impl<C: Connector> Shared<C> {
             self.guard("drop of an error", || drop(event));
         }
         for lease in abort {
-            let (slot, id) = (lease.slot, lease.id);
-            self.guard("drop of a connection", || drop(lease.connection));
-            self.with(|state, now, fx| state.gone(slot, id, now, fx));
+            let Lease { place, id, connection } = lease;
+            self.guard("drop of a connection", || drop(connection));
+            self.with(|state, now, fx| state.gone(place, id, now, fx));
         }
         for connection in orphans {
             self.guard("drop of a connection", || drop(connection));
@@ -121,7 +112,7 @@ impl<C: Connector> Shared<C> {
     /// Logs an event and tells the observers.
     pub(crate) fn tell(&self, event: &PoolEvent) {
         for message in self.observers.tell(&self.name, event) {
-            self.lock().count_panic();
+            self.engine.count_panic();
             let panicked = PoolEvent::Panicked { place: "observer", message };
             // One that panics here as well was counted already.
             self.observers.tell(&self.name, &panicked);
@@ -161,10 +152,24 @@ impl<C: Connector> Shared<C> {
 
     /// Counts a caught panic and tells of it.
     pub(crate) fn report(&self, caught: Caught) -> String {
-        self.lock().count_panic();
+        self.engine.count_panic();
         let Caught { place, message } = caught;
         self.tell(&PoolEvent::Panicked { place, message: message.clone() });
         message
+    }
+}
+
+/// A connection, and what keeps its pool alive: each connection has a share in the pool from its birth to its end, so
+/// that handing it out and giving it back counts no references.
+pub(crate) struct Resident<C: Connector> {
+    pub(crate) connection: C::Connection,
+    pub(crate) shared: Arc<Shared<C>>,
+}
+
+impl<C: Connector> Housed for Resident<C> {
+    #[inline]
+    fn engine(&self) -> &Engine<Self> {
+        &self.shared.engine
     }
 }
 

@@ -41,17 +41,23 @@ use self::connecting::Connecting;
 pub(crate) use self::effects::Effects;
 pub(crate) use self::returns::{Failing, Verdict};
 use self::shrink::IdleSamples;
-pub(crate) use self::slots::{Lease, SlotIndex};
-use self::slots::{Slots, Stage};
+pub(crate) use self::slots::Lease;
+use self::slots::{Absorbed, Slots, Stage, Stray, Totals};
 pub(crate) use self::upkeep::{Ticket, Turn, Work};
 use self::waiters::{Progress, Waiters};
 pub(crate) use self::waiters::{Request, WaiterId};
 use crate::acquire::Priority;
+use crate::clock::Clock;
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo, Holder};
 use crate::error::{Diagnosis, Outage};
 use crate::event::PoolEvent;
-use crate::options::CheckedOptions;
+use crate::options::{CheckedOptions, PoolOptions, Reuse};
+use crate::shelf::Shelf;
 use crate::stats::{PoolCounters, PoolSnapshot, PoolStats};
+
+/// With a shorter `validate_after_idle` every acquire goes through the lock: the coarse clock would have to tick more
+/// often than is worth while.
+const SHORTEST_IDLE: Duration = Duration::from_millis(20);
 
 /// Whether the pool hands out connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +89,6 @@ pub(crate) enum Refusal {
 struct Latest {
     created: Option<Instant>,
     destroyed: Option<Instant>,
-    acquired: Option<Instant>,
-    released: Option<Instant>,
 }
 
 /// See the module's first lines. `T` is the connection.
@@ -114,11 +118,20 @@ pub(crate) struct State<T> {
     /// When the keeper will look for work by itself.
     keeper_wakes_at: Option<Instant>,
     last_tick: Option<Instant>,
+    /// Those who go without the lock read a clock that the lock holder keeps.
+    coarse: bool,
+    /// When a connection was last seen to have been used.
+    last_use: Option<Instant>,
+    /// How many uses there had been by then.
+    used_so_far: u64,
     /// The first date on which an idle connection retires, or earlier.
     next_retirement: Option<Instant>,
     /// `try_acquire` found nothing: one more connection would have served it.
     spare_wanted: bool,
+    /// What went through the lock. The rest is in the records of the slots.
     counters: PoolCounters,
+    /// What the records had counted when the counters were last reset.
+    before: Totals,
     latest: Latest,
     /// Whether anyone listens to the events of single acquires.
     observed: bool,
@@ -128,11 +141,17 @@ pub(crate) struct State<T> {
 }
 
 impl<T> State<T> {
-    pub(crate) fn new(options: CheckedOptions, observed: bool, seed: u64) -> Self {
+    pub(crate) fn new(
+        options: CheckedOptions,
+        observed: bool,
+        seed: u64,
+        shelf: Arc<Shelf<T>>,
+        clock: &Clock,
+    ) -> Self {
         State {
             options,
             phase: Phase::Open,
-            slots: Slots::new(),
+            slots: Slots::new(shelf, clock.epoch()),
             waiters: Waiters::default(),
             connecting: Connecting::default(),
             samples: IdleSamples::default(),
@@ -146,9 +165,13 @@ impl<T> State<T> {
             checks: Vec::new(),
             keeper_wakes_at: None,
             last_tick: None,
+            coarse: !clock.is_paused(),
+            last_use: None,
+            used_so_far: 0,
             next_retirement: None,
             spare_wanted: false,
             counters: PoolCounters::default(),
+            before: Totals::default(),
             latest: Latest::default(),
             observed,
             nested_sites: HashSet::new(),
@@ -187,12 +210,83 @@ impl<T> State<T> {
         matches!(self.phase, Phase::Closing | Phase::Closed)
     }
 
+    /// Brings the state up to date with what was taken and put without the lock.
+    pub(crate) fn absorb(&mut self, now: Instant, fx: &mut Effects<T>) {
+        let Absorbed { strays, came_back } = self.slots.absorb(false, now);
+        self.spare_wanted &= !came_back;
+        for stray in strays {
+            match stray {
+                Stray::Marked { lease, leaked } => {
+                    fx.events.extend(leaked.map(|holder| PoolEvent::Unleaked { holder }));
+                    self.offer_or_dispose(lease, now);
+                }
+                Stray::Orphan(connection) => fx.orphans.push(connection),
+            }
+        }
+    }
+
+    /// As [`absorb`](State::absorb), for someone who only looks.
+    pub(crate) fn glance(&mut self, now: Instant) {
+        self.spare_wanted &= !self.slots.absorb(true, now).came_back;
+    }
+
+    /// Lays out idle connections for callers to take without the lock, if that may be. Returns whether it may.
+    pub(crate) fn shelve(&mut self) -> bool {
+        let PoolOptions { max_connections, min_idle, reserve_connections, reuse, .. } = *self.options;
+        let usual = self.phase == Phase::Open
+            && self.waiters.waiting() == 0
+            && !self.observed
+            // Each of these needs a look at every connection that is taken or comes back.
+            && reuse == Reuse::Lifo
+            && !self.options.validate_on_return
+            && self.options.max_uses == 0
+            && self.options.validate_after_idle >= SHORTEST_IDLE
+            && !self.connecting.awaits_proof();
+        if usual {
+            let counts = self.slots.counts();
+            let allowed = (max_connections - reserve_connections).saturating_sub(counts.held_normally);
+            // Who takes one of the last few has others opened in its place, which is the lock's business.
+            let spare = counts.idle.saturating_sub(min_idle);
+            self.slots.shelve(allowed.min(spare));
+        }
+        usual
+    }
+
+    /// How far the clock of those who go without the lock may lag behind.
+    pub(crate) fn step(&self) -> Duration {
+        if !self.coarse || self.options.precise_timing {
+            return Duration::ZERO;
+        }
+        Clock::STEP.min(self.options.validate_after_idle / 2)
+    }
+
+    /// Notices whether connections are in use, in which case the coarse clock must be kept.
+    pub(super) fn notice_use(&mut self, now: Instant) {
+        let used = self.slots.totals().acquired;
+        if used != self.used_so_far || self.slots.counts().active > 0 {
+            self.last_use = Some(now);
+            self.used_so_far = used;
+        }
+    }
+
+    /// When the coarse clock must next be told, if those who go without the lock may come and look at it. Once all
+    /// connections have been idle for long enough to be validated, nobody does.
+    pub(super) fn next_step(&self, now: Instant) -> Option<Instant> {
+        let step = self.step();
+        let last_use = self.last_use.filter(|_| !step.is_zero())?;
+        let until = last_use + self.options.validate_after_idle + step;
+        (now < until).then(|| now + step)
+    }
+
     /// Replaces all options at once.
     pub(crate) fn reconfigure(&mut self, options: CheckedOptions, now: Instant, fx: &mut Effects<T>) {
         let lifetimes_change = (options.max_lifetime, options.max_connections)
             != (self.options.max_lifetime, self.options.max_connections)
             || options.lifetime_jitter != self.options.lifetime_jitter;
         let interval_changes = options.maintenance_interval != self.options.maintenance_interval;
+        if options.leak_detection_threshold != self.options.leak_detection_threshold {
+            self.slots.keep_threshold(self.options.leak_detection_threshold);
+        }
         self.options = options;
         if lifetimes_change {
             self.appoint_anew(now);
@@ -205,9 +299,10 @@ impl<T> State<T> {
         fx.changed = true;
         fx.events.push(PoolEvent::Reconfigured);
         let surplus = self.slots.counts().staying().saturating_sub(self.options.max_connections);
-        for index in self.slots.idle().take(surplus).collect::<Vec<_>>() {
+        for index in self.slots.idle_by_age(self.options.reuse).into_iter().take(surplus) {
             self.dispose_idle(index, CloseReason::Surplus, now);
         }
+        self.slots.mark_all();
         self.settle(now, fx);
     }
 
@@ -266,6 +361,7 @@ impl<T> State<T> {
     pub(crate) fn reset_counters(&mut self) {
         let pending = (self.waiters.pending() + self.slots.counts().checked_by_caller) as u64;
         self.counters = PoolCounters { requests: pending, ..PoolCounters::default() };
+        self.before = self.slots.totals();
         self.latest = Latest::default();
     }
 
@@ -294,7 +390,9 @@ impl<T> State<T> {
                 .slots
                 .iter()
                 .filter(|(_, slot)| match slot.stage() {
-                    Stage::Idle(_) | Stage::Granted(_) => slot.generation < self.suspect_below,
+                    Stage::Idle(_) | Stage::Shelved | Stage::Granted(_) => {
+                        slot.generation < self.suspect_below
+                    }
                     Stage::Active => slot.doomed == Some(CloseReason::Discarded),
                     _ => false,
                 })
@@ -306,11 +404,20 @@ impl<T> State<T> {
 
     pub(crate) fn snapshot(&self, now: Instant) -> PoolSnapshot {
         let ago = |instant: Option<Instant>| instant.map(|at| now.saturating_duration_since(at));
+        let totals = self.slots.totals().since(self.before);
+        let last = |count: u64, ticks| ago((count > 0).then(|| self.slots.epoch().instant(ticks)));
         let counters = PoolCounters {
+            // Those that went over the shelf were counted nowhere else.
+            requests: self.counters.requests + (totals.acquired - self.counters.acquired),
+            acquired: totals.acquired,
+            released: totals.released,
+            use_time: Duration::from_nanos(totals.used),
+            idle_time: Duration::from_nanos(totals.idled),
+            idle_spells: totals.idle_spells,
             last_created: ago(self.latest.created),
             last_destroyed: ago(self.latest.destroyed),
-            last_acquired: ago(self.latest.acquired),
-            last_released: ago(self.latest.released),
+            last_acquired: last(totals.acquired, totals.last_acquired),
+            last_released: last(totals.released, totals.last_released),
             ..self.counters.clone()
         };
         PoolSnapshot { stats: self.stats(now), counters }

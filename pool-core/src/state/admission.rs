@@ -39,9 +39,27 @@ pub(crate) enum Claim<T> {
 }
 
 impl<T> State<T> {
+    /// A caller found a connection on the shelf that it must not simply take: back with it.
+    pub(crate) fn put_aside(&mut self, lease: Lease<T>, fx: &mut Effects<T>) {
+        match self.current(&lease) {
+            Some(index) => {
+                self.slots.set_hold(index, None);
+                self.slots.enter(index, Stage::Idle(lease));
+            }
+            None => self.orphan(lease, fx),
+        }
+    }
+
+    /// As [`put_aside`](State::put_aside), and the caller asks for nothing else.
+    pub(crate) fn put_back(&mut self, lease: Lease<T>, now: Instant, fx: &mut Effects<T>) {
+        self.put_aside(lease, fx);
+        self.settle(now, fx);
+    }
+
     /// A caller asks for a connection.
     pub(crate) fn acquire(&mut self, request: Request, now: Instant, fx: &mut Effects<T>) -> Admission<T> {
         self.counters.requests += 1;
+        self.last_use = Some(now);
         self.notice_starvation(now, fx);
         self.admit_and_settle(request, End::Tail, now, fx)
     }
@@ -171,10 +189,10 @@ impl<T> State<T> {
     /// Puts a connection that its waiter never took among the idle ones again, if it is still good.
     fn take_back(&mut self, index: SlotIndex, now: Instant) {
         self.slots.set_hold(index, None);
-        let Stage::Granted(connection) = self.slots.enter(index, Stage::CheckedByKeeper) else {
+        let Stage::Granted(lease) = self.slots.enter(index, Stage::CheckedByKeeper) else {
             unreachable!("a granted connection stays in its slot until it is claimed")
         };
-        self.offer_or_dispose(self.lease(index, connection), now);
+        self.offer_or_dispose(lease, now);
     }
 
     /// Takes back what was granted to callers whose deadline has passed and who have not run since: a future
@@ -197,7 +215,7 @@ impl<T> State<T> {
     ) -> Admission<T> {
         self.counters.validations += 1;
         let Some(index) = self.current(&lease) else {
-            fx.orphans.push(lease.connection);
+            self.orphan(lease, fx);
             return self.admit_and_settle(request, End::Head, now, fx);
         };
         self.trust(index, now);
@@ -238,21 +256,11 @@ impl<T> State<T> {
     /// Promises an idle connection to a caller.
     pub(super) fn grant(&mut self, index: SlotIndex, request: &Request, now: Instant) {
         self.leave_idle(index, now);
-        let Stage::Idle(connection) = self.slots.enter(index, Stage::Active) else {
-            unreachable!("only idle connections are granted")
-        };
-        self.slots.enter(index, Stage::Granted(connection));
-        self.slots.set_hold(
-            index,
-            Some(Hold {
-                owner: request.owner,
-                site: request.site,
-                priority: request.priority,
-                since: now,
-                leak_at: None,
-                leaked: false,
-            }),
-        );
+        let lease = self.slots.take_idle(index, Stage::Active);
+        let lease = lease.expect("only idle connections are granted, and the gate is shut");
+        self.slots.enter(index, Stage::Granted(lease));
+        self.slots.record(index).address(request.owner, request.site);
+        self.slots.set_hold(index, Some(Hold::new(request.priority, Some(now))));
     }
 
     /// Gives a promised connection to its caller.
@@ -265,7 +273,7 @@ impl<T> State<T> {
     ) -> Admission<T> {
         let check = self.needs_check(index, request, now);
         let stage = if check { Stage::CheckedByCaller } else { Stage::Active };
-        let Stage::Granted(connection) = self.slots.enter(index, stage) else {
+        let Stage::Granted(lease) = self.slots.enter(index, stage) else {
             unreachable!("a granted connection stays in its slot until it is claimed")
         };
         if check {
@@ -273,27 +281,19 @@ impl<T> State<T> {
         } else {
             self.deliver(index, request, now, fx);
         }
-        Admission::Granted { lease: self.lease(index, connection), check }
+        Admission::Granted { lease, check }
     }
 
     /// Counts a connection that is now in its caller's hands.
     fn deliver(&mut self, index: SlotIndex, request: &Request, now: Instant, fx: &mut Effects<T>) {
-        let threshold = self.options.leak_detection_threshold;
-        let leak_at = (!threshold.is_zero()).then(|| now + threshold);
-        self.slots.update(index, |slot| slot.uses += 1);
-        let hold = Hold {
-            owner: request.owner,
-            site: request.site,
-            priority: request.priority,
-            since: now,
-            leak_at,
-            leaked: false,
-        };
-        self.slots.set_hold(index, Some(hold));
+        let record = self.slots.record(index);
+        record.address(request.owner, request.site);
+        record.begin_use(self.slots.epoch().ticks(now));
+        self.slots.set_hold(index, Some(Hold::new(request.priority, None)));
+        self.judge(index);
         let waited = now.saturating_duration_since(request.begun);
         self.counters.acquired += 1;
         self.counters.wait_time += waited;
-        self.latest.acquired = Some(now);
         if self.observed {
             fx.events.push(PoolEvent::Acquired { connection: self.slots.slot(index).id, waited });
         }
@@ -304,7 +304,7 @@ impl<T> State<T> {
         let slot = self.slots.slot(index);
         request.validate
             || slot.generation < self.suspect_below
-            || now.saturating_duration_since(slot.last_good) >= self.options.validate_after_idle
+            || now.saturating_duration_since(self.slots.last_good(index)) >= self.options.validate_after_idle
     }
 
     fn lateness(&self) -> Refusal {

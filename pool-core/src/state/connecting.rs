@@ -128,6 +128,11 @@ impl Connecting {
         run.max(full)
     }
 
+    /// Whether the next connection that is of use ends the run of those that were of none.
+    pub(crate) fn awaits_proof(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.unusable)
+    }
+
     /// Whether connects have been failing. Then one is always wanted, to learn when that ends.
     pub(crate) fn is_failing(&self) -> bool {
         self.run.is_some()

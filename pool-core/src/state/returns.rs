@@ -14,6 +14,7 @@ use crate::connection::{CloseReason, ConnectionId};
 use crate::connector::ErrorClass;
 use crate::error::ConnectError;
 use crate::event::PoolEvent;
+use crate::shelf::Place;
 
 /// A connection that fails its validation this soon after its birth never worked.
 const FRESH: Duration = Duration::from_secs(1);
@@ -32,8 +33,8 @@ pub(crate) enum Verdict {
 /// How a hold ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// The connection came back.
-    Returned,
+    /// The connection came back; whether the end of its use was `counted` already.
+    Returned { counted: bool },
     /// It never will.
     Gone,
 }
@@ -49,12 +50,23 @@ pub(crate) struct Failing {
 
 impl<T> State<T> {
     /// A guard was dropped.
-    pub(crate) fn release(&mut self, lease: Lease<T>, verdict: Verdict, now: Instant, fx: &mut Effects<T>) {
+    ///
+    /// `counted` tells that the end of its use was counted before it came here.
+    pub(crate) fn release(
+        &mut self,
+        lease: Lease<T>,
+        verdict: Verdict,
+        counted: bool,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) {
         let Some(index) = self.current(&lease) else {
-            fx.orphans.push(lease.connection);
+            // Written off while it was on its way here, which counted it as well.
+            self.before.released += u64::from(counted);
+            self.orphan(lease, fx);
             return;
         };
-        self.end_hold(index, End::Returned, now, fx);
+        self.end_hold(index, End::Returned { counted }, now, fx);
         match (verdict, self.verdict_on(index, now)) {
             (Verdict::Dead(reason), _) => self.abort(lease, reason, fx),
             // Its holder reported a fatal error: there is nobody to say goodbye to.
@@ -66,10 +78,6 @@ impl<T> State<T> {
                 self.give_to_keeper(Work::Reset(lease), now);
             }
             (Verdict::Clean, None) => {
-                self.slots.update(index, |slot| {
-                    slot.last_good = now;
-                    slot.idle_since = now;
-                });
                 self.proved(now, fx);
                 self.slots.enter(index, Stage::CheckedByKeeper);
                 if self.options.validate_on_return {
@@ -84,12 +92,14 @@ impl<T> State<T> {
     }
 
     /// A guard gave its connection away for good.
-    pub(crate) fn detach(&mut self, slot: SlotIndex, id: ConnectionId, now: Instant, fx: &mut Effects<T>) {
+    pub(crate) fn detach(&mut self, place: Place, id: ConnectionId, now: Instant, fx: &mut Effects<T>) {
+        let slot = place.index();
         if self.slots.is_current(slot, id) {
             self.end_hold(slot, End::Gone, now, fx);
             self.free(slot, CloseReason::Detached, now, fx);
-            self.settle(now, fx);
         }
+        self.slots.reclaim(place);
+        self.settle(now, fx);
     }
 
     /// Writes off a held connection. Returns whether someone held it.
@@ -97,6 +107,8 @@ impl<T> State<T> {
         let held =
             self.slots.find(id).filter(|index| matches!(self.slots.slot(*index).stage(), Stage::Active));
         let Some(index) = held else { return false };
+        // The guard has the place, so the slot is not used again before it is dropped.
+        self.slots.mark(index, true);
         self.end_hold(index, End::Gone, now, fx);
         self.free(index, CloseReason::Abandoned, now, fx);
         self.settle(now, fx);
@@ -127,20 +139,22 @@ impl<T> State<T> {
     }
 
     /// A connection is gone for good, and its slot is free.
-    pub(crate) fn gone(&mut self, slot: SlotIndex, id: ConnectionId, now: Instant, fx: &mut Effects<T>) {
+    pub(crate) fn gone(&mut self, place: Place, id: ConnectionId, now: Instant, fx: &mut Effects<T>) {
+        let slot = place.index();
         if self.slots.is_current(slot, id)
             && let Stage::Destroying(reason) = *self.slots.slot(slot).stage()
         {
             self.free(slot, reason, now, fx);
-            self.settle(now, fx);
         }
+        self.slots.reclaim(place);
+        self.settle(now, fx);
     }
 
     /// Closes one connection: now if it is idle, on its return if it is busy. Returns whether it exists.
     pub(crate) fn evict(&mut self, id: ConnectionId, now: Instant, fx: &mut Effects<T>) -> bool {
         let Some(index) = self.slots.find(id) else { return false };
         match self.slots.slot(index).stage() {
-            Stage::Idle(_) => self.dispose_idle(index, CloseReason::Evicted, now),
+            Stage::Idle(_) | Stage::Shelved => self.dispose_idle(index, CloseReason::Evicted, now),
             Stage::Destroying(_) => return false,
             _ => self.doom(index, CloseReason::Evicted),
         }
@@ -180,6 +194,7 @@ impl<T> State<T> {
         self.suspect_below = self.generation;
         self.flushed_below = self.generation;
         self.retired_below = self.generation;
+        self.slots.mark_all();
         self.connecting.retry_now(now);
         self.evict_idle(now, fx);
     }
@@ -206,10 +221,8 @@ impl<T> State<T> {
         self.back_from_keeper(lease.id);
         match result {
             Ok(()) => {
-                self.slots.update(lease.slot, |slot| {
-                    slot.last_good = now;
-                    slot.idle_since = now;
-                });
+                self.slots.set_good(lease.place.index(), now);
+                self.slots.set_idle_since(lease.place.index(), now);
                 self.offer_or_dispose(lease, now);
             }
             Err(problem) => {
@@ -233,7 +246,7 @@ impl<T> State<T> {
         match result {
             Ok(()) => {
                 self.counters.validations += 1;
-                self.trust(lease.slot, now);
+                self.trust(lease.place.index(), now);
                 self.proved(now, fx);
                 self.offer_or_dispose(lease, now);
             }
@@ -276,15 +289,16 @@ impl<T> State<T> {
     ) {
         self.counters.validations += 1;
         self.counters.validations_failed += 1;
-        let (index, id) = (lease.slot, lease.id);
+        let (index, id) = (lease.place.index(), lease.id);
         if self.current(&lease).is_none() {
-            fx.orphans.push(lease.connection);
+            self.orphan(lease, fx);
             return;
         }
         let slot = self.slots.slot(index);
         let born = slot.born;
-        let fresh = slot.uses == 0
-            && slot.hold().is_some_and(|hold| hold.since.saturating_duration_since(born) < FRESH);
+        let promised = slot.hold().and_then(|hold| hold.promised);
+        let fresh = self.slots.uses(index) == 0
+            && promised.is_some_and(|at| at.saturating_duration_since(born) < FRESH);
         self.slots.set_hold(index, None);
         if matches!(failing.class, ErrorClass::Transient | ErrorClass::FatalAll) && !failing.clipped {
             self.flush(index, id, now, fx);
@@ -309,6 +323,7 @@ impl<T> State<T> {
             self.generation += 1;
             self.suspect_below = self.generation;
             self.flushed_below = self.generation;
+            self.slots.mark_all();
             self.counters.flushes += 1;
         }
         if first || !idle.is_empty() {
@@ -335,7 +350,7 @@ impl<T> State<T> {
             Some(CloseReason::Surplus)
         } else if self.is_expired(index, now) {
             Some(CloseReason::MaxLifetime)
-        } else if max_uses > 0 && slot.uses >= max_uses {
+        } else if max_uses > 0 && self.slots.uses(index) >= max_uses {
             Some(CloseReason::MaxUses)
         } else {
             None
@@ -343,7 +358,7 @@ impl<T> State<T> {
     }
 
     pub(super) fn is_expired(&self, index: SlotIndex, now: Instant) -> bool {
-        self.slots.slot(index).retire_at.is_some_and(|date| date <= now)
+        self.slots.slot(index).retire_at().is_some_and(|date| date <= now)
     }
 
     /// An idle connection that may be handed out. Those found expired on the way are closed.
@@ -358,7 +373,7 @@ impl<T> State<T> {
     }
 
     pub(super) fn offer_or_dispose(&mut self, lease: Lease<T>, now: Instant) {
-        match self.verdict_on(lease.slot, now) {
+        match self.verdict_on(lease.place.index(), now) {
             Some(reason) => self.dispose(lease, reason),
             None => self.offer(lease),
         }
@@ -370,19 +385,19 @@ impl<T> State<T> {
             self.dispose(lease, CloseReason::PoolClosed);
         } else {
             self.spare_wanted = false;
-            let retirement = self.slots.slot(lease.slot).retire_at;
+            let index = lease.place.index();
+            let retirement = self.slots.slot(index).retire_at();
             self.next_retirement = self.next_retirement.into_iter().chain(retirement).min();
-            self.slots.enter(lease.slot, Stage::Idle(lease.connection));
+            self.judge(index);
+            self.slots.enter(index, Stage::Idle(lease));
         }
     }
 
     /// Gives an idle connection to the keeper for validation.
     pub(super) fn check_idle(&mut self, index: SlotIndex, now: Instant, fx: &mut Effects<T>) {
         // Its idle spell goes on: the keeper's ping is no use.
-        let Stage::Idle(connection) = self.slots.enter(index, Stage::CheckedByKeeper) else {
-            unreachable!("only idle connections are checked by the keeper on its own account")
-        };
-        let lease = self.lease(index, connection);
+        let lease = self.slots.take_idle(index, Stage::CheckedByKeeper);
+        let lease = lease.expect("only idle connections are checked like this, and the gate is shut");
         fx.events.push(PoolEvent::ValidationStarted { connection: lease.id });
         self.give_to_keeper(Work::Validate(lease), now);
     }
@@ -394,17 +409,13 @@ impl<T> State<T> {
 
     fn take_idle(&mut self, index: SlotIndex, now: Instant) -> Lease<T> {
         self.leave_idle(index, now);
-        let Stage::Idle(connection) = self.slots.enter(index, Stage::CheckedByKeeper) else {
-            unreachable!("the idle list holds exactly the idle slots")
-        };
-        self.lease(index, connection)
+        let lease = self.slots.take_idle(index, Stage::CheckedByKeeper);
+        lease.expect("the idle sets hold exactly the idle slots, and the gate is shut")
     }
 
     /// Counts the idle spell that ends now.
     pub(super) fn leave_idle(&mut self, index: SlotIndex, now: Instant) {
-        let since = self.slots.slot(index).idle_since;
-        self.counters.idle_time += now.saturating_duration_since(since);
-        self.counters.idle_spells += 1;
+        self.slots.record(index).end_idle(self.slots.epoch().ticks(now));
     }
 
     /// Closes a connection that still works, by way of the keeper.
@@ -412,18 +423,24 @@ impl<T> State<T> {
         if reason == CloseReason::MaxLifetime {
             self.samples.one_retired();
         }
-        self.leave(lease.slot, reason);
+        self.leave(lease.place.index(), reason);
         self.backlog.push_back(Work::Close(lease));
     }
 
     /// Drops a connection that is dead or may be in the middle of an exchange.
     pub(super) fn abort(&mut self, lease: Lease<T>, reason: CloseReason, fx: &mut Effects<T>) {
         if self.current(&lease).is_some() {
-            self.leave(lease.slot, reason);
+            self.leave(lease.place.index(), reason);
             fx.abort.push(lease);
         } else {
-            fx.orphans.push(lease.connection);
+            self.orphan(lease, fx);
         }
+    }
+
+    /// Drops a connection whose slot was given up while it was out.
+    pub(super) fn orphan(&mut self, lease: Lease<T>, fx: &mut Effects<T>) {
+        self.slots.reclaim(lease.place);
+        fx.orphans.push(lease.connection);
     }
 
     fn leave(&mut self, index: SlotIndex, reason: CloseReason) {
@@ -435,6 +452,15 @@ impl<T> State<T> {
         self.slots.update(index, |slot| {
             slot.doomed.get_or_insert(reason);
         });
+        self.slots.mark(index, true);
+    }
+
+    /// Marks a connection that must go through the lock, and no other.
+    pub(super) fn judge(&self, index: SlotIndex) {
+        let slot = self.slots.slot(index);
+        let old = slot.generation < self.suspect_below.max(self.retired_below);
+        let surplus = self.slots.counts().staying() > self.options.max_connections;
+        self.slots.mark(index, slot.doomed.is_some() || old || surplus);
     }
 
     /// A connection served its purpose, so connecting is worth while again.
@@ -448,8 +474,8 @@ impl<T> State<T> {
     pub(super) fn trust(&mut self, index: SlotIndex, now: Instant) {
         let generation = self.generation;
         let retired_below = self.retired_below;
+        self.slots.set_good(index, now);
         self.slots.update(index, |slot| {
-            slot.last_good = now;
             if slot.generation >= retired_below {
                 slot.generation = generation;
             }
@@ -457,22 +483,20 @@ impl<T> State<T> {
     }
 
     fn end_hold(&mut self, index: SlotIndex, end: End, now: Instant, fx: &mut Effects<T>) {
-        let holder = self.slots.slot(index).holder(now);
-        if self.slots.set_hold(index, None).is_none() {
-            return;
+        let Some(hold) = self.slots.slot(index).hold().copied() else { return };
+        let counted = matches!(end, End::Returned { counted: true });
+        if !counted {
+            let used = self.slots.record(index).end_use(self.slots.epoch().ticks(now));
+            if self.observed {
+                let (connection, used) = (self.slots.slot(index).id, Duration::from_nanos(used));
+                fx.events.push(PoolEvent::Released { connection, used });
+            }
         }
-        let Some(holder) = holder else { return };
-        let used = holder.held;
-        self.slots.update(index, |slot| slot.used += used);
-        self.counters.released += 1;
-        self.counters.use_time += used;
-        self.latest.released = Some(now);
-        if self.observed {
-            fx.events.push(PoolEvent::Released { connection: holder.connection, used });
+        if hold.leaked && end != End::Gone {
+            let holder = self.slots.holder(index, now);
+            fx.events.extend(holder.map(|holder| PoolEvent::Unleaked { holder }));
         }
-        if holder.leaked && end == End::Returned {
-            fx.events.push(PoolEvent::Unleaked { holder });
-        }
+        self.slots.set_hold(index, None);
     }
 
     fn free(&mut self, index: SlotIndex, reason: CloseReason, now: Instant, fx: &mut Effects<T>) {
@@ -489,10 +513,7 @@ impl<T> State<T> {
 
     /// The slot of a lease, unless the slot was given up while the lease was out.
     pub(super) fn current(&self, lease: &Lease<T>) -> Option<SlotIndex> {
-        self.slots.is_current(lease.slot, lease.id).then_some(lease.slot)
-    }
-
-    pub(super) fn lease(&self, slot: SlotIndex, connection: T) -> Lease<T> {
-        Lease { slot, id: self.slots.slot(slot).id, connection }
+        let slot = lease.place.index();
+        self.slots.is_current(slot, lease.id).then_some(slot)
     }
 }

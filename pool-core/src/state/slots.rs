@@ -1,27 +1,33 @@
 //! The table of connections: one slot for each, from the moment its connect begins until it is gone.
 //!
 //! A slot's [`Stage`] can be changed only by [`Slots::enter`] and its kin, which keep the counts and the
-//! idle order in step: a fact is stored once and the gauges are derived from it in one place.
+//! idle sets in step: a fact is stored once and the gauges are derived from it in one place. What is also written
+//! without the lock, such as who holds a connection since when, stands in the slot's [`Record`].
 //!
-//! Invariant: `idle` holds exactly the slots in [`Stage::Idle`], by `idle_since`, longest idle first.
+//! An idle connection is either kept here or lies on the [`Shelf`], where it may be taken, and others put, without the
+//! lock. [`Slots::absorb`] brings the table up to date with that.
+//!
+//! Invariants: `kept` holds exactly the slots in [`Stage::Idle`], `shelved` those in [`Stage::Shelved`]; after
+//! `absorb`, and until the gate is opened again, those are the ones on the shelf.
 
-use std::collections::VecDeque;
 use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::acquire::Priority;
+use crate::clock::Epoch;
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo, ConnectionState, Holder, Owner};
 use crate::options::Reuse;
-
-/// Where a slot is in the table.
-pub(crate) type SlotIndex = u32;
+pub(crate) use crate::shelf::SlotIndex;
+use crate::shelf::{Place, Record, SLOTS_PER_CHUNK, Shelf, add};
 
 /// A connection outside the table: in a guard, or in the keeper's hands.
 #[derive(Debug)]
 pub(crate) struct Lease<T> {
-    pub(crate) slot: SlotIndex,
+    pub(crate) place: Place,
     pub(crate) id: ConnectionId,
     pub(crate) connection: T,
 }
@@ -32,11 +38,13 @@ pub(crate) enum Stage<T> {
     /// Nothing: the slot may be used again.
     Free,
     /// Being opened by the keeper.
-    Creating,
+    Creating(Place),
     /// Here, and free.
-    Idle(T),
+    Idle(Lease<T>),
+    /// On the shelf, and free.
+    Shelved,
     /// Here, and promised to a waiter that has not run yet.
-    Granted(T),
+    Granted(Lease<T>),
     /// With its holder.
     Active,
     /// With the caller that validates it before use.
@@ -47,16 +55,23 @@ pub(crate) enum Stage<T> {
     Destroying(CloseReason),
 }
 
-/// Who holds a slot's connection.
-#[derive(Debug, Clone)]
+/// That a caller has a slot's connection, beyond what its record tells.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Hold {
-    pub(crate) owner: Owner,
-    pub(crate) site: &'static Location<'static>,
     pub(crate) priority: Priority,
-    pub(crate) since: Instant,
-    /// When to report it; `None` = never.
-    pub(crate) leak_at: Option<Instant>,
+    /// When it was promised to the caller, as long as he does not have it.
+    pub(crate) promised: Option<Instant>,
     pub(crate) leaked: bool,
+    /// The leak threshold when it began, if another one is set now.
+    threshold: Option<Duration>,
+    /// Time that the process did not live through, and that is not to be called a leak.
+    pub(crate) forgiven: Duration,
+}
+
+impl Hold {
+    pub(crate) fn new(priority: Priority, promised: Option<Instant>) -> Self {
+        Hold { priority, promised, leaked: false, threshold: None, forgiven: Duration::ZERO }
+    }
 }
 
 /// The pool's record of one connection.
@@ -66,19 +81,18 @@ pub(crate) struct Slot<T> {
     stage: Stage<T>,
     /// When its connect began; from its success on, when that was.
     pub(crate) born: Instant,
-    pub(crate) idle_since: Instant,
-    /// When it last proved to work: opened, validated, or returned unbroken.
-    pub(crate) last_good: Instant,
     /// Flushes and evictions seen at its birth or last validation.
     pub(crate) generation: u64,
     /// When it is to be replaced; `None` = never.
-    pub(crate) retire_at: Option<Instant>,
+    retire_at: Option<Instant>,
     /// Its share of the lifetime jitter, from 0 to 1, drawn once.
     pub(crate) luck: f64,
-    pub(crate) uses: u64,
-    pub(crate) used: Duration,
     /// Set when it must not be used again once it is back.
     pub(crate) doomed: Option<CloseReason>,
+    /// In which order idle connections came here.
+    turn: u64,
+    /// What its slot had counted before.
+    before: Totals,
     hold: Option<Hold>,
     successor_wanted: bool,
 }
@@ -92,51 +106,136 @@ impl<T> Slot<T> {
         self.hold.as_ref()
     }
 
+    pub(crate) fn retire_at(&self) -> Option<Instant> {
+        self.retire_at
+    }
+
     pub(crate) fn successor_wanted(&self) -> bool {
         self.successor_wanted
     }
 
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Idle(_) | Stage::Shelved)
+    }
+
     /// Whether the slot holds a connection that a caller has or may get.
     pub(crate) fn is_live(&self) -> bool {
-        !matches!(self.stage, Stage::Free | Stage::Creating | Stage::Destroying(_))
+        !matches!(self.stage, Stage::Free | Stage::Creating(_) | Stage::Destroying(_))
     }
 
     fn state(&self) -> Option<ConnectionState> {
         Some(match self.stage {
             Stage::Free => return None,
-            Stage::Creating => ConnectionState::Creating,
-            Stage::Idle(_) => ConnectionState::Idle,
+            Stage::Creating(_) => ConnectionState::Creating,
+            Stage::Idle(_) | Stage::Shelved => ConnectionState::Idle,
             Stage::Active if self.doomed == Some(CloseReason::Discarded) => ConnectionState::Error,
             Stage::Granted(_) | Stage::Active => ConnectionState::Active,
             Stage::CheckedByCaller | Stage::CheckedByKeeper => ConnectionState::Validating,
             Stage::Destroying(_) => ConnectionState::Destroying,
         })
     }
+}
 
-    pub(crate) fn holder(&self, now: Instant) -> Option<Holder> {
-        self.hold.as_ref().map(|hold| Holder {
-            connection: self.id,
-            owner: hold.owner,
-            site: hold.site,
-            held: now.saturating_duration_since(hold.since),
-            leaked: hold.leaked,
-        })
+/// Sums of what records count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Totals {
+    pub(crate) acquired: u64,
+    pub(crate) released: u64,
+    pub(crate) idle_spells: u64,
+    /// In ticks, as all sums of time.
+    pub(crate) used: u64,
+    pub(crate) idled: u64,
+    /// When the last of each was.
+    pub(crate) last_acquired: u64,
+    pub(crate) last_released: u64,
+}
+
+impl Totals {
+    fn of(record: &Record) -> Self {
+        // Ordering: who sees a use counted as over sees it counted as begun.
+        let released = record.released.load(Acquire);
+        Totals {
+            released,
+            acquired: record.acquired.load(Acquire).max(released),
+            idle_spells: record.idle_spells.load(Relaxed),
+            used: record.used.load(Relaxed),
+            idled: record.idled.load(Relaxed),
+            last_acquired: record.held_since.load(Relaxed),
+            last_released: record.released_at.load(Relaxed),
+        }
     }
 
-    fn info(&self, now: Instant) -> Option<ConnectionInfo> {
-        let idle = match self.stage {
-            Stage::Idle(_) => now.saturating_duration_since(self.idle_since),
-            _ => Duration::ZERO,
-        };
-        Some(ConnectionInfo {
-            id: self.id,
-            state: self.state()?,
-            age: now.saturating_duration_since(self.born),
-            idle,
-            uses: self.uses,
-            used: self.used,
-            holder: self.holder(now),
-        })
+    fn add(&mut self, other: Totals) {
+        self.acquired += other.acquired;
+        self.released += other.released;
+        self.idle_spells += other.idle_spells;
+        self.used += other.used;
+        self.idled += other.idled;
+        self.last_acquired = self.last_acquired.max(other.last_acquired);
+        self.last_released = self.last_released.max(other.last_released);
+    }
+
+    /// What was counted since `earlier`.
+    pub(crate) fn since(self, earlier: Totals) -> Totals {
+        Totals {
+            acquired: self.acquired - earlier.acquired,
+            released: self.released - earlier.released,
+            idle_spells: self.idle_spells - earlier.idle_spells,
+            used: self.used - earlier.used,
+            idled: self.idled - earlier.idled,
+            ..self
+        }
+    }
+}
+
+impl Record {
+    /// Notes to whom the connection goes.
+    #[inline]
+    pub(crate) fn address(&self, owner: Owner, site: &'static Location<'static>) {
+        self.owner.store(owner.as_number(), Relaxed);
+        self.set_site(site);
+    }
+
+    /// Counts a use that begins.
+    #[inline]
+    pub(crate) fn begin_use(&self, now: u64) {
+        self.held_since.store(now, Relaxed);
+        // Ordering: Release, so that who sees it counted sees whose it is.
+        self.acquired.store(self.acquired.load(Relaxed).wrapping_add(1), Release);
+    }
+
+    /// Counts a use that ends. Returns how long it was.
+    #[inline]
+    pub(crate) fn end_use(&self, now: u64) -> u64 {
+        let used = now.saturating_sub(self.held_since.load(Relaxed));
+        if used != 0 {
+            add(&self.used, used);
+        }
+        self.released_at.store(now, Relaxed);
+        self.released.store(self.released.load(Relaxed).wrapping_add(1), Release);
+        used
+    }
+
+    /// When the connection last proved to work.
+    #[inline]
+    pub(crate) fn last_good(&self) -> u64 {
+        self.good_at.load(Relaxed).max(self.released_at.load(Relaxed))
+    }
+
+    /// Since when the connection is idle, if it is.
+    #[inline]
+    pub(crate) fn idle_since(&self) -> u64 {
+        self.idle_since.load(Relaxed).max(self.released_at.load(Relaxed))
+    }
+
+    /// Counts an idle spell that ends.
+    #[inline]
+    pub(crate) fn end_idle(&self, now: u64) {
+        add(&self.idle_spells, 1);
+        let idled = now.saturating_sub(self.idle_since());
+        if idled != 0 {
+            add(&self.idled, idled);
+        }
     }
 }
 
@@ -180,8 +279,8 @@ impl Counts {
         };
         match slot.stage {
             Stage::Free => {}
-            Stage::Creating => step(&mut self.creating),
-            Stage::Idle(_) => step(&mut self.idle),
+            Stage::Creating(_) => step(&mut self.creating),
+            Stage::Idle(_) | Stage::Shelved => step(&mut self.idle),
             Stage::Granted(_) => step(&mut self.granted),
             Stage::Active => step(&mut self.active),
             Stage::CheckedByCaller => step(&mut self.checked_by_caller),
@@ -208,24 +307,92 @@ enum Sign {
     Minus,
 }
 
+/// A set of slots, in the same words as the shelf.
+#[derive(Debug, Default)]
+struct SlotSet(Vec<u64>);
+
+impl SlotSet {
+    fn change(&mut self, index: SlotIndex, present: bool) {
+        let (word, bit) = (index as usize / SLOTS_PER_CHUNK, index as usize % SLOTS_PER_CHUNK);
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        if present {
+            self.0[word] |= 1 << bit;
+        } else {
+            self.0[word] &= !(1 << bit);
+        }
+    }
+
+    fn word(&self, word: usize) -> u64 {
+        self.0.get(word).copied().unwrap_or(0)
+    }
+
+    fn first(&self) -> Option<SlotIndex> {
+        self.iter().next()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = SlotIndex> + '_ {
+        self.0.iter().enumerate().flat_map(|(word, bits)| slots_of(word, *bits))
+    }
+}
+
+/// The slots that the bits of a word stand for.
+fn slots_of(word: usize, mut bits: u64) -> impl Iterator<Item = SlotIndex> {
+    std::iter::from_fn(move || {
+        let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+        bits &= bits - 1;
+        Some((word * SLOTS_PER_CHUNK) as SlotIndex + bit)
+    })
+}
+
+/// What came back to the shelf although it should have gone through the lock: it was marked in that very moment.
+#[derive(Debug)]
+pub(crate) enum Stray<T> {
+    /// Still a connection of the pool.
+    Marked {
+        lease: Lease<T>,
+        /// Its holder, if he was reported.
+        leaked: Option<Holder>,
+    },
+    /// Written off meanwhile.
+    Orphan(T),
+}
+
+/// What happened without the lock.
+#[derive(Debug)]
+pub(crate) struct Absorbed<T> {
+    pub(crate) strays: Vec<Stray<T>>,
+    /// Whether a connection was put back.
+    pub(crate) came_back: bool,
+}
+
 /// The table itself.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
+    shelf: Arc<Shelf<T>>,
+    epoch: Epoch,
     slots: Vec<Slot<T>>,
-    free: Vec<SlotIndex>,
-    idle: VecDeque<SlotIndex>,
+    free: Vec<Place>,
+    kept: SlotSet,
+    shelved: SlotSet,
     counts: Counts,
     last_id: u64,
+    last_turn: u64,
 }
 
 impl<T> Slots<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(shelf: Arc<Shelf<T>>, epoch: Epoch) -> Self {
         Slots {
+            shelf,
+            epoch,
             slots: Vec::new(),
             free: Vec::new(),
-            idle: VecDeque::new(),
+            kept: SlotSet::default(),
+            shelved: SlotSet::default(),
             counts: Counts::default(),
             last_id: 0,
+            last_turn: 0,
         }
     }
 
@@ -233,8 +400,17 @@ impl<T> Slots<T> {
         &self.counts
     }
 
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     pub(crate) fn slot(&self, index: SlotIndex) -> &Slot<T> {
         &self.slots[index as usize]
+    }
+
+    /// What is known of a slot without the lock, too.
+    pub(crate) fn record(&self, index: SlotIndex) -> &Record {
+        self.shelf.record(index)
     }
 
     /// Every slot in use, with its index.
@@ -252,52 +428,171 @@ impl<T> Slots<T> {
         self.slots.get(index as usize).is_some_and(|slot| slot.id == id && !matches!(slot.stage, Stage::Free))
     }
 
+    /// Idle slots, the lowest first.
+    pub(crate) fn idle(&self) -> impl Iterator<Item = SlotIndex> + '_ {
+        let words = self.kept.0.len().max(self.shelved.0.len());
+        (0..words).flat_map(|word| slots_of(word, self.kept.word(word) | self.shelved.word(word)))
+    }
+
     /// Idle slots, longest idle first.
-    pub(crate) fn idle(&self) -> impl DoubleEndedIterator<Item = SlotIndex> + '_ {
-        self.idle.iter().copied()
+    pub(crate) fn idle_by_age(&self, reuse: Reuse) -> Vec<SlotIndex> {
+        let mut idle: Vec<_> = self.idle().collect();
+        match reuse {
+            // Of those that are equally old the highest, as the lowest is used next.
+            Reuse::Lifo => idle.sort_by_key(|index| (self.idle_since(*index), std::cmp::Reverse(*index))),
+            Reuse::Fifo => idle.sort_by_key(|index| (self.idle_since(*index), self.slot(*index).turn)),
+        }
+        idle
     }
 
     /// The idle slot to use next.
     pub(crate) fn next_idle(&self, reuse: Reuse) -> Option<SlotIndex> {
         match reuse {
-            Reuse::Lifo => self.idle.back().copied(),
-            Reuse::Fifo => self.idle.front().copied(),
+            Reuse::Lifo => self.idle().next(),
+            Reuse::Fifo => self.idle().min_by_key(|index| (self.idle_since(*index), self.slot(*index).turn)),
         }
+    }
+
+    /// Since when a connection is idle, if it is.
+    pub(crate) fn idle_since(&self, index: SlotIndex) -> Instant {
+        self.epoch.instant(self.record(index).idle_since())
+    }
+
+    /// When a connection last proved to work: opened, validated, or returned unbroken.
+    pub(crate) fn last_good(&self, index: SlotIndex) -> Instant {
+        self.epoch.instant(self.record(index).last_good())
+    }
+
+    /// How often a connection was handed out.
+    pub(crate) fn uses(&self, index: SlotIndex) -> u64 {
+        Totals::of(self.record(index)).acquired - self.slot(index).before.acquired
+    }
+
+    /// What all records count, together.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for index in 0..self.slots.len() {
+            totals.add(Totals::of(self.record(index as SlotIndex)));
+        }
+        totals
     }
 
     /// Takes a free slot into [`Stage::Creating`].
     pub(crate) fn begin(&mut self, now: Instant, generation: u64) -> (SlotIndex, ConnectionId) {
         self.last_id += 1;
         let id = ConnectionId(self.last_id);
+        let place = self.free.pop().unwrap_or_else(|| self.shelf.grow());
+        let index = place.index();
+        let record = self.shelf.record(index);
+        record.id.store(id.0, Relaxed);
+        record.due_at.store(Record::NEVER, Relaxed);
+        record.good_at.store(self.epoch.ticks(now), Relaxed);
+        record.idle_since.store(self.epoch.ticks(now), Relaxed);
         let slot = Slot {
             id,
-            stage: Stage::Creating,
+            stage: Stage::Creating(place),
             born: now,
-            idle_since: now,
-            last_good: now,
             generation,
             retire_at: None,
             luck: 0.0,
-            uses: 0,
-            used: Duration::ZERO,
             doomed: None,
+            turn: 0,
+            before: Totals::of(record),
             hold: None,
             successor_wanted: false,
         };
         self.counts.add(&slot, Sign::Plus);
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.slots[index as usize] = slot;
-                index
-            }
-            None => {
-                let index = SlotIndex::try_from(self.slots.len())
-                    .expect("options limit a pool to a million connections");
-                self.slots.push(slot);
-                index
-            }
-        };
+        match self.slots.get_mut(index as usize) {
+            Some(free) => *free = slot,
+            None => self.slots.push(slot),
+        }
         (index, id)
+    }
+
+    /// Takes back the place of a connection that is gone.
+    pub(crate) fn reclaim(&mut self, place: Place) {
+        self.free.push(place);
+    }
+
+    /// Brings the table up to date with what was taken and put back without the lock.
+    ///
+    /// Those that should not stay there while others may look for them: with `quietly` they are left for the next time.
+    pub(crate) fn absorb(&mut self, quietly: bool, now: Instant) -> Absorbed<T> {
+        let mut absorbed = Absorbed { strays: Vec::new(), came_back: false };
+        for word in 0..self.shelf.chunks() {
+            let there = self.shelf.free(word);
+            let known = self.shelved.word(word);
+            for index in slots_of(word, known & !there) {
+                self.enter(index, Stage::Active);
+                self.set_hold(index, Some(Hold::new(Priority::Normal, None)));
+            }
+            for index in slots_of(word, there & !known) {
+                if !self.is_marked(index) {
+                    absorbed.came_back = true;
+                    self.set_hold(index, None);
+                    self.enter(index, Stage::Shelved);
+                } else if !quietly {
+                    absorbed.strays.extend(self.catch(index, now));
+                }
+            }
+        }
+        absorbed
+    }
+
+    /// Takes a marked connection off the shelf.
+    fn catch(&mut self, index: SlotIndex, now: Instant) -> Option<Stray<T>> {
+        let (place, connection) = self.shelf.withdraw(index)?;
+        if !matches!(self.slot(index).stage, Stage::Active) {
+            self.reclaim(place);
+            return Some(Stray::Orphan(connection));
+        }
+        let leaked = self.holder(index, now).filter(|holder| holder.leaked);
+        self.enter(index, Stage::CheckedByKeeper);
+        self.set_hold(index, None);
+        let lease = Lease { place, id: self.slot(index).id, connection };
+        Some(Stray::Marked { lease, leaked })
+    }
+
+    /// Has the first `limit` idle connections lie on the shelf, and the others here.
+    pub(crate) fn shelve(&mut self, limit: usize) {
+        if limit >= self.counts.idle {
+            while let Some(index) = self.kept.first() {
+                self.lay_out(index);
+            }
+            return;
+        }
+        for (position, index) in self.idle().collect::<Vec<_>>().into_iter().enumerate() {
+            match (&self.slot(index).stage, position < limit) {
+                (Stage::Idle(_), true) => self.lay_out(index),
+                (Stage::Shelved, false) => self.take_in(index),
+                _ => {}
+            }
+        }
+    }
+
+    fn lay_out(&mut self, index: SlotIndex) {
+        if let Stage::Idle(lease) = self.enter(index, Stage::Shelved) {
+            self.shelf.deposit(lease.place, lease.connection);
+        }
+    }
+
+    fn take_in(&mut self, index: SlotIndex) {
+        if let Some((place, connection)) = self.shelf.withdraw(index) {
+            let id = self.slot(index).id;
+            self.enter(index, Stage::Idle(Lease { place, id, connection }));
+        }
+    }
+
+    /// Takes an idle connection, from wherever it is, and enters another stage. `None` if it was not there after
+    /// all, which the gate rules out while it is shut.
+    pub(crate) fn take_idle(&mut self, index: SlotIndex, stage: Stage<T>) -> Option<Lease<T>> {
+        match self.enter(index, stage) {
+            Stage::Idle(lease) => Some(lease),
+            _ => {
+                let (place, connection) = self.shelf.withdraw(index)?;
+                Some(Lease { place, id: self.slot(index).id, connection })
+            }
+        }
     }
 
     /// Changes a slot, keeping the counts in step. The stage has its own verb, [`enter`](Slots::enter).
@@ -310,37 +605,93 @@ impl<T> Slots<T> {
 
     /// Moves a slot to another stage and returns the one it left, with the connection if it was here.
     pub(crate) fn enter(&mut self, index: SlotIndex, stage: Stage<T>) -> Stage<T> {
-        let (was_idle, is_idle) =
-            (matches!(self.slot(index).stage, Stage::Idle(_)), matches!(stage, Stage::Idle(_)));
-        let freed = matches!(stage, Stage::Free);
+        if let Stage::Idle(_) = stage {
+            self.last_turn += 1;
+            self.slots[index as usize].turn = self.last_turn;
+        }
+        let (kept, shelved) = (matches!(stage, Stage::Idle(_)), matches!(stage, Stage::Shelved));
         let mut left = Stage::Free;
         self.update(index, |slot| left = std::mem::replace(&mut slot.stage, stage));
-        if was_idle && !is_idle {
-            self.unlink_idle(index);
+        if kept || matches!(left, Stage::Idle(_)) {
+            self.kept.change(index, kept);
         }
-        if is_idle && !was_idle {
-            self.link_idle(index);
-        }
-        if freed {
-            self.free.push(index);
+        if shelved || matches!(left, Stage::Shelved) {
+            self.shelved.change(index, shelved);
         }
         left
     }
 
-    /// Records who has the connection now.
+    /// Says when a connection is to be replaced.
+    pub(crate) fn set_retirement(&mut self, index: SlotIndex, at: Option<Instant>) {
+        self.slots[index as usize].retire_at = at;
+        let marked = self.is_marked(index);
+        self.mark(index, marked);
+    }
+
+    fn is_marked(&self, index: SlotIndex) -> bool {
+        self.record(index).due_at.load(Relaxed) == Record::MARKED
+    }
+
+    /// Marks a connection, or takes the mark away: while marked it goes through the lock.
+    pub(crate) fn mark(&self, index: SlotIndex, marked: bool) {
+        let date = self.slot(index).retire_at.map_or(Record::NEVER, |at| self.epoch.ticks(at));
+        self.record(index).due_at.store(if marked { Record::MARKED } else { date }, Relaxed);
+    }
+
+    /// Marks all connections.
+    pub(crate) fn mark_all(&self) {
+        for (index, _) in self.iter() {
+            self.mark(index, true);
+        }
+    }
+
+    /// Notes that a connection was found to work, and when.
+    pub(crate) fn set_good(&self, index: SlotIndex, at: Instant) {
+        self.record(index).good_at.store(self.epoch.ticks(at), Relaxed);
+    }
+
+    /// Notes since when a connection is idle, if that is not when it came back.
+    pub(crate) fn set_idle_since(&self, index: SlotIndex, at: Instant) {
+        self.record(index).idle_since.store(self.epoch.ticks(at), Relaxed);
+    }
+
+    /// Records whether a caller has the connection now.
     pub(crate) fn set_hold(&mut self, index: SlotIndex, hold: Option<Hold>) -> Option<Hold> {
         let mut left = None;
         self.update(index, |slot| left = std::mem::replace(&mut slot.hold, hold));
         left
     }
 
+    /// Notes that a holder was reported.
     pub(crate) fn mark_leaked(&mut self, index: SlotIndex) {
+        self.mark(index, true);
         self.update(index, |slot| {
             if let Some(hold) = &mut slot.hold {
                 hold.leaked = true;
-                hold.leak_at = None;
             }
         });
+    }
+
+    /// Whether somebody has held the connection for longer than `threshold`, and was not reported.
+    pub(crate) fn is_overdue(&self, index: SlotIndex, threshold: Duration, now: Instant) -> bool {
+        let (slot, record) = (self.slot(index), self.record(index));
+        let Some(hold) = slot.hold.filter(|hold| !hold.leaked) else { return false };
+        // One that was taken in this very moment may not have been written down yet.
+        let totals = Totals::of(record);
+        let written_down = totals.acquired > totals.released;
+        let since = self.epoch.instant(record.held_since.load(Relaxed));
+        let threshold = hold.threshold.unwrap_or(threshold);
+        matches!(slot.stage, Stage::Active)
+            && written_down
+            && !threshold.is_zero()
+            && now.saturating_duration_since(since) >= threshold + hold.forgiven
+    }
+
+    /// Has those who hold connections now judged by this leak threshold, whatever is set later.
+    pub(crate) fn keep_threshold(&mut self, threshold: Duration) {
+        for hold in self.slots.iter_mut().filter_map(|slot| slot.hold.as_mut()) {
+            hold.threshold.get_or_insert(threshold);
+        }
     }
 
     pub(crate) fn want_successor(&mut self, index: SlotIndex, wanted: bool) {
@@ -349,23 +700,53 @@ impl<T> Slots<T> {
 
     /// Moves the clocks of all slots forward by time that the process did not live through.
     pub(crate) fn forgive(&mut self, lost: Duration, now: Instant) {
-        for slot in &mut self.slots {
-            slot.idle_since = (slot.idle_since + lost).min(now);
-            if let Some(hold) = &mut slot.hold {
-                hold.leak_at = hold.leak_at.map(|at| at + lost);
-            }
+        for index in self.idle().collect::<Vec<_>>() {
+            self.set_idle_since(index, (self.idle_since(index) + lost).min(now));
+        }
+        for hold in self.slots.iter_mut().filter_map(|slot| slot.hold.as_mut()) {
+            hold.forgiven += lost;
         }
     }
 
     pub(crate) fn infos(&self, now: Instant) -> Vec<ConnectionInfo> {
-        let mut infos: Vec<_> = self.slots.iter().filter_map(|slot| slot.info(now)).collect();
+        let mut infos: Vec<_> = self.iter().filter_map(|(index, _)| self.info(index, now)).collect();
         infos.sort_unstable_by_key(|info| info.id);
         infos
     }
 
+    fn info(&self, index: SlotIndex, now: Instant) -> Option<ConnectionInfo> {
+        let slot = self.slot(index);
+        let totals = Totals::of(self.record(index)).since(slot.before);
+        let idle_for = || now.saturating_duration_since(self.idle_since(index));
+        Some(ConnectionInfo {
+            id: slot.id,
+            state: slot.state()?,
+            age: now.saturating_duration_since(slot.born),
+            idle: if slot.is_idle() { idle_for() } else { Duration::ZERO },
+            uses: totals.acquired,
+            used: Duration::from_nanos(totals.used),
+            holder: self.holder(index, now),
+        })
+    }
+
+    /// Who holds a connection.
+    pub(crate) fn holder(&self, index: SlotIndex, now: Instant) -> Option<Holder> {
+        let (slot, record) = (self.slot(index), self.record(index));
+        slot.hold.map(|hold| {
+            let since = hold.promised.unwrap_or_else(|| self.epoch.instant(record.held_since.load(Relaxed)));
+            Holder {
+                connection: slot.id,
+                owner: Owner::from_number(record.owner.load(Relaxed)),
+                site: record.site(),
+                held: now.saturating_duration_since(since),
+                leaked: hold.leaked,
+            }
+        })
+    }
+
     /// Who holds connections, oldest first, at most `limit`.
     pub(crate) fn holders(&self, now: Instant, limit: usize) -> Vec<Holder> {
-        let mut holders: Vec<_> = self.slots.iter().filter_map(|slot| slot.holder(now)).collect();
+        let mut holders: Vec<_> = self.iter().filter_map(|(index, _)| self.holder(index, now)).collect();
         holders.sort_unstable_by_key(|holder| (std::cmp::Reverse(holder.held), holder.connection));
         holders.truncate(limit);
         holders
@@ -373,30 +754,11 @@ impl<T> Slots<T> {
 
     /// What `owner` holds, if anything.
     pub(crate) fn held_by(&self, owner: Owner, now: Instant) -> Option<Holder> {
-        self.slots
-            .iter()
-            .filter(|slot| slot.hold.as_ref().is_some_and(|hold| hold.owner == owner))
-            .find_map(|slot| slot.holder(now))
-    }
-
-    fn link_idle(&mut self, index: SlotIndex) {
-        let since = self.slot(index).idle_since;
-        // A returned connection belongs at the end; one back from its keepalive keeps its age and place.
-        let later = self.idle.iter().rev().take_while(|other| self.slot(**other).idle_since > since).count();
-        self.idle.insert(self.idle.len() - later, index);
-    }
-
-    fn unlink_idle(&mut self, index: SlotIndex) {
-        let position = match (self.idle.back(), self.idle.front()) {
-            (Some(back), _) if *back == index => self.idle.len() - 1,
-            (_, Some(front)) if *front == index => 0,
-            _ => self
-                .idle
-                .iter()
-                .position(|other| *other == index)
-                .expect("idle slots are listed: see the module's invariant"),
-        };
-        self.idle.remove(position);
+        self.iter()
+            .filter(|(index, slot)| {
+                slot.hold.is_some() && self.record(*index).owner.load(Relaxed) == owner.as_number()
+            })
+            .find_map(|(index, _)| self.holder(index, now))
     }
 
     #[cfg(test)]
@@ -406,22 +768,24 @@ impl<T> Slots<T> {
             recount.add(slot, Sign::Plus);
         }
         assert_eq!(recount, self.counts, "the counts follow the stages");
-        let mut listed: Vec<_> = self.idle.iter().copied().collect();
-        assert!(
-            self.idle
-                .iter()
-                .zip(self.idle.iter().skip(1))
-                .all(|(a, b)| self.slot(*a).idle_since <= self.slot(*b).idle_since),
-            "idle slots are listed by age"
+        let staged = |wanted: fn(&Stage<T>) -> bool| -> Vec<_> {
+            self.iter().filter(|(_, slot)| wanted(&slot.stage)).map(|(index, _)| index).collect()
+        };
+        let kept: Vec<_> = self.kept.iter().collect();
+        assert_eq!(kept, staged(|stage| matches!(stage, Stage::Idle(_))), "kept are the idle ones here");
+        let shelved: Vec<_> = self.shelved.iter().collect();
+        assert_eq!(
+            shelved,
+            staged(|stage| matches!(stage, Stage::Shelved)),
+            "shelved are those on the shelf"
         );
-        listed.sort_unstable();
-        let idle: Vec<_> = self
-            .iter()
-            .filter(|(_, slot)| matches!(slot.stage, Stage::Idle(_)))
-            .map(|(index, _)| index)
-            .collect();
-        assert_eq!(listed, idle, "the idle list holds exactly the idle slots");
-        assert_eq!(self.free.len() + self.iter().count(), self.slots.len(), "every slot is free or in use");
+        for word in 0..self.shelf.chunks() {
+            assert_eq!(self.shelf.free(word), self.shelved.word(word), "the table agrees with the shelf");
+        }
+        for place in &self.free {
+            let stage = &self.slot(place.index()).stage;
+            assert!(matches!(stage, Stage::Free), "a place in stock stands for no connection: {:?}", place);
+        }
         for (_, slot) in self.iter() {
             let held = matches!(slot.stage, Stage::Granted(_) | Stage::Active | Stage::CheckedByCaller);
             assert_eq!(slot.hold.is_some(), held, "{:?} has a holder exactly while a caller has it", slot.id);

@@ -2,6 +2,7 @@
 //! the module's invariants checked after each step.
 
 mod model;
+mod oracle;
 mod stories;
 
 use std::panic::Location;
@@ -10,15 +11,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
+use crate::clock::Clock;
 use crate::connection::Owner;
 use crate::connector::ErrorClass;
+use crate::engine::{Engine, Taken, Unshelved};
 use crate::error::ConnectError;
 use crate::options::PoolOptions;
 
 /// A state machine with a clock of its own, and everything that is outside it: guards, waiting callers,
 /// connects and other jobs under way. Connections are plain numbers.
 pub(super) struct World {
-    pub(super) state: State<u64>,
+    pub(super) engine: Engine<u64>,
     pub(super) now: Instant,
     /// Guards in callers' hands.
     pub(super) held: Vec<Lease<u64>>,
@@ -38,6 +41,15 @@ pub(super) struct World {
     pub(super) detached: usize,
 }
 
+/// Whether callers may go over the shelf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Where the state machine allows it.
+    Free,
+    /// Never: the machine under its lock, as it was before there was a shelf, and what the other is compared with.
+    Shut,
+}
+
 pub(super) fn options(max_connections: usize, min_connections: usize) -> PoolOptions {
     PoolOptions {
         max_connections,
@@ -48,10 +60,17 @@ pub(super) fn options(max_connections: usize, min_connections: usize) -> PoolOpt
 }
 
 impl World {
+    /// A pool whose every operation goes through the lock: the gate of its shelf stays shut.
     pub(super) fn new(options: PoolOptions) -> Self {
+        World::with_gate(options, Gate::Shut, Instant::now())
+    }
+
+    pub(super) fn with_gate(options: PoolOptions, gate: Gate, now: Instant) -> Self {
+        let options = options.checked().unwrap();
+        let make = |shelf, clock: &Clock| State::new(options, gate == Gate::Shut, 7, shelf, clock);
         let mut world = World {
-            state: State::new(options.checked().unwrap(), true, 7),
-            now: Instant::now(),
+            engine: Engine::new(Clock::new(now, false), make),
+            now,
             held: Vec::new(),
             validating: Vec::new(),
             waiting: Vec::new(),
@@ -74,8 +93,7 @@ impl World {
         &mut self,
         operate: impl FnOnce(&mut State<u64>, Instant, &mut Effects<u64>) -> R,
     ) -> R {
-        let mut fx = Effects::new();
-        let result = operate(&mut self.state, self.now, &mut fx);
+        let (result, fx) = self.engine.with_at(self.now, operate);
         self.carry_out(fx);
         self.check();
         result
@@ -85,8 +103,8 @@ impl World {
         self.events.append(&mut fx.events);
         for lease in std::mem::take(&mut fx.abort) {
             self.end(lease.connection);
-            let mut after = Effects::new();
-            self.state.gone(lease.slot, lease.id, self.now, &mut after);
+            let ((), after) =
+                self.engine.with_at(self.now, |state, now, fx| state.gone(lease.place, lease.id, now, fx));
             self.carry_out(after);
         }
         for connection in fx.orphans {
@@ -96,7 +114,7 @@ impl World {
             drop(cause);
         }
         if fx.ring {
-            self.state.start_keeper();
+            self.engine.with_at(self.now, |state, _, _| state.start_keeper());
             self.turn();
         }
     }
@@ -107,9 +125,8 @@ impl World {
 
     /// The keeper has its turn.
     pub(super) fn turn(&mut self) {
-        let mut fx = Effects::new();
         let busy = !self.connects.is_empty() || !self.jobs.is_empty();
-        let turn = self.state.keeper_turn(busy, self.now, &mut fx);
+        let (turn, fx) = self.engine.with_at(self.now, |state, now, fx| state.keeper_turn(busy, now, fx));
         self.wake_at = turn.wake_at;
         for work in turn.work {
             match work {
@@ -120,8 +137,8 @@ impl World {
         self.carry_out(fx);
         if turn.drop_connects {
             for ticket in std::mem::take(&mut self.connects) {
-                let mut fx = Effects::new();
-                self.state.connect_abandoned(&ticket, self.now, &mut fx);
+                let ((), fx) =
+                    self.engine.with_at(self.now, |state, now, fx| state.connect_abandoned(&ticket, now, fx));
                 self.carry_out(fx);
             }
         }
@@ -131,20 +148,23 @@ impl World {
     /// Lets time pass, and the keeper have the turns it asked for.
     pub(super) fn pass(&mut self, time: Duration) {
         let until = self.now + time;
+        self.engine.tell(self.now);
         while let Some(at) = self.wake_at.filter(|at| *at <= until) {
             self.now = self.now.max(at);
+            self.engine.tell(self.now);
             self.turn();
             if self.wake_at.is_some_and(|next| next <= self.now) {
                 self.now += Duration::from_millis(1);
             }
         }
         self.now = self.now.max(until);
+        self.engine.tell(self.now);
     }
 
     #[track_caller]
     pub(super) fn request(&self, priority: Priority, patience: Option<Duration>) -> Request {
         Request {
-            owner: Owner::Thread(std::thread::current().id()),
+            owner: Owner::from(std::thread::current().id()),
             site: Location::caller(),
             priority,
             begun: self.now,
@@ -162,7 +182,26 @@ impl World {
 
     pub(super) fn ask(&mut self, request: Request) -> Option<WaiterId> {
         let copy = request.clone();
-        let admission = self.run(|state, now, fx| state.acquire(request, now, fx));
+        let found = if request.priority == Priority::Normal && !request.validate {
+            self.engine.take(request.owner, request.site, |_| true)
+        } else {
+            Taken::Nothing
+        };
+        let found = match found {
+            Taken::Ready(lease) => {
+                self.held.push(lease);
+                self.check();
+                return None;
+            }
+            Taken::Doubtful(lease) | Taken::Refused(lease) => Some(lease),
+            Taken::Nothing => None,
+        };
+        let admission = self.run(|state, now, fx| {
+            if let Some(lease) = found {
+                state.put_aside(lease, fx);
+            }
+            state.acquire(request, now, fx)
+        });
         self.admit(copy, admission)
     }
 
@@ -212,7 +251,12 @@ impl World {
     /// A guard is dropped.
     pub(super) fn release(&mut self, index: usize, verdict: Verdict) {
         let lease = self.held.remove(index);
-        self.run(|state, now, fx| state.release(lease, verdict, now, fx));
+        let unshelved = match verdict {
+            Verdict::Clean => self.engine.put(lease),
+            _ => Err(Unshelved { lease, counted: false }),
+        };
+        let Err(Unshelved { lease, counted }) = unshelved else { return self.check() };
+        self.run(|state, now, fx| state.release(lease, verdict, counted, now, fx));
     }
 
     /// The oldest connect succeeds.
@@ -242,7 +286,7 @@ impl World {
         match self.jobs.remove(0) {
             Work::Close(lease) => {
                 self.end(lease.connection);
-                self.run(|state, now, fx| state.gone(lease.slot, lease.id, now, fx));
+                self.run(|state, now, fx| state.gone(lease.place, lease.id, now, fx));
             }
             Work::Reset(lease) => {
                 let result = if good { Ok(()) } else { Err(String::from("reset failed")) };
@@ -279,11 +323,11 @@ impl World {
     }
 
     pub(super) fn stats(&self) -> PoolStats {
-        self.state.stats(self.now)
+        self.engine.read_at(self.now, |state, now| state.stats(now))
     }
 
     pub(super) fn counters(&self) -> PoolCounters {
-        self.state.snapshot(self.now).counters
+        self.engine.read_at(self.now, |state, now| state.snapshot(now)).counters
     }
 
     pub(super) fn closed(&self, reason: CloseReason) -> u64 {
@@ -292,9 +336,11 @@ impl World {
 
     /// The invariants of the module's first lines.
     fn check(&self) {
-        self.state.slots.check_invariants();
-        self.state.waiters.check_invariants();
-        let PoolSnapshot { stats, counters } = self.state.snapshot(self.now);
+        let PoolSnapshot { stats, counters } = self.engine.read_at(self.now, |state, now| {
+            state.slots.check_invariants();
+            state.waiters.check_invariants();
+            state.snapshot(now)
+        });
         if !self.shrunk {
             assert!(stats.total <= stats.max, "never over the limit: {stats:?}");
         }
@@ -303,39 +349,44 @@ impl World {
             counters.finished() + stats.pending as u64,
             "every request is finished or pending: {stats:?} {counters:?}"
         );
-        if self.state.keeper_runs {
-            let due = self.state.next_wake(self.now);
-            assert!(
-                due.is_none() || self.wake_at.is_some_and(|at| Some(at) <= due),
-                "{due:?} {:?}",
-                self.wake_at
-            );
-        }
-        for index in self.state.slots.idle() {
-            let doomed = self.state.slots.slot(index).doomed;
-            assert!(doomed.is_none(), "an idle connection is good: {doomed:?}");
-            assert!(
-                stats.total - stats.destroying <= stats.max,
-                "none is idle while there are too many: {stats:?}"
-            );
-        }
-        if self.state.phase == Phase::Open && stats.idle > 0 {
-            assert!(
-                self.state.waiters.next(|priority| self.state.may_take(priority)).is_none(),
-                "nobody waits for what is idle: {stats:?}"
-            );
-        }
+        self.engine.peek(|state| {
+            if state.keeper_runs {
+                let due = state.next_wake(self.now);
+                assert!(
+                    due.is_none() || self.wake_at.is_some_and(|at| Some(at) <= due),
+                    "{due:?} {:?}",
+                    self.wake_at
+                );
+            }
+            for index in state.slots.idle() {
+                let doomed = state.slots.slot(index).doomed;
+                assert!(doomed.is_none(), "an idle connection is good: {doomed:?}");
+                assert!(
+                    stats.total - stats.destroying <= stats.max,
+                    "none is idle while there are too many: {stats:?}"
+                );
+            }
+            if state.phase == Phase::Open && stats.idle > 0 {
+                assert!(
+                    state.waiters.next(|priority| state.may_take(priority)).is_none(),
+                    "nobody waits for what is idle: {stats:?}"
+                );
+            }
+            assert_eq!(stats.waiting, state.waiters.waiting());
+        });
         assert_eq!(
             self.alive.len() as u64,
             counters.created - counters.closed.total() + self.detached as u64 + self.orphans_held(),
             "opened less closed is what exists: {stats:?} {counters:?}"
         );
-        assert_eq!(stats.waiting, self.state.waiters.waiting());
     }
 
     /// Guards whose slot was written off: their connection lives on outside the books.
     fn orphans_held(&self) -> u64 {
-        self.held.iter().filter(|lease| self.state.current(lease).is_none()).count() as u64
+        let orphaned = |state: &State<u64>| {
+            self.held.iter().filter(|lease| state.current(lease).is_none()).count() as u64
+        };
+        self.engine.peek(orphaned)
     }
 
     /// Lets everything come to rest, and checks that nothing is lost.
@@ -355,9 +406,12 @@ impl World {
                 && self.validating.is_empty()
                 && self.connects.is_empty()
                 && self.jobs.is_empty());
-            let open = self.state.phase == Phase::Open;
-            let lacking = open && self.state.live() < self.state.options.min_connections;
-            if !busy && !lacking && !self.state.connecting.is_failing() {
+            let unsettled = self.engine.peek(|state| {
+                let open = state.phase == Phase::Open;
+                let lacking = open && state.live() < state.options.min_connections;
+                lacking || state.connecting.is_failing()
+            });
+            if !busy && !unsettled {
                 break;
             }
             self.pass(Duration::from_millis(100));
@@ -369,8 +423,8 @@ impl World {
             "at rest: {stats:?}"
         );
         assert_eq!(stats.total, stats.idle);
-        if self.state.phase == Phase::Open {
-            assert!(stats.idle >= self.state.options.min_connections, "refilled: {stats:?}");
+        if self.engine.peek(|state| state.phase) == Phase::Open {
+            assert!(stats.idle >= stats.min, "refilled: {stats:?}");
         }
     }
 }

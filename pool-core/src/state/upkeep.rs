@@ -58,6 +58,7 @@ impl<T> State<T> {
 
     /// The keeper asks for work; `busy` tells whether it still has some.
     pub(crate) fn keeper_turn(&mut self, busy: bool, now: Instant, fx: &mut Effects<T>) -> Turn<T> {
+        self.notice_use(now);
         self.housekeep(now, fx);
         if self.next_retirement.is_some_and(|date| date <= now) {
             self.retire_expired(now);
@@ -92,7 +93,8 @@ impl<T> State<T> {
         });
         let due = [connects, overdue.flatten()].into_iter().flatten().filter(|at| *at > now);
         let retirement = self.next_retirement.filter(|_| tick.is_some());
-        tick.into_iter().chain(retirement).chain(due).min()
+        let step = self.next_step(now).filter(|_| tick.is_some());
+        tick.into_iter().chain(retirement).chain(step).chain(due).min()
     }
 
     /// Whether anything needs a keeper: a connection to look after, or one to open or close.
@@ -152,6 +154,14 @@ impl<T> State<T> {
         }
     }
 
+    /// A connect came to nothing.
+    fn unbegin(&mut self, ticket: &Ticket) {
+        self.connect_ended(ticket);
+        if let Stage::Creating(place) = self.slots.enter(ticket.slot, Stage::Free) {
+            self.slots.reclaim(place);
+        }
+    }
+
     /// How many connects are to be begun now.
     pub(super) fn connects_to_begin(&self, now: Instant) -> usize {
         let wanted = self.connects_wanted(now);
@@ -178,19 +188,21 @@ impl<T> State<T> {
         if let Some(lasted) = self.connecting.succeeded(took, limit, now, &mut self.rng) {
             fx.events.push(PoolEvent::OutageEnded { lasted });
         }
-        let others = self.slots.iter().filter_map(|(_, slot)| slot.retire_at);
+        let others = self.slots.iter().filter_map(|(_, slot)| slot.retire_at());
         let luck = self.rng.f64();
         let retire_at = lifetime::appoint(now, luck, &self.options, others);
         self.slots.update(ticket.slot, |slot| {
             slot.born = now;
-            slot.idle_since = now;
             slot.luck = luck;
-            slot.retire_at = retire_at;
         });
-        self.slots.enter(ticket.slot, Stage::CheckedByKeeper);
+        self.slots.set_retirement(ticket.slot, retire_at);
+        self.slots.set_idle_since(ticket.slot, now);
+        let Stage::Creating(place) = self.slots.enter(ticket.slot, Stage::CheckedByKeeper) else {
+            unreachable!("a slot is in creation as long as its ticket is out")
+        };
         self.trust(ticket.slot, now);
         self.retire_predecessor(now);
-        self.offer_or_dispose(self.lease(ticket.slot, connection), now);
+        self.offer_or_dispose(Lease { place, id: ticket.id, connection }, now);
         fx.changed = true;
         self.settle(now, fx);
     }
@@ -207,8 +219,7 @@ impl<T> State<T> {
         if !self.slots.is_current(ticket.slot, ticket.id) {
             return;
         }
-        self.connect_ended(ticket);
-        self.slots.enter(ticket.slot, Stage::Free);
+        self.unbegin(ticket);
         self.counters.connect_failed += 1;
         self.record_failure(cause, class, ticket.begun, now, fx);
         fx.changed = true;
@@ -218,8 +229,7 @@ impl<T> State<T> {
     /// A connect was given up before it came to anything.
     pub(crate) fn connect_abandoned(&mut self, ticket: &Ticket, now: Instant, fx: &mut Effects<T>) {
         if self.slots.is_current(ticket.slot, ticket.id) {
-            self.connect_ended(ticket);
-            self.slots.enter(ticket.slot, Stage::Free);
+            self.unbegin(ticket);
             fx.changed = true;
             self.settle(now, fx);
         }
@@ -281,10 +291,11 @@ impl<T> State<T> {
         self.slots.forgive(late, now);
         self.generation += 1;
         self.suspect_below = self.generation;
+        self.slots.mark_all();
         self.samples.restart();
         // Overdue dates begin one gap from now: nobody is to be closed for time that was lost.
         self.appoint(|slot, options| {
-            slot.retire_at.filter(|date| *date <= now).map(|_| now + lifetime::gap(options))
+            slot.retire_at().filter(|date| *date <= now).map(|_| now + lifetime::gap(options))
         });
         fx.events.push(PoolEvent::Starved { late });
     }
@@ -293,7 +304,7 @@ impl<T> State<T> {
     pub(super) fn appoint_anew(&mut self, now: Instant) {
         if self.options.max_lifetime.is_zero() {
             for index in self.slots.iter().map(|(index, _)| index).collect::<Vec<_>>() {
-                self.slots.update(index, |slot| slot.retire_at = None);
+                self.slots.set_retirement(index, None);
             }
         } else {
             self.appoint(|slot, options| {
@@ -308,7 +319,7 @@ impl<T> State<T> {
         for (index, slot) in self.slots.iter().filter(|(_, slot)| slot.is_live()) {
             match wish(slot, &self.options) {
                 Some(date) => moved.push((date, index)),
-                None => kept.extend(slot.retire_at),
+                None => kept.extend(slot.retire_at()),
             }
         }
         moved.sort_unstable();
@@ -316,21 +327,18 @@ impl<T> State<T> {
         let mut dates = Dates::new(lifetime::gap(&self.options), kept);
         for (wish, index) in moved {
             let date = dates.first_free(wish);
-            self.slots.update(index, |slot| slot.retire_at = Some(date));
+            self.slots.set_retirement(index, Some(date));
         }
     }
 
     fn report_leaks(&mut self, now: Instant, fx: &mut Effects<T>) {
-        let due: Vec<_> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| slot.hold().and_then(|hold| hold.leak_at).is_some_and(|at| at <= now))
-            .map(|(index, _)| index)
-            .collect();
+        let threshold = self.options.leak_detection_threshold;
+        let overdue = |index: &SlotIndex| self.slots.is_overdue(*index, threshold, now);
+        let due: Vec<_> = self.slots.iter().map(|(index, _)| index).filter(overdue).collect();
         for index in due {
             self.slots.mark_leaked(index);
             self.counters.leaks += 1;
-            fx.events.extend(self.slots.slot(index).holder(now).map(|holder| PoolEvent::Leaked { holder }));
+            fx.events.extend(self.slots.holder(index, now).map(|holder| PoolEvent::Leaked { holder }));
         }
     }
 
@@ -338,8 +346,9 @@ impl<T> State<T> {
         for index in self.slots.idle().filter(|index| self.is_expired(*index, now)).collect::<Vec<_>>() {
             self.dispose_idle(index, CloseReason::MaxLifetime, now);
         }
-        let dates = self.slots.idle().filter_map(|index| self.slots.slot(index).retire_at);
-        self.next_retirement = dates.min();
+        // Those of busy ones as well: they may be back by then, and lie on the shelf.
+        let live = self.slots.iter().filter(|(_, slot)| slot.is_live());
+        self.next_retirement = live.filter_map(|(_, slot)| slot.retire_at()).filter(|date| *date > now).min();
     }
 
     /// Asks for the successors of connections that retire soon and would be missed.
@@ -350,15 +359,15 @@ impl<T> State<T> {
             .slots
             .iter()
             .filter(|(_, slot)| slot.is_live() && slot.doomed.is_none() && !slot.successor_wanted())
-            .filter(|(_, slot)| slot.retire_at.is_some_and(|date| date <= now + lead))
-            .filter(|(_, slot)| {
-                let others_idle = counts.idle - usize::from(matches!(slot.stage(), Stage::Idle(_)));
+            .filter(|(_, slot)| slot.retire_at().is_some_and(|date| date <= now + lead))
+            .filter(|(index, slot)| {
+                let others_idle = counts.idle - usize::from(slot.is_idle());
                 let PoolOptions { min_connections, min_idle, .. } = *self.options;
                 // One that was never used itself needs no successor: else a pool that nobody uses would
                 // renew its last connection for ever.
                 counts.live() <= min_connections
                     || others_idle < min_idle
-                    || (others_idle == 0 && slot.uses > 0)
+                    || (others_idle == 0 && self.slots.uses(*index) > 0)
             })
             .map(|(index, _)| index)
             .collect();
@@ -376,11 +385,11 @@ impl<T> State<T> {
             .slots
             .iter()
             .filter(|(_, slot)| slot.successor_wanted())
-            .min_by_key(|(_, slot)| slot.retire_at)
+            .min_by_key(|(_, slot)| slot.retire_at())
             .map(|(index, _)| index);
         let Some(index) = predecessor else { return };
         self.slots.want_successor(index, false);
-        if let Stage::Idle(_) = self.slots.slot(index).stage() {
+        if self.slots.slot(index).is_idle() {
             self.dispose_idle(index, CloseReason::MaxLifetime, now);
         } else {
             self.doom(index, CloseReason::MaxLifetime);
@@ -404,14 +413,14 @@ impl<T> State<T> {
         }
         let spare = match self.options.reuse {
             Reuse::Lifo => {
-                let idle_for = |index| now.saturating_duration_since(self.slots.slot(index).idle_since);
-                self.slots.idle().take_while(|index| idle_for(*index) >= timeout).count()
+                let idle_for = |index| now.saturating_duration_since(self.slots.idle_since(index));
+                self.slots.idle().filter(|index| idle_for(*index) >= timeout).count()
             }
             Reuse::Fifo => {
                 self.samples.sample(counts.idle, timeout, self.options.maintenance_interval, now).unwrap_or(0)
             }
         };
-        for index in self.slots.idle().take(spare.min(above_floor)).collect::<Vec<_>>() {
+        for index in self.slots.idle_by_age(self.options.reuse).into_iter().take(spare.min(above_floor)) {
             self.dispose_idle(index, CloseReason::IdleTimeout, now);
         }
     }
@@ -428,7 +437,7 @@ impl<T> State<T> {
         let mut due: Vec<_> = self
             .slots
             .idle()
-            .map(|index| (self.slots.slot(index).last_good, index))
+            .map(|index| (self.slots.last_good(index), index))
             .filter(|(last_good, _)| now.saturating_duration_since(*last_good) >= interval)
             .collect();
         due.sort_unstable();

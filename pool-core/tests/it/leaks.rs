@@ -65,7 +65,7 @@ async fn a_connection_held_too_long_is_reported_once_with_its_holder() {
     assert_eq!(leaked(&recorder).len(), 1, "once, however long it is held");
     let holder = &reported[0];
     assert_eq!((holder.site.file(), holder.site.line()), (file!(), line));
-    assert_eq!((holder.connection, holder.owner), (id, Owner::Task(task)));
+    assert_eq!((holder.connection, holder.owner), (id, Owner::from(task)));
     settle().await;
     check_at_rest(&pool, &connector);
 }

@@ -246,7 +246,7 @@ async fn a_pool_refills_by_itself_after_mass_death() {
     assert_eq!(pool.counters().flushes, 1, "the first dead one told of all");
     let last = timeline.times(|event| matches!(event, PoolEvent::Created { .. })).pop().unwrap();
     assert!(last > killed && last <= killed + secs(2), "{killed:?}, {last:?}");
-    assert_eq!(pool.acquire().await.unwrap().number(), 20);
+    assert!(pool.acquire().await.unwrap().number() > 10, "one of the new ones");
     check_at_rest(&pool, &connector);
 }
 

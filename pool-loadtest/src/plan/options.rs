@@ -61,6 +61,7 @@ pub fn pool_options(settings: &PoolSettings) -> PoolOptions {
         },
         reserve_connections,
         reset_timeout,
+        ..PoolOptions::default()
     }
 }
 

@@ -1,10 +1,11 @@
 //! Every short sequence of operations, and long random ones.
 
 use super::*;
+use crate::options::Reuse;
 
 /// What may happen to a small pool. Each op is skipped where it makes no sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Op {
+pub(super) enum Op {
     Acquire,
     AcquireHigh,
     AcquireValidated,
@@ -44,7 +45,7 @@ enum Op {
 }
 
 /// Ops that matter most for the conservation of connections and waiters.
-const CORE: [Op; 12] = [
+pub(super) const CORE: [Op; 12] = [
     Op::Acquire,
     Op::AcquireHigh,
     Op::ClaimOldest,
@@ -60,7 +61,7 @@ const CORE: [Op; 12] = [
 ];
 
 /// All others, for the random walk.
-const REST: [Op; 24] = [
+pub(super) const REST: [Op; 24] = [
     Op::AcquireValidated,
     Op::TryAcquire,
     Op::ClaimNewest,
@@ -88,7 +89,7 @@ const REST: [Op; 24] = [
 ];
 
 impl World {
-    fn step(&mut self, op: Op) {
+    pub(super) fn step(&mut self, op: Op) {
         let oldest = self.waiting.first().copied();
         let newest = self.waiting.last().copied();
         match op {
@@ -127,7 +128,10 @@ impl World {
             Op::ValidationCancelled if !self.validating.is_empty() => self.validation_cancelled(),
             Op::Tick => self.pass(Duration::from_millis(1_100)),
             Op::LongTime => self.pass(Duration::from_secs(400)),
-            Op::Suspended => self.now += Duration::from_secs(3_600),
+            Op::Suspended => {
+                self.now += Duration::from_secs(3_600);
+                self.engine.tell(self.now);
+            }
             Op::Pause => self.run(|state, _, fx| state.pause(fx)),
             Op::Resume => self.run(|state, now, fx| state.resume(now, fx)),
             Op::Shrink => self.resize(1),
@@ -136,13 +140,13 @@ impl World {
             Op::EvictIdle => drop(self.run(|state, now, fx| state.evict_idle(now, fx))),
             Op::EvictInvalid => drop(self.run(|state, now, fx| state.evict_invalid(now, fx))),
             Op::ReportFatal if !self.held.is_empty() => {
-                let (slot, id) = (self.held[0].slot, self.held[0].id);
+                let (slot, id) = (self.held[0].place.index(), self.held[0].id);
                 self.run(|state, now, fx| state.report(slot, id, ErrorClass::FatalAll, now, fx));
             }
             Op::Detach if !self.held.is_empty() => {
                 let lease = self.held.remove(0);
                 self.alive.remove(&lease.connection);
-                self.run(|state, now, fx| state.detach(lease.slot, lease.id, now, fx));
+                self.run(|state, now, fx| state.detach(lease.place, lease.id, now, fx));
             }
             Op::Abandon if !self.held.is_empty() => {
                 let id = self.held[0].id;
@@ -155,26 +159,24 @@ impl World {
 
     fn resize(&mut self, max_connections: usize) {
         self.shrunk = true;
+        let before = self.engine.peek(|state| PoolOptions::clone(&state.options));
         let options = PoolOptions {
             max_connections,
-            min_connections: self.state.options.min_connections.min(max_connections),
-            min_idle: self.state.options.min_idle.min(max_connections),
-            reserve_connections: self.state.options.reserve_connections.min(max_connections - 1),
-            ..PoolOptions::clone(&self.state.options)
+            min_connections: before.min_connections.min(max_connections),
+            min_idle: before.min_idle.min(max_connections),
+            reserve_connections: before.reserve_connections.min(max_connections - 1),
+            ..before
         };
         self.run(|state, now, fx| state.reconfigure(options.checked().unwrap(), now, fx));
     }
 }
 
-/// Every sequence of five core operations on a pool of two: a quarter of a million, each step checked.
-#[test]
-fn no_short_sequence_loses_a_connection_or_a_waiter() {
-    const LENGTH: u32 = 5;
-    let sequences = CORE.len().pow(LENGTH);
-    for sequence in 0..sequences {
-        let mut world = World::new(options(2, 0));
+/// Every sequence of so many core operations on a pool of two, each step checked.
+fn every_sequence(length: u32, gate: Gate) {
+    for sequence in 0..CORE.len().pow(length) {
+        let mut world = World::with_gate(options(2, 0), gate, Instant::now());
         let ops: Vec<_> =
-            (0..LENGTH).map(|digit| CORE[sequence / CORE.len().pow(digit) % CORE.len()]).collect();
+            (0..length).map(|digit| CORE[sequence / CORE.len().pow(digit) % CORE.len()]).collect();
         let outcome = crate::panic::catch("sequence", || {
             ops.iter().for_each(|op| world.step(*op));
             world.settle_down();
@@ -184,30 +186,48 @@ fn no_short_sequence_loses_a_connection_or_a_waiter() {
 }
 
 #[test]
+fn no_short_sequence_loses_a_connection_or_a_waiter() {
+    every_sequence(5, Gate::Free);
+}
+
+#[test]
+fn no_short_sequence_under_the_lock_loses_a_connection_or_a_waiter() {
+    every_sequence(4, Gate::Shut);
+}
+
+/// Options of all kinds for a pool of three.
+pub(super) fn any_options(rng: &mut fastrand::Rng) -> PoolOptions {
+    PoolOptions {
+        min_idle: rng.usize(..2),
+        reserve_connections: rng.usize(..2),
+        max_waiting: if rng.bool() { 0 } else { 3 },
+        fail_fast: rng.bool(),
+        reuse: if rng.u8(..4) > 0 { Reuse::Lifo } else { Reuse::Fifo },
+        validate_on_return: rng.u8(..4) == 0,
+        max_uses: if rng.u8(..4) > 0 { 0 } else { 5 },
+        max_lifetime: if rng.bool() { Duration::ZERO } else { Duration::from_secs(600) },
+        leak_detection_threshold: Duration::from_secs(2),
+        connect_concurrency: rng.usize(1..4),
+        ..options(3, rng.usize(..2))
+    }
+}
+
+/// Any operation, but for one that would end most walks early.
+fn any_op(rng: &mut fastrand::Rng) -> Option<Op> {
+    let index = rng.usize(..CORE.len() + REST.len());
+    let op = CORE.iter().chain(&REST).nth(index).copied()?;
+    (op != Op::Close || rng.u8(..) < 2).then_some(op)
+}
+
+#[test]
 fn no_random_walk_loses_a_connection_or_a_waiter() {
-    for seed in 0..400 {
+    for seed in 0..600 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut world = World::new(PoolOptions {
-            min_idle: rng.usize(..2),
-            reserve_connections: rng.usize(..2),
-            max_waiting: if rng.bool() { 0 } else { 3 },
-            fail_fast: rng.bool(),
-            reuse: if rng.bool() { crate::options::Reuse::Lifo } else { crate::options::Reuse::Fifo },
-            validate_on_return: rng.bool(),
-            max_uses: if rng.bool() { 0 } else { 5 },
-            max_lifetime: if rng.bool() { Duration::ZERO } else { Duration::from_secs(600) },
-            leak_detection_threshold: Duration::from_secs(2),
-            connect_concurrency: rng.usize(1..4),
-            ..options(3, rng.usize(..2))
-        });
+        let gate = if seed % 3 == 0 { Gate::Shut } else { Gate::Free };
+        let mut world = World::with_gate(any_options(&mut rng), gate, Instant::now());
         let mut trace = Vec::new();
         for _ in 0..300 {
-            let index = rng.usize(..CORE.len() + REST.len());
-            let op = CORE.iter().chain(&REST).nth(index).copied().unwrap();
-            // A walk that closes early sees little else.
-            if op == Op::Close && rng.u8(..) > 1 || op == Op::ResetCounters {
-                continue;
-            }
+            let Some(op) = any_op(&mut rng) else { continue };
             trace.push(op);
             let outcome = crate::panic::catch("step", || world.step(op));
             assert!(outcome.is_ok(), "seed {seed}, after {trace:?}: {outcome:?}");

@@ -1,0 +1,220 @@
+//! The heart of a pool: a lock around the state machine, and the shelf in front of it.
+//!
+//! Taking a free connection and giving it back goes over the [`Shelf`]: one atomic operation each, and a few plain
+//! stores into the slot's record. Everything else goes through [`Engine::with`], which shuts the gate of the
+//! shelf, brings the [`State`] up to date with what happened there, runs one operation, and opens the gate again if
+//! nothing is out of the ordinary. So the state machine never sees the shelf move, and its rules hold as
+//! if every connection had gone through the lock.
+
+use std::panic::Location;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::connection::{ConnectionId, Owner};
+use crate::shelf::{Housed, Shelf};
+use crate::state::{Effects, Lease, State};
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
+
+/// See the module's first lines. `T` is the connection.
+#[derive(Debug)]
+pub(crate) struct Engine<T> {
+    shelf: Arc<Shelf<T>>,
+    clock: Clock,
+    /// How many ticks ago a connection may last have been good to be handed out without the lock.
+    fresh_for: AtomicU64,
+    /// Lock: held for one operation of the state machine, never across user code or an await.
+    desk: Mutex<Desk<T>>,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+struct Desk<T> {
+    state: State<T>,
+    /// Whether the gate of the shelf is open.
+    open: bool,
+}
+
+/// What was found on the shelf.
+#[derive(Debug)]
+pub(crate) enum Taken<T> {
+    /// A connection, counted as handed out.
+    Ready(Lease<T>),
+    /// A connection that must go through the lock first. Not counted.
+    Doubtful(Lease<T>),
+    /// A connection that the caller did not want after all. Not counted.
+    Refused(Lease<T>),
+    /// Nothing, or the gate is shut.
+    Nothing,
+}
+
+/// A connection that must be given back through the lock.
+#[derive(Debug)]
+pub(crate) struct Unshelved<T> {
+    pub(crate) lease: Lease<T>,
+    /// The end of its use was counted already.
+    pub(crate) counted: bool,
+}
+
+impl<T> Engine<T> {
+    /// `make` makes the state machine, for this shelf and clock.
+    pub(crate) fn new(clock: Clock, make: impl FnOnce(Arc<Shelf<T>>, &Clock) -> State<T>) -> Self {
+        let shelf = Arc::new(Shelf::new());
+        let state = make(Arc::clone(&shelf), &clock);
+        Engine { shelf, clock, fresh_for: AtomicU64::new(0), desk: Mutex::new(Desk { state, open: false }) }
+    }
+
+    pub(crate) fn shelf(&self) -> &Shelf<T> {
+        &self.shelf
+    }
+
+    /// Takes a free connection without the lock, if the caller still wants it when told how often its slot was used.
+    #[inline]
+    pub(crate) fn take(
+        &self,
+        owner: Owner,
+        site: &'static Location<'static>,
+        wanted: impl FnOnce(u64) -> bool,
+    ) -> Taken<T> {
+        let Some((place, connection)) = self.shelf.take() else { return Taken::Nothing };
+        let record = self.shelf.record(place.index());
+        let now = self.clock.ticks();
+        let lease = Lease { id: ConnectionId(record.id.load(Relaxed)), place, connection };
+        let stale = now.saturating_sub(record.last_good()) >= self.fresh_for.load(Relaxed);
+        if stale || record.is_due(now) {
+            return Taken::Doubtful(lease);
+        }
+        if !wanted(record.acquired.load(Relaxed)) {
+            return Taken::Refused(lease);
+        }
+        record.end_idle(now);
+        record.address(owner, site);
+        record.begin_use(now);
+        Taken::Ready(lease)
+    }
+
+    /// Notes that a connection comes back, unless that is for the lock holder to do.
+    #[inline]
+    fn check_in(&self, lease: &Lease<T>) -> bool {
+        let record = self.shelf.record(lease.place.index());
+        let now = self.clock.ticks();
+        if record.is_due(now) || self.shelf.is_shut_for(&lease.place) {
+            return false;
+        }
+        record.end_use(now);
+        true
+    }
+
+    /// Runs one operation under the lock. What follows from it is for the caller to carry out.
+    pub(crate) fn with<R>(
+        &self,
+        operate: impl FnOnce(&mut State<T>, Instant, &mut Effects<T>) -> R,
+    ) -> (R, Effects<T>) {
+        self.with_clock(Instant::now, operate)
+    }
+
+    fn with_clock<R>(
+        &self,
+        clock: impl FnOnce() -> Instant,
+        operate: impl FnOnce(&mut State<T>, Instant, &mut Effects<T>) -> R,
+    ) -> (R, Effects<T>) {
+        let mut effects = Effects::new();
+        let mut desk = self.lock();
+        let Desk { state, open } = &mut *desk;
+        if std::mem::take(open) {
+            self.shelf.shut();
+        }
+        // Read under the lock, so that time never runs backwards from one operation to the next.
+        let now = clock();
+        state.absorb(now, &mut effects);
+        let result = operate(state, now, &mut effects);
+        self.clock.tell(now, state.options().precise_timing);
+        if state.shelve() {
+            // Short by as much as the tick may lag behind.
+            let fresh_for = state.options().validate_after_idle.saturating_sub(state.step());
+            self.fresh_for.store(u64::try_from(fresh_for.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+            self.shelf.open();
+            *open = true;
+        }
+        (result, effects)
+    }
+
+    /// Counts a panic of user code.
+    pub(crate) fn count_panic(&self) {
+        self.lock().state.count_panic();
+    }
+
+    /// Looks at the state without changing it.
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&State<T>, Instant) -> R) -> R {
+        // What was taken and put meanwhile is noted without shutting the gate: each word tells one instant, and a
+        // connection is either there or not.
+        let mut desk = self.lock();
+        let now = Instant::now();
+        desk.state.glance(now);
+        look(&desk.state, now)
+    }
+
+    /// Poisoned only if the state machine itself panicked; its data is then still the best there is.
+    fn lock(&self) -> MutexGuard<'_, Desk<T>> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Housed> Engine<T> {
+    /// Gives a connection back, without the lock if that may be, to the engine that it keeps alive.
+    #[inline]
+    pub(crate) fn put_home(lease: Lease<T>) -> Result<(), Unshelved<T>> {
+        if !lease.connection.engine().check_in(&lease) {
+            return Err(Unshelved { lease, counted: false });
+        }
+        let Lease { place, id, connection } = lease;
+        Shelf::put_home(place, connection).map_err(|(place, connection)| Unshelved {
+            lease: Lease { place, id, connection },
+            counted: true,
+        })
+    }
+}
+
+/// For tests, whose connections are numbers and whose time is their own.
+#[cfg(any(test, pool_loom))]
+impl<T> Engine<T> {
+    /// As [`put_home`](Engine::put_home).
+    pub(crate) fn put(&self, lease: Lease<T>) -> Result<(), Unshelved<T>> {
+        if !self.check_in(&lease) {
+            return Err(Unshelved { lease, counted: false });
+        }
+        let Lease { place, id, connection } = lease;
+        self.shelf.put(place, connection).map_err(|(place, connection)| Unshelved {
+            lease: Lease { place, id, connection },
+            counted: true,
+        })
+    }
+
+    /// As [`with`](Engine::with).
+    pub(crate) fn with_at<R>(
+        &self,
+        now: Instant,
+        operate: impl FnOnce(&mut State<T>, Instant, &mut Effects<T>) -> R,
+    ) -> (R, Effects<T>) {
+        self.with_clock(|| now, operate)
+    }
+
+    /// Looks at the state as the last operation left it.
+    pub(crate) fn peek<R>(&self, look: impl FnOnce(&State<T>) -> R) -> R {
+        look(&self.lock().state)
+    }
+
+    /// As [`read`](Engine::read).
+    pub(crate) fn read_at<R>(&self, now: Instant, look: impl FnOnce(&State<T>, Instant) -> R) -> R {
+        let mut desk = self.lock();
+        desk.state.glance(now);
+        look(&desk.state, now)
+    }
+
+    /// Lets time pass for those who go without the lock.
+    pub(crate) fn tell(&self, now: Instant) {
+        self.clock.tell(now, false);
+    }
+}
