@@ -784,7 +784,7 @@ impl<T> Slots<T> {
         }
         for place in &self.free {
             let stage = &self.slot(place.index()).stage;
-            assert!(matches!(stage, Stage::Free), "a place in stock stands for no connection: {:?}", place);
+            assert!(matches!(stage, Stage::Free), "a place in stock stands for no connection: {place:?}");
         }
         for (_, slot) in self.iter() {
             let held = matches!(slot.stage, Stage::Granted(_) | Stage::Active | Stage::CheckedByCaller);
