@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::connection::{ConnectionId, Owner};
+use crate::connection::Owner;
 use crate::shelf::{Housed, Shelf};
 use crate::state::{Effects, Lease, State};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
@@ -61,7 +61,7 @@ pub(crate) struct Unshelved<T> {
 impl<T> Engine<T> {
     /// `make` makes the state machine, for this shelf and clock.
     pub(crate) fn new(clock: Clock, make: impl FnOnce(Arc<Shelf<T>>, &Clock) -> State<T>) -> Self {
-        let shelf = Arc::new(Shelf::new());
+        let shelf = Shelf::new();
         let state = make(Arc::clone(&shelf), &clock);
         Engine { shelf, clock, fresh_for: AtomicU64::new(0), desk: Mutex::new(Desk { state, open: false }) }
     }
@@ -78,10 +78,9 @@ impl<T> Engine<T> {
         site: &'static Location<'static>,
         wanted: impl FnOnce(u64) -> bool,
     ) -> Taken<T> {
-        let Some((place, connection)) = self.shelf.take() else { return Taken::Nothing };
-        let record = self.shelf.record(place.index());
+        let Some(lease) = self.shelf.take() else { return Taken::Nothing };
+        let record = lease.record();
         let now = self.clock.ticks();
-        let lease = Lease { id: ConnectionId(record.id.load(Relaxed)), place, connection };
         let stale = now.saturating_sub(record.last_good()) >= self.fresh_for.load(Relaxed);
         if stale || record.is_due(now) {
             return Taken::Doubtful(lease);
@@ -93,18 +92,6 @@ impl<T> Engine<T> {
         record.address(owner, site);
         record.begin_use(now);
         Taken::Ready(lease)
-    }
-
-    /// Notes that a connection comes back, unless that is for the lock holder to do.
-    #[inline]
-    fn check_in(&self, lease: &Lease<T>) -> bool {
-        let record = self.shelf.record(lease.place.index());
-        let now = self.clock.ticks();
-        if record.is_due(now) || self.shelf.is_shut_for(&lease.place) {
-            return false;
-        }
-        record.end_use(now);
-        true
     }
 
     /// Runs one operation under the lock. What follows from it is for the caller to carry out.
@@ -162,36 +149,20 @@ impl<T> Engine<T> {
     }
 }
 
-impl<T: Housed> Engine<T> {
-    /// Gives a connection back, without the lock if that may be, to the engine that it keeps alive.
-    #[inline]
-    pub(crate) fn put_home(lease: Lease<T>) -> Result<(), Unshelved<T>> {
-        if !lease.connection.engine().check_in(&lease) {
-            return Err(Unshelved { lease, counted: false });
-        }
-        let Lease { place, id, connection } = lease;
-        Shelf::put_home(place, connection).map_err(|(place, connection)| Unshelved {
-            lease: Lease { place, id, connection },
-            counted: true,
-        })
+/// Gives a connection back without the lock, if that may be.
+#[inline]
+pub(crate) fn put<T: Housed>(lease: Lease<T>) -> Result<(), Unshelved<T>> {
+    let now = lease.connection().engine().clock.ticks();
+    if lease.record().is_due(now) || lease.gate_is_shut() {
+        return Err(Unshelved { lease, counted: false });
     }
+    lease.record().end_use(now);
+    lease.put().map_err(|lease| Unshelved { lease, counted: true })
 }
 
-/// For tests, whose connections are numbers and whose time is their own.
+/// For tests, whose time is their own.
 #[cfg(any(test, pool_loom))]
 impl<T> Engine<T> {
-    /// As [`put_home`](Engine::put_home).
-    pub(crate) fn put(&self, lease: Lease<T>) -> Result<(), Unshelved<T>> {
-        if !self.check_in(&lease) {
-            return Err(Unshelved { lease, counted: false });
-        }
-        let Lease { place, id, connection } = lease;
-        self.shelf.put(place, connection).map_err(|(place, connection)| Unshelved {
-            lease: Lease { place, id, connection },
-            counted: true,
-        })
-    }
-
     /// As [`with`](Engine::with).
     pub(crate) fn with_at<R>(
         &self,

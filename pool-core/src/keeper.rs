@@ -146,7 +146,9 @@ struct Leaving<C: Connector> {
 impl<C: Connector> Drop for Leaving<C> {
     fn drop(&mut self) {
         // Not said goodbye to, not even begun: the runtime went away.
-        if let Some(Lease { place, id, connection }) = self.lease.take() {
+        if let Some(lease) = self.lease.take() {
+            let id = lease.id();
+            let (place, connection) = lease.vacate();
             self.shared.guard("drop of a connection", || drop(connection));
             self.shared.with(|state, now, fx| state.gone(place, id, now, fx));
         }
@@ -169,7 +171,9 @@ impl<C: Connector> Drop for Gone<C> {
 }
 
 async fn close<C: Connector>(mut leaving: Leaving<C>) {
-    let Some(Lease { place, id, connection }) = leaving.lease.take() else { return };
+    let Some(lease) = leaving.lease.take() else { return };
+    let id = lease.id();
+    let (place, connection) = lease.vacate();
     let shared = Arc::clone(&leaving.shared);
     // Declared before the goodbye, so dropped after it: by then the connection is gone.
     let gone = Gone { shared: Arc::clone(&shared), place: Some(place), id };
@@ -224,7 +228,7 @@ impl<C: Connector> Unready<C> {
     }
 
     fn connection(&mut self) -> &mut C::Connection {
-        &mut self.lease().connection.connection
+        &mut self.lease().connection_mut().connection
     }
 
     /// Hands the connection on.
@@ -253,7 +257,7 @@ pub(crate) async fn validate<C: Connector>(
     clipped: bool,
 ) -> Result<(), Failing> {
     let shared = Arc::clone(&unready.shared);
-    let id = unready.lease().id;
+    let id = unready.lease().id();
     let connection = unready.connection();
     let begun = Instant::now();
     let validation = shared.guard_async("validate", || shared.connector.validate(connection));

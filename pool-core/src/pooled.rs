@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo};
 use crate::connector::{Connector, ErrorClass};
-use crate::engine::{Engine, Unshelved};
+use crate::engine::{Unshelved, put};
 use crate::shared::{Resident, Shared};
 use crate::state::{Lease, Verdict};
 
@@ -34,12 +34,12 @@ impl<C: Connector> Pooled<C> {
     }
 
     fn shared(&self) -> &Arc<Shared<C>> {
-        &self.lease().connection.shared
+        &self.lease().connection().shared
     }
 
     /// The connection's id.
     pub fn id(&self) -> ConnectionId {
-        self.lease().id
+        self.lease().id()
     }
 
     /// The name of the pool it belongs to.
@@ -63,7 +63,7 @@ impl<C: Connector> Pooled<C> {
         let shared = self.shared();
         let class =
             shared.guard("classify", || shared.connector.classify(error)).unwrap_or(ErrorClass::FatalThis);
-        let (slot, id) = (self.lease().place.index(), self.id());
+        let (slot, id) = (self.lease().index(), self.id());
         shared.with(|state, now, fx| state.report(slot, id, class, now, fx));
         class
     }
@@ -79,7 +79,8 @@ impl<C: Connector> Pooled<C> {
     /// `max_connections`.
     pub fn detach(mut self) -> C::Connection {
         let lease = self.lease.take().expect("the lease is taken only when the guard ends");
-        let Lease { place, id, connection: Resident { connection, shared } } = lease;
+        let id = lease.id();
+        let (place, Resident { connection, shared }) = lease.vacate();
         shared.with(|state, now, fx| state.detach(place, id, now, fx));
         connection
     }
@@ -87,9 +88,9 @@ impl<C: Connector> Pooled<C> {
     #[inline]
     fn end(&mut self, verdict: Option<Verdict>) {
         let Some(mut lease) = self.lease.take() else { return };
-        let verdict = verdict.unwrap_or_else(|| inspect(&mut lease.connection));
+        let verdict = verdict.unwrap_or_else(|| inspect(lease.connection_mut()));
         let Unshelved { lease, counted } = if verdict == Verdict::Clean {
-            match Engine::put_home(lease) {
+            match put(lease) {
                 Ok(()) => return,
                 Err(unshelved) => unshelved,
             }
@@ -101,8 +102,9 @@ impl<C: Connector> Pooled<C> {
 }
 
 /// Gives a connection back through the lock.
+#[inline(never)]
 fn release<C: Connector>(lease: Lease<Resident<C>>, verdict: Verdict, counted: bool) {
-    let shared = Arc::clone(&lease.connection.shared);
+    let shared = Arc::clone(&lease.connection().shared);
     shared.with(|state, now, fx| state.release(lease, verdict, counted, now, fx));
 }
 
@@ -135,13 +137,14 @@ impl<C: Connector> Deref for Pooled<C> {
     type Target = C::Connection;
 
     fn deref(&self) -> &C::Connection {
-        &self.lease().connection.connection
+        &self.lease().connection().connection
     }
 }
 
 impl<C: Connector> DerefMut for Pooled<C> {
     fn deref_mut(&mut self) -> &mut C::Connection {
-        &mut self.lease.as_mut().expect("the lease is taken only when the guard ends").connection.connection
+        let lease = self.lease.as_mut().expect("the lease is taken only when the guard ends");
+        &mut lease.connection_mut().connection
     }
 }
 

@@ -20,7 +20,7 @@ use crate::event::{Observers, PoolEvent};
 use crate::keeper;
 use crate::panic::{Caught, catch};
 use crate::shelf::Housed;
-use crate::state::{Effects, Lease, State};
+use crate::state::{Effects, State};
 
 pub(crate) struct Shared<C: Connector> {
     pub(crate) name: Arc<str>,
@@ -94,7 +94,8 @@ impl<C: Connector> Shared<C> {
             self.guard("drop of an error", || drop(event));
         }
         for lease in abort {
-            let Lease { place, id, connection } = lease;
+            let id = lease.id();
+            let (place, connection) = lease.vacate();
             self.guard("drop of a connection", || drop(connection));
             self.with(|state, now, fx| state.gone(place, id, now, fx));
         }

@@ -10,9 +10,15 @@
 //! to look at, hence no order between two places to get wrong. A set bit says all there is to say, so the swap
 //! has no ABA problem.
 //!
-//! Ownership: a [`Place`] is the right to touch one cell's connection. It exists once: [`Shelf::grow`] makes it, putting
-//! a connection on the shelf uses it up (the bit stands for it), and whoever clears the bit makes it anew. All `unsafe`
-//! of the crate is in this file and rests on that.
+//! Ownership: each slot has a cell, and the right to touch the cell's connection exists once. It is a [`Place`] while the
+//! cell is empty, a [`Lease`] while a connection is in it and in somebody's hands, and the set bit while it lies there
+//! free: [`Shelf::grow`] makes the place, [`Shelf::seat`] turns a place and a connection into a lease,
+//! [`Lease::vacate`] turns it back, putting a lease on the shelf sets the bit, and whoever clears the bit has the lease.
+//! All `unsafe` of the crate is in this file and rests on that. A connection is never moved between: a lease is a
+//! pointer to its cell.
+//!
+//! A lease needs no count of references to keep its cell alive. The connection itself does: it carries a share in
+//! what owns the shelf ([`Housed`]), and has it until it is vacated.
 //!
 //! Why not a Treiber stack: it must read a node that may be gone, and needs a tag against ABA. Why not a queue of
 //! idle connections beside a semaphore: two facts that can disagree. Why not a state word for each connection with a
@@ -22,9 +28,11 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::OnceLock;
+use std::ptr::NonNull;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::{Arc, OnceLock};
 
+use crate::connection::ConnectionId;
 use crate::engine::Engine;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, UnsafeCell};
 
@@ -40,7 +48,7 @@ const GATE: u64 = 1 << 63;
 /// Doublings of the table beyond the first chunk: room for two million slots.
 const LEVELS: usize = 15;
 
-/// The right to touch one slot's connection. There is one for each slot.
+/// The right to the cell of one slot, which is empty.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     index: SlotIndex,
@@ -52,9 +60,116 @@ impl Place {
     }
 }
 
-/// Something that keeps the shelf alive on which it may lie.
+/// Something that keeps the shelf alive on which it may lie, and always the same one.
 pub(crate) trait Housed: Sized {
     fn engine(&self) -> &Engine<Self>;
+}
+
+/// The right to the cell of one slot, and to the connection in it.
+pub(crate) struct Lease<T> {
+    cell: NonNull<Cell<T>>,
+}
+
+// SAFETY: a lease is its connection and the right to a cell, as if it owned both; the rest of the cell is atomic.
+unsafe impl<T: Send> Send for Lease<T> {}
+// SAFETY: a shared lease gives out shared references to the connection, and to atomics.
+unsafe impl<T: Sync> Sync for Lease<T> {}
+
+impl<T> Lease<T> {
+    #[inline]
+    fn cell(&self) -> &Cell<T> {
+        // SAFETY: the cell lives as long as its shelf, which the connection in it keeps alive, and that is there for as
+        // long as the lease is.
+        unsafe { self.cell.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn index(&self) -> SlotIndex {
+        self.cell().index
+    }
+
+    /// The connection's id.
+    #[inline]
+    pub(crate) fn id(&self) -> ConnectionId {
+        ConnectionId(self.cell().record.id.load(Relaxed))
+    }
+
+    #[inline]
+    pub(crate) fn record(&self) -> &Record {
+        &self.cell().record
+    }
+
+    #[inline]
+    pub(crate) fn connection(&self) -> &T {
+        // SAFETY: this is the only lease of the cell, and it is borrowed.
+        let connection = self.cell().connection.with(|cell| unsafe { &*cell });
+        connection.as_ref().expect("there is a connection in a leased cell")
+    }
+
+    #[inline]
+    pub(crate) fn connection_mut(&mut self) -> &mut T {
+        // SAFETY: this is the only lease of the cell, and it is borrowed mutably.
+        let connection = self.cell().connection.with_mut(|cell| unsafe { &mut *cell });
+        connection.as_mut().expect("there is a connection in a leased cell")
+    }
+
+    /// Takes the connection out of its cell.
+    pub(crate) fn vacate(self) -> (Place, T) {
+        let index = self.index();
+        // SAFETY: this is the only lease of the cell. The cell is not touched after this: once the connection is
+        // dropped, it may be gone.
+        let connection = self.cell().connection.with_mut(|cell| unsafe { (*cell).take() });
+        std::mem::forget(self);
+        (Place { index }, connection.expect("there is a connection in a leased cell"))
+    }
+
+    /// Whether the gate is shut, as seen from this cell.
+    #[inline]
+    pub(crate) fn gate_is_shut(&self) -> bool {
+        self.word().load(Relaxed) & GATE != 0
+    }
+
+    /// Puts the connection back on its shelf, if the gate is open.
+    #[inline]
+    pub(crate) fn put(self) -> Result<(), Self> {
+        let (word, bit) = (self.word(), self.cell().bit);
+        let mut seen = word.load(Relaxed);
+        loop {
+            if seen & GATE != 0 {
+                return Err(self);
+            }
+            // Ordering: Release, for whoever takes it next. After this the shelf may be gone at any time: nothing of it is
+            // touched any more. That references to it are still about is allowed, as it is all interior-mutable.
+            match word.compare_exchange_weak(seen, seen | bit, Release, Relaxed) {
+                Ok(_) => {
+                    std::mem::forget(self);
+                    return Ok(());
+                }
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    #[inline]
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: a cell's word is in the same shelf, which never moves.
+        unsafe { self.cell().word.as_ref() }
+    }
+}
+
+/// Only a panic in the wrong place drops a lease. The slot is not used again then.
+impl<T> Drop for Lease<T> {
+    fn drop(&mut self) {
+        // SAFETY: as in `vacate`.
+        let connection = self.cell().connection.with_mut(|cell| unsafe { (*cell).take() });
+        drop(connection);
+    }
+}
+
+impl<T> fmt::Debug for Lease<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("index", &self.index()).field("id", &self.id()).finish_non_exhaustive()
+    }
 }
 
 /// Keeps its content on cache lines of its own. 128 bytes, as CPUs fetch lines in pairs.
@@ -78,35 +193,23 @@ impl<T> Chunk<T> {
         self.cells[bit].get().expect("a place is made together with its cell")
     }
 
-    /// Takes the connection whose bit the caller has just cleared, and with it the place.
+    /// The lease of a cell whose bit the caller has just cleared.
     #[inline]
-    fn pick_up(&self, at: usize, bit: usize) -> (Place, T) {
-        // SAFETY: by clearing the bit the caller came to own the place; nobody else touches the cell until it is put
-        // back. The clearing of the bit acquires what its setting released.
-        let connection = self.cell(bit).connection.with_mut(|cell| unsafe { (*cell).take() });
-        let index = at * SLOTS_PER_CHUNK + bit;
-        (Place { index: index as SlotIndex }, connection.expect("a set bit stands for a connection"))
-    }
-
-    /// Lays a connection into the cell of a place.
-    #[inline]
-    fn lay_down(&self, place: &Place, connection: T) {
-        let bit = place.index as usize % SLOTS_PER_CHUNK;
-        // SAFETY: the caller has the place, so nobody else touches the cell.
-        self.cell(bit).connection.with_mut(|cell| unsafe { *cell = Some(connection) });
+    fn pick_up(&self, bit: usize) -> Lease<T> {
+        Lease { cell: NonNull::from(self.cell(bit)) }
     }
 
     #[inline]
-    fn take(&self, at: usize) -> Option<(Place, T)> {
+    fn take(&self) -> Option<Lease<T>> {
         let word = &self.word.0;
         let mut seen = word.load(Relaxed);
         loop {
             if seen == 0 || seen & GATE != 0 {
                 return None;
             }
-            // Ordering: Acquire, to see what was done with the connection before it was laid down.
+            // Ordering: Acquire, to see what was done with the connection before it was put there.
             match word.compare_exchange_weak(seen, seen & (seen - 1), Acquire, Relaxed) {
-                Ok(_) => return Some(self.pick_up(at, seen.trailing_zeros() as usize)),
+                Ok(_) => return Some(self.pick_up(seen.trailing_zeros() as usize)),
                 Err(now) => seen = now,
             }
         }
@@ -117,11 +220,15 @@ impl<T> Chunk<T> {
 struct Cell<T> {
     connection: UnsafeCell<Option<T>>,
     record: Record,
+    /// Its chunk's word, and its bit there.
+    word: NonNull<AtomicU64>,
+    bit: u64,
+    index: SlotIndex,
 }
 
-// SAFETY: `connection` is touched only by the owner of the cell's place, so by one thread at a time, and each
-// hand-over of a place (a bit of the word, or the lock) orders these accesses. `T: Send`, as connections move
-// between threads that way. The record is made of atomics.
+// SAFETY: `connection` is touched only by the one who has the right to the cell, so by one thread at a time, and each
+// hand-over of that right (a bit of the word, or the lock) orders these accesses. `T: Send`, as connections move
+// between threads that way. `word` points into the shelf that owns the cell. The rest is atomic or constant.
 unsafe impl<T: Send> Sync for Cell<T> {}
 // SAFETY: as for `Sync`; the cell owns its connection.
 unsafe impl<T: Send> Send for Cell<T> {}
@@ -152,8 +259,6 @@ pub(crate) struct Record {
     pub(crate) used: AtomicU64,
     /// Their idle time, in spells that ended.
     pub(crate) idled: AtomicU64,
-    /// How many idle spells ended.
-    pub(crate) idle_spells: AtomicU64,
 }
 
 impl Record {
@@ -177,7 +282,6 @@ impl Record {
             released: zero(),
             used: zero(),
             idled: zero(),
-            idle_spells: zero(),
         }
     }
 
@@ -221,22 +325,22 @@ pub(crate) struct Shelf<T> {
 }
 
 impl<T> Shelf<T> {
-    /// An empty shelf, shut.
-    pub(crate) fn new() -> Self {
-        Shelf {
+    /// An empty shelf, shut. It never moves, as its cells point into it.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Shelf {
             first: Chunk::new(),
             more: std::array::from_fn(|_| OnceLock::new()),
             chunks: AtomicUsize::new(1),
             slots: AtomicU32::new(0),
             hint: AtomicU32::new(0),
-        }
+        })
     }
 
     /// Makes one more slot.
-    pub(crate) fn grow(&self) -> Place {
+    pub(crate) fn grow(self: &Arc<Self>) -> Place {
         // Ordering: Relaxed. Only the number must be unique; the place itself is passed on by the lock.
         let index = self.slots.fetch_add(1, Relaxed);
-        let at = index as usize / SLOTS_PER_CHUNK;
+        let (at, bit) = split(index);
         if at > 0 {
             let level = at.ilog2();
             let chunks = || (0..1_usize << level).map(|_| Chunk::new()).collect();
@@ -244,24 +348,49 @@ impl<T> Shelf<T> {
         }
         // Ordering: Release, so that who reads the number finds the chunk.
         self.chunks.fetch_max(at + 1, Release);
-        let cell = || Box::new(Cell { connection: UnsafeCell::new(None), record: Record::new() });
-        self.chunk(at).cells[index as usize % SLOTS_PER_CHUNK].get_or_init(cell);
+        let chunk = self.chunk(at);
+        chunk.cells[bit].get_or_init(|| {
+            Box::new(Cell {
+                connection: UnsafeCell::new(None),
+                record: Record::new(),
+                word: NonNull::from(&chunk.word.0),
+                bit: 1 << bit,
+                index,
+            })
+        });
         Place { index }
+    }
+
+    /// Puts a connection into the cell of a place.
+    pub(crate) fn seat(&self, place: Place, connection: T) -> Lease<T>
+    where
+        T: Housed,
+    {
+        assert!(
+            std::ptr::eq(connection.engine().shelf(), self),
+            "a connection lies on the shelf of its own pool"
+        );
+        let Place { index } = place;
+        let (at, bit) = split(index);
+        let cell = self.chunk(at).cell(bit);
+        // SAFETY: the caller had the place, so nobody else touches the cell.
+        cell.connection.with_mut(|inside| unsafe { *inside = Some(connection) });
+        Lease { cell: NonNull::from(cell) }
     }
 
     /// Takes the lowest free connection of the first chunk that has one, if the gate is open.
     #[inline]
-    pub(crate) fn take(&self) -> Option<(Place, T)> {
+    pub(crate) fn take(&self) -> Option<Lease<T>> {
         match self.chunks.load(Acquire) {
-            1 => self.first.take(0),
+            1 => self.first.take(),
             chunks => self.search(chunks),
         }
     }
 
-    fn search(&self, chunks: usize) -> Option<(Place, T)> {
+    fn search(&self, chunks: usize) -> Option<Lease<T>> {
         let hint = self.hint.load(Relaxed) as usize;
         for at in (hint..chunks).chain(0..hint.min(chunks)) {
-            if let Some(taken) = self.chunk(at).take(at) {
+            if let Some(taken) = self.chunk(at).take() {
                 if at != hint {
                     self.hint.store(at as u32, Relaxed);
                 }
@@ -271,64 +400,10 @@ impl<T> Shelf<T> {
         None
     }
 
-    /// Puts a connection back, if the gate is open.
-    #[cfg(any(test, pool_loom))]
-    pub(crate) fn put(&self, place: Place, connection: T) -> Result<(), (Place, T)> {
-        // SAFETY: `self` is borrowed for the whole call.
-        unsafe { Shelf::put_at(self, place, connection) }
-    }
-
-    /// Puts a connection back on the shelf that it keeps alive, if the gate is open.
-    #[inline]
-    pub(crate) fn put_home(place: Place, connection: T) -> Result<(), (Place, T)>
-    where
-        T: Housed,
-    {
-        let shelf = std::ptr::from_ref(connection.engine().shelf());
-        // SAFETY: the connection keeps the shelf alive for as long as it has not been put there, and afterwards
-        // `put_at` does not touch the shelf.
-        unsafe { Shelf::put_at(shelf, place, connection) }
-    }
-
-    /// # Safety
-    ///
-    /// The shelf must live until the connection is on it. It is not touched after that.
-    #[inline]
-    unsafe fn put_at(shelf: *const Self, place: Place, connection: T) -> Result<(), (Place, T)> {
-        // SAFETY: alive until the swap below succeeds, says the caller. Later the reference is still there but not used;
-        // that is allowed, as all of the shelf is interior-mutable.
-        let shelf = unsafe { &*shelf };
-        let (at, bit) = split(&place);
-        let chunk = shelf.chunk(at);
-        let word = &chunk.word.0;
-        let mut seen = word.load(Relaxed);
-        if seen & GATE != 0 {
-            return Err((place, connection));
-        }
-        if at < shelf.hint.load(Relaxed) as usize {
-            shelf.hint.store(at as u32, Relaxed);
-        }
-        chunk.lay_down(&place, connection);
-        loop {
-            // Ordering: Release, for whoever takes it next.
-            match word.compare_exchange_weak(seen, seen | 1 << bit, Release, Relaxed) {
-                Ok(_) => return Ok(()),
-                Err(now) if now & GATE != 0 => return Err(chunk.pick_up(at, bit)),
-                Err(now) => seen = now,
-            }
-        }
-    }
-
-    /// Whether the gate is shut, as seen from one place.
-    #[inline]
-    pub(crate) fn is_shut_for(&self, place: &Place) -> bool {
-        self.chunk(split(place).0).word.0.load(Relaxed) & GATE != 0
-    }
-
     /// What is known of a slot.
     #[inline]
     pub(crate) fn record(&self, index: SlotIndex) -> &Record {
-        let (at, bit) = split(&Place { index });
+        let (at, bit) = split(index);
         &self.chunk(at).cell(bit).record
     }
 
@@ -352,29 +427,25 @@ impl<T> Shelf<T> {
 
     /// Opens the gate.
     pub(crate) fn open(&self) {
+        // Now and then the search begins at the first chunk again, so that few connections stay busy.
+        self.hint.store(0, Relaxed);
         for at in 0..self.chunks() {
             self.chunk(at).word.0.fetch_and(!GATE, AcqRel);
         }
     }
 
     /// Takes one connection, whether the gate is open or not, if it is there.
-    pub(crate) fn withdraw(&self, index: SlotIndex) -> Option<(Place, T)> {
-        let (at, bit) = split(&Place { index });
+    pub(crate) fn withdraw(&self, index: SlotIndex) -> Option<Lease<T>> {
+        let (at, bit) = split(index);
         let chunk = self.chunk(at);
         let before = chunk.word.0.fetch_and(!(1 << bit), AcqRel);
-        (before & 1 << bit != 0).then(|| chunk.pick_up(at, bit))
+        (before & 1 << bit != 0).then(|| chunk.pick_up(bit))
     }
 
     /// Puts a connection down, whether the gate is open or not.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the bit takes the place's place: the caller has it no more"
-    )]
-    pub(crate) fn deposit(&self, place: Place, connection: T) {
-        let (at, bit) = split(&place);
-        let chunk = self.chunk(at);
-        chunk.lay_down(&place, connection);
-        chunk.word.0.fetch_or(1 << bit, AcqRel);
+    pub(crate) fn deposit(&self, lease: Lease<T>) {
+        lease.word().fetch_or(lease.cell().bit, AcqRel);
+        std::mem::forget(lease);
     }
 
     #[inline]
@@ -388,11 +459,11 @@ impl<T> Shelf<T> {
     }
 }
 
-/// Chunk and bit of a place.
+/// Chunk and bit of a slot.
 #[inline]
-fn split(place: &Place) -> (usize, usize) {
-    let index = place.index as usize;
-    if index < SLOTS_PER_CHUNK { (0, index) } else { (index / SLOTS_PER_CHUNK, index % SLOTS_PER_CHUNK) }
+fn split(index: SlotIndex) -> (usize, usize) {
+    let index = index as usize;
+    (index / SLOTS_PER_CHUNK, index % SLOTS_PER_CHUNK)
 }
 
 impl<T> fmt::Debug for Shelf<T> {

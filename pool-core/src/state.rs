@@ -413,7 +413,8 @@ impl<T> State<T> {
             released: totals.released,
             use_time: Duration::from_nanos(totals.used),
             idle_time: Duration::from_nanos(totals.idled),
-            idle_spells: totals.idle_spells,
+            // Each use ended one, but for what is counted here: spells that no use followed.
+            idle_spells: totals.acquired + self.counters.idle_spells,
             last_created: ago(self.latest.created),
             last_destroyed: ago(self.latest.destroyed),
             last_acquired: last(totals.acquired, totals.last_acquired),

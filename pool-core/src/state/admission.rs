@@ -189,6 +189,7 @@ impl<T> State<T> {
     /// Puts a connection that its waiter never took among the idle ones again, if it is still good.
     fn take_back(&mut self, index: SlotIndex, now: Instant) {
         self.slots.set_hold(index, None);
+        self.counters.idle_spells += 1;
         let Stage::Granted(lease) = self.slots.enter(index, Stage::CheckedByKeeper) else {
             unreachable!("a granted connection stays in its slot until it is claimed")
         };
@@ -222,6 +223,7 @@ impl<T> State<T> {
         self.proved(now, fx);
         if let Some(reason) = self.verdict_on(index, now) {
             self.slots.set_hold(index, None);
+            self.counters.idle_spells += 1;
             self.dispose(lease, reason);
             return self.admit_and_settle(request, End::Head, now, fx);
         }
@@ -248,6 +250,7 @@ impl<T> State<T> {
         self.counters.cancelled += 1;
         if let Some(index) = self.current(&lease) {
             self.slots.set_hold(index, None);
+            self.counters.idle_spells += 1;
         }
         self.abort(lease, CloseReason::Cancelled, fx);
         self.settle(now, fx);

@@ -81,7 +81,7 @@ impl<T> State<T> {
                 self.proved(now, fx);
                 self.slots.enter(index, Stage::CheckedByKeeper);
                 if self.options.validate_on_return {
-                    fx.events.push(PoolEvent::ValidationStarted { connection: lease.id });
+                    fx.events.push(PoolEvent::ValidationStarted { connection: lease.id() });
                     self.give_to_keeper(Work::Validate(lease), now);
                 } else {
                     self.offer(lease);
@@ -218,16 +218,16 @@ impl<T> State<T> {
         fx: &mut Effects<T>,
     ) {
         self.counters.resets += 1;
-        self.back_from_keeper(lease.id);
+        self.back_from_keeper(lease.id());
         match result {
             Ok(()) => {
-                self.slots.set_good(lease.place.index(), now);
-                self.slots.set_idle_since(lease.place.index(), now);
+                self.slots.set_good(lease.index(), now);
+                self.slots.set_idle_since(lease.index(), now);
                 self.offer_or_dispose(lease, now);
             }
             Err(problem) => {
                 self.counters.resets_failed += 1;
-                fx.events.push(PoolEvent::ResetFailed { connection: lease.id, problem });
+                fx.events.push(PoolEvent::ResetFailed { connection: lease.id(), problem });
                 self.abort(lease, CloseReason::ResetFailed, fx);
             }
         }
@@ -242,11 +242,11 @@ impl<T> State<T> {
         now: Instant,
         fx: &mut Effects<T>,
     ) {
-        self.back_from_keeper(lease.id);
+        self.back_from_keeper(lease.id());
         match result {
             Ok(()) => {
                 self.counters.validations += 1;
-                self.trust(lease.place.index(), now);
+                self.trust(lease.index(), now);
                 self.proved(now, fx);
                 self.offer_or_dispose(lease, now);
             }
@@ -259,7 +259,7 @@ impl<T> State<T> {
 
     /// The keeper was interrupted while it validated or reset a connection.
     pub(crate) fn upkeep_cancelled(&mut self, lease: Lease<T>, now: Instant, fx: &mut Effects<T>) {
-        self.back_from_keeper(lease.id);
+        self.back_from_keeper(lease.id());
         self.abort(lease, CloseReason::Cancelled, fx);
         self.settle(now, fx);
     }
@@ -267,7 +267,7 @@ impl<T> State<T> {
     /// Has the keeper validate or reset a connection.
     fn give_to_keeper(&mut self, work: Work<T>, now: Instant) {
         if let Work::Validate(lease) | Work::Reset(lease) = &work {
-            self.checks.push((lease.id, now));
+            self.checks.push((lease.id(), now));
         }
         self.backlog.push_back(work);
     }
@@ -289,7 +289,7 @@ impl<T> State<T> {
     ) {
         self.counters.validations += 1;
         self.counters.validations_failed += 1;
-        let (index, id) = (lease.place.index(), lease.id);
+        let (index, id) = (lease.index(), lease.id());
         if self.current(&lease).is_none() {
             self.orphan(lease, fx);
             return;
@@ -297,6 +297,7 @@ impl<T> State<T> {
         let slot = self.slots.slot(index);
         let born = slot.born;
         let promised = slot.hold().and_then(|hold| hold.promised);
+        self.counters.idle_spells += u64::from(promised.is_some());
         let fresh = self.slots.uses(index) == 0
             && promised.is_some_and(|at| at.saturating_duration_since(born) < FRESH);
         self.slots.set_hold(index, None);
@@ -373,7 +374,7 @@ impl<T> State<T> {
     }
 
     pub(super) fn offer_or_dispose(&mut self, lease: Lease<T>, now: Instant) {
-        match self.verdict_on(lease.place.index(), now) {
+        match self.verdict_on(lease.index(), now) {
             Some(reason) => self.dispose(lease, reason),
             None => self.offer(lease),
         }
@@ -385,7 +386,7 @@ impl<T> State<T> {
             self.dispose(lease, CloseReason::PoolClosed);
         } else {
             self.spare_wanted = false;
-            let index = lease.place.index();
+            let index = lease.index();
             let retirement = self.slots.slot(index).retire_at();
             self.next_retirement = self.next_retirement.into_iter().chain(retirement).min();
             self.judge(index);
@@ -398,7 +399,7 @@ impl<T> State<T> {
         // Its idle spell goes on: the keeper's ping is no use.
         let lease = self.slots.take_idle(index, Stage::CheckedByKeeper);
         let lease = lease.expect("only idle connections are checked like this, and the gate is shut");
-        fx.events.push(PoolEvent::ValidationStarted { connection: lease.id });
+        fx.events.push(PoolEvent::ValidationStarted { connection: lease.id() });
         self.give_to_keeper(Work::Validate(lease), now);
     }
 
@@ -409,11 +410,12 @@ impl<T> State<T> {
 
     fn take_idle(&mut self, index: SlotIndex, now: Instant) -> Lease<T> {
         self.leave_idle(index, now);
+        self.counters.idle_spells += 1;
         let lease = self.slots.take_idle(index, Stage::CheckedByKeeper);
         lease.expect("the idle sets hold exactly the idle slots, and the gate is shut")
     }
 
-    /// Counts the idle spell that ends now.
+    /// Adds up the idle spell that ends now. That it ended is counted with the use that follows, or by the caller.
     pub(super) fn leave_idle(&mut self, index: SlotIndex, now: Instant) {
         self.slots.record(index).end_idle(self.slots.epoch().ticks(now));
     }
@@ -423,14 +425,14 @@ impl<T> State<T> {
         if reason == CloseReason::MaxLifetime {
             self.samples.one_retired();
         }
-        self.leave(lease.place.index(), reason);
+        self.leave(lease.index(), reason);
         self.backlog.push_back(Work::Close(lease));
     }
 
     /// Drops a connection that is dead or may be in the middle of an exchange.
     pub(super) fn abort(&mut self, lease: Lease<T>, reason: CloseReason, fx: &mut Effects<T>) {
         if self.current(&lease).is_some() {
-            self.leave(lease.place.index(), reason);
+            self.leave(lease.index(), reason);
             fx.abort.push(lease);
         } else {
             self.orphan(lease, fx);
@@ -439,8 +441,9 @@ impl<T> State<T> {
 
     /// Drops a connection whose slot was given up while it was out.
     pub(super) fn orphan(&mut self, lease: Lease<T>, fx: &mut Effects<T>) {
-        self.slots.reclaim(lease.place);
-        fx.orphans.push(lease.connection);
+        let (place, connection) = lease.vacate();
+        self.slots.reclaim(place);
+        fx.orphans.push(connection);
     }
 
     fn leave(&mut self, index: SlotIndex, reason: CloseReason) {
@@ -513,7 +516,7 @@ impl<T> State<T> {
 
     /// The slot of a lease, unless the slot was given up while the lease was out.
     pub(super) fn current(&self, lease: &Lease<T>) -> Option<SlotIndex> {
-        let slot = lease.place.index();
-        self.slots.is_current(slot, lease.id).then_some(slot)
+        let slot = lease.index();
+        self.slots.is_current(slot, lease.id()).then_some(slot)
     }
 }

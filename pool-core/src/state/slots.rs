@@ -21,16 +21,9 @@ use crate::acquire::Priority;
 use crate::clock::Epoch;
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo, ConnectionState, Holder, Owner};
 use crate::options::Reuse;
+pub(crate) use crate::shelf::Lease;
 pub(crate) use crate::shelf::SlotIndex;
-use crate::shelf::{Place, Record, SLOTS_PER_CHUNK, Shelf, add};
-
-/// A connection outside the table: in a guard, or in the keeper's hands.
-#[derive(Debug)]
-pub(crate) struct Lease<T> {
-    pub(crate) place: Place,
-    pub(crate) id: ConnectionId,
-    pub(crate) connection: T,
-}
+use crate::shelf::{Housed, Place, Record, SLOTS_PER_CHUNK, Shelf, add};
 
 /// What a slot's connection is doing, and where it is.
 #[derive(Debug)]
@@ -141,7 +134,6 @@ impl<T> Slot<T> {
 pub(crate) struct Totals {
     pub(crate) acquired: u64,
     pub(crate) released: u64,
-    pub(crate) idle_spells: u64,
     /// In ticks, as all sums of time.
     pub(crate) used: u64,
     pub(crate) idled: u64,
@@ -157,7 +149,6 @@ impl Totals {
         Totals {
             released,
             acquired: record.acquired.load(Acquire).max(released),
-            idle_spells: record.idle_spells.load(Relaxed),
             used: record.used.load(Relaxed),
             idled: record.idled.load(Relaxed),
             last_acquired: record.held_since.load(Relaxed),
@@ -168,7 +159,6 @@ impl Totals {
     fn add(&mut self, other: Totals) {
         self.acquired += other.acquired;
         self.released += other.released;
-        self.idle_spells += other.idle_spells;
         self.used += other.used;
         self.idled += other.idled;
         self.last_acquired = self.last_acquired.max(other.last_acquired);
@@ -180,7 +170,6 @@ impl Totals {
         Totals {
             acquired: self.acquired - earlier.acquired,
             released: self.released - earlier.released,
-            idle_spells: self.idle_spells - earlier.idle_spells,
             used: self.used - earlier.used,
             idled: self.idled - earlier.idled,
             ..self
@@ -228,10 +217,9 @@ impl Record {
         self.idle_since.load(Relaxed).max(self.released_at.load(Relaxed))
     }
 
-    /// Counts an idle spell that ends.
+    /// Adds up an idle spell that ends.
     #[inline]
     pub(crate) fn end_idle(&self, now: u64) {
-        add(&self.idle_spells, 1);
         let idled = now.saturating_sub(self.idle_since());
         if idled != 0 {
             add(&self.idled, idled);
@@ -509,6 +497,14 @@ impl<T> Slots<T> {
         (index, id)
     }
 
+    /// Puts a connection into the place it was opened for.
+    pub(crate) fn seat(&self, place: Place, connection: T) -> Lease<T>
+    where
+        T: Housed,
+    {
+        self.shelf.seat(place, connection)
+    }
+
     /// Takes back the place of a connection that is gone.
     pub(crate) fn reclaim(&mut self, place: Place) {
         self.free.push(place);
@@ -541,15 +537,15 @@ impl<T> Slots<T> {
 
     /// Takes a marked connection off the shelf.
     fn catch(&mut self, index: SlotIndex, now: Instant) -> Option<Stray<T>> {
-        let (place, connection) = self.shelf.withdraw(index)?;
+        let lease = self.shelf.withdraw(index)?;
         if !matches!(self.slot(index).stage, Stage::Active) {
+            let (place, connection) = lease.vacate();
             self.reclaim(place);
             return Some(Stray::Orphan(connection));
         }
         let leaked = self.holder(index, now).filter(|holder| holder.leaked);
         self.enter(index, Stage::CheckedByKeeper);
         self.set_hold(index, None);
-        let lease = Lease { place, id: self.slot(index).id, connection };
         Some(Stray::Marked { lease, leaked })
     }
 
@@ -572,14 +568,13 @@ impl<T> Slots<T> {
 
     fn lay_out(&mut self, index: SlotIndex) {
         if let Stage::Idle(lease) = self.enter(index, Stage::Shelved) {
-            self.shelf.deposit(lease.place, lease.connection);
+            self.shelf.deposit(lease);
         }
     }
 
     fn take_in(&mut self, index: SlotIndex) {
-        if let Some((place, connection)) = self.shelf.withdraw(index) {
-            let id = self.slot(index).id;
-            self.enter(index, Stage::Idle(Lease { place, id, connection }));
+        if let Some(lease) = self.shelf.withdraw(index) {
+            self.enter(index, Stage::Idle(lease));
         }
     }
 
@@ -588,10 +583,7 @@ impl<T> Slots<T> {
     pub(crate) fn take_idle(&mut self, index: SlotIndex, stage: Stage<T>) -> Option<Lease<T>> {
         match self.enter(index, stage) {
             Stage::Idle(lease) => Some(lease),
-            _ => {
-                let (place, connection) = self.shelf.withdraw(index)?;
-                Some(Lease { place, id: self.slot(index).id, connection })
-            }
+            _ => self.shelf.withdraw(index),
         }
     }
 

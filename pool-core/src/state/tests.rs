@@ -14,22 +14,35 @@ use super::*;
 use crate::clock::Clock;
 use crate::connection::Owner;
 use crate::connector::ErrorClass;
-use crate::engine::{Engine, Taken, Unshelved};
+use crate::engine::{Engine, Taken, Unshelved, put};
 use crate::error::ConnectError;
 use crate::options::PoolOptions;
+use crate::shelf::{Housed, Place};
 
-/// A state machine with a clock of its own, and everything that is outside it: guards, waiting callers,
-/// connects and other jobs under way. Connections are plain numbers.
+/// A connection that is but a number.
+pub(super) struct Numbered {
+    pub(super) number: u64,
+    engine: Arc<Engine<Numbered>>,
+}
+
+impl Housed for Numbered {
+    fn engine(&self) -> &Engine<Self> {
+        &self.engine
+    }
+}
+
+/// An engine with a clock of its own, and everything that is outside it: guards, waiting callers, connects and other
+/// jobs under way.
 pub(super) struct World {
-    pub(super) engine: Engine<u64>,
+    pub(super) engine: Arc<Engine<Numbered>>,
     pub(super) now: Instant,
     /// Guards in callers' hands.
-    pub(super) held: Vec<Lease<u64>>,
+    pub(super) held: Vec<Lease<Numbered>>,
     /// Callers validating what they were given.
-    pub(super) validating: Vec<(Lease<u64>, Request)>,
+    pub(super) validating: Vec<(Lease<Numbered>, Request)>,
     pub(super) waiting: Vec<WaiterId>,
     pub(super) connects: Vec<Ticket>,
-    pub(super) jobs: Vec<Work<u64>>,
+    pub(super) jobs: Vec<Work<Numbered>>,
     pub(super) refused: Vec<Refusal>,
     pub(super) events: Vec<PoolEvent>,
     /// Connections that exist, by number: made by a connect, ended by a drop.
@@ -69,7 +82,7 @@ impl World {
         let options = options.checked().unwrap();
         let make = |shelf, clock: &Clock| State::new(options, gate == Gate::Shut, 7, shelf, clock);
         let mut world = World {
-            engine: Engine::new(Clock::new(now, false), make),
+            engine: Arc::new(Engine::new(Clock::new(now, false), make)),
             now,
             held: Vec::new(),
             validating: Vec::new(),
@@ -91,7 +104,7 @@ impl World {
     /// Runs one operation as the shell does, keeper included, and checks the invariants.
     pub(super) fn run<R>(
         &mut self,
-        operate: impl FnOnce(&mut State<u64>, Instant, &mut Effects<u64>) -> R,
+        operate: impl FnOnce(&mut State<Numbered>, Instant, &mut Effects<Numbered>) -> R,
     ) -> R {
         let (result, fx) = self.engine.with_at(self.now, operate);
         self.carry_out(fx);
@@ -99,16 +112,15 @@ impl World {
         result
     }
 
-    fn carry_out(&mut self, mut fx: Effects<u64>) {
+    fn carry_out(&mut self, mut fx: Effects<Numbered>) {
         self.events.append(&mut fx.events);
         for lease in std::mem::take(&mut fx.abort) {
-            self.end(lease.connection);
-            let ((), after) =
-                self.engine.with_at(self.now, |state, now, fx| state.gone(lease.place, lease.id, now, fx));
+            let (place, id) = self.end(lease);
+            let ((), after) = self.engine.with_at(self.now, |state, now, fx| state.gone(place, id, now, fx));
             self.carry_out(after);
         }
         for connection in fx.orphans {
-            self.end(connection);
+            assert!(self.alive.remove(&connection.number), "a connection is dropped once");
         }
         for cause in fx.causes {
             drop(cause);
@@ -119,8 +131,12 @@ impl World {
         }
     }
 
-    fn end(&mut self, connection: u64) {
-        assert!(self.alive.remove(&connection), "a connection is dropped once");
+    /// A connection is dropped.
+    fn end(&mut self, lease: Lease<Numbered>) -> (Place, ConnectionId) {
+        let id = lease.id();
+        let (place, connection) = lease.vacate();
+        assert!(self.alive.remove(&connection.number), "a connection is dropped once");
+        (place, id)
     }
 
     /// The keeper has its turn.
@@ -205,7 +221,7 @@ impl World {
         self.admit(copy, admission)
     }
 
-    pub(super) fn admit(&mut self, request: Request, admission: Admission<u64>) -> Option<WaiterId> {
+    pub(super) fn admit(&mut self, request: Request, admission: Admission<Numbered>) -> Option<WaiterId> {
         match admission {
             Admission::Granted { lease, check: false } => self.held.push(lease),
             Admission::Granted { lease, check: true } => self.validating.push((lease, request)),
@@ -252,7 +268,7 @@ impl World {
     pub(super) fn release(&mut self, index: usize, verdict: Verdict) {
         let lease = self.held.remove(index);
         let unshelved = match verdict {
-            Verdict::Clean => self.engine.put(lease),
+            Verdict::Clean => put(lease),
             _ => Err(Unshelved { lease, counted: false }),
         };
         let Err(Unshelved { lease, counted }) = unshelved else { return self.check() };
@@ -263,8 +279,8 @@ impl World {
     pub(super) fn connect(&mut self) {
         let ticket = self.connects.remove(0);
         self.last += 1;
-        let connection = self.last;
-        self.alive.insert(connection);
+        let connection = Numbered { number: self.last, engine: Arc::clone(&self.engine) };
+        self.alive.insert(connection.number);
         self.run(|state, now, fx| state.connected(&ticket, connection, now, fx));
     }
 
@@ -285,8 +301,8 @@ impl World {
     pub(super) fn job(&mut self, good: bool) {
         match self.jobs.remove(0) {
             Work::Close(lease) => {
-                self.end(lease.connection);
-                self.run(|state, now, fx| state.gone(lease.place, lease.id, now, fx));
+                let (place, id) = self.end(lease);
+                self.run(|state, now, fx| state.gone(place, id, now, fx));
             }
             Work::Reset(lease) => {
                 let result = if good { Ok(()) } else { Err(String::from("reset failed")) };
@@ -383,7 +399,7 @@ impl World {
 
     /// Guards whose slot was written off: their connection lives on outside the books.
     fn orphans_held(&self) -> u64 {
-        let orphaned = |state: &State<u64>| {
+        let orphaned = |state: &State<Numbered>| {
             self.held.iter().filter(|lease| state.current(lease).is_none()).count() as u64
         };
         self.engine.peek(orphaned)
@@ -425,6 +441,15 @@ impl World {
         assert_eq!(stats.total, stats.idle);
         if self.engine.peek(|state| state.phase) == Phase::Open {
             assert!(stats.idle >= stats.min, "refilled: {stats:?}");
+        }
+    }
+}
+
+/// Connections keep their engine alive, wherever they are.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            drop(self.engine.with_at(self.now, |state, now, fx| state.lose_runtime(now, fx)));
         }
     }
 }

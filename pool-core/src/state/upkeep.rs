@@ -17,6 +17,7 @@ use crate::connector::ErrorClass;
 use crate::error::ConnectError;
 use crate::event::PoolEvent;
 use crate::options::{PoolOptions, Reuse};
+use crate::shelf::Housed;
 
 /// Housekeeping later than this means that the process was stopped or its runtime starved.
 const STARVED: Duration = Duration::from_secs(5);
@@ -173,7 +174,10 @@ impl<T> State<T> {
     }
 
     /// A connect succeeded.
-    pub(crate) fn connected(&mut self, ticket: &Ticket, connection: T, now: Instant, fx: &mut Effects<T>) {
+    pub(crate) fn connected(&mut self, ticket: &Ticket, connection: T, now: Instant, fx: &mut Effects<T>)
+    where
+        T: Housed,
+    {
         if !self.slots.is_current(ticket.slot, ticket.id) {
             fx.orphans.push(connection);
             return;
@@ -202,7 +206,7 @@ impl<T> State<T> {
         };
         self.trust(ticket.slot, now);
         self.retire_predecessor(now);
-        self.offer_or_dispose(Lease { place, id: ticket.id, connection }, now);
+        self.offer_or_dispose(self.slots.seat(place, connection), now);
         fx.changed = true;
         self.settle(now, fx);
     }

@@ -140,16 +140,16 @@ impl World {
             Op::EvictIdle => drop(self.run(|state, now, fx| state.evict_idle(now, fx))),
             Op::EvictInvalid => drop(self.run(|state, now, fx| state.evict_invalid(now, fx))),
             Op::ReportFatal if !self.held.is_empty() => {
-                let (slot, id) = (self.held[0].place.index(), self.held[0].id);
+                let (slot, id) = (self.held[0].index(), self.held[0].id());
                 self.run(|state, now, fx| state.report(slot, id, ErrorClass::FatalAll, now, fx));
             }
             Op::Detach if !self.held.is_empty() => {
                 let lease = self.held.remove(0);
-                self.alive.remove(&lease.connection);
-                self.run(|state, now, fx| state.detach(lease.place, lease.id, now, fx));
+                let (place, id) = self.end(lease);
+                self.run(|state, now, fx| state.detach(place, id, now, fx));
             }
             Op::Abandon if !self.held.is_empty() => {
-                let id = self.held[0].id;
+                let id = self.held[0].id();
                 self.run(|state, now, fx| state.abandon(id, now, fx));
             }
             Op::Close => self.run(|state, now, fx| state.close(now, fx)),

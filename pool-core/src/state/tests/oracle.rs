@@ -36,8 +36,8 @@ impl World {
         Seen {
             stats: self.stats(),
             counters: self.counters(),
-            held: self.held.iter().map(|lease| lease.connection).collect(),
-            validating: self.validating.iter().map(|(lease, _)| lease.connection).collect(),
+            held: self.held.iter().map(|lease| lease.connection().number).collect(),
+            validating: self.validating.iter().map(|(lease, _)| lease.connection().number).collect(),
             waiting: self.waiting.len(),
             connects: self.connects.len(),
             jobs: self.jobs.len(),

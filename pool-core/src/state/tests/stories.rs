@@ -76,7 +76,7 @@ fn the_lowest_or_the_one_unused_longest_is_next() {
         for _ in 0..3 {
             world.acquire();
         }
-        world.held.sort_by_key(|lease| lease.connection);
+        world.held.sort_by_key(|lease| lease.connection().number);
         for _ in 0..3 {
             world.now += Duration::from_millis(1);
             world.release(0, Verdict::Clean);
@@ -84,7 +84,7 @@ fn the_lowest_or_the_one_unused_longest_is_next() {
         for _ in 0..3 {
             world.acquire();
         }
-        let order: Vec<_> = world.held.iter().map(|lease| lease.connection).collect();
+        let order: Vec<_> = world.held.iter().map(|lease| lease.connection().number).collect();
         assert_eq!(order, expected, "{reuse:?}");
     }
 }
@@ -160,14 +160,14 @@ fn a_connection_opened_before_an_eviction_is_not_handed_out_after_it() {
     world.all_jobs();
     world.connect();
     assert!(world.claim(waiter));
-    assert_eq!(world.held[0].connection, 2);
+    assert_eq!(world.held[0].connection().number, 2);
 }
 
 #[test]
 fn a_written_off_connection_ends_when_its_guard_does() {
     let mut world = full(options(1, 1));
     world.acquire();
-    let id = world.held[0].id;
+    let id = world.held[0].id();
     assert!(world.run(|state, now, fx| state.abandon(id, now, fx)));
     assert!(!world.run(|state, now, fx| state.abandon(id, now, fx)), "once");
     world.connect();
