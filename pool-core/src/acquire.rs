@@ -76,10 +76,10 @@ impl AcquireOptions {
 }
 
 /// How many connections taken from the shelf cost one unit of tokio's cooperative budget, of which a task has 128 a
-/// turn: a task that does nothing but take and give back gives way after some 4,000 of them, or 80 us. Not every one
-/// costs a unit, as a unit stands for something like a read of a socket, and giving way costs 7 us on a runtime of
-/// several threads (2026-11-21).
-const TAKES_PER_UNIT: u64 = 32;
+/// turn: a task that does nothing but take and give back gives way after some 8,000 of them, or 150 us. That is about as
+/// long as 128 reads of a socket take, which is what a unit stands for. Not every one costs a unit, as giving way takes
+/// 12 us on a runtime of several threads (2026-11-21).
+const TAKES_PER_UNIT: u64 = 64;
 
 /// Longer timeouts than this are cut: a sum of instants must not overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

@@ -293,7 +293,10 @@ impl Record {
 
     #[inline]
     pub(crate) fn set_site(&self, site: &'static Location<'static>) {
-        self.site.store(std::ptr::from_ref(site).cast_mut(), Relaxed);
+        let site = std::ptr::from_ref(site).cast_mut();
+        if self.site.load(Relaxed) != site {
+            self.site.store(site, Relaxed);
+        }
     }
 
     /// Whether it must go through the lock, by its date or because it is marked.
@@ -303,6 +306,14 @@ impl Record {
         // after that has acquired the word. Who gives one back may miss a mark made in that moment; the one who
         // takes it next will not.
         self.due_at.load(Relaxed) <= now
+    }
+}
+
+/// Stores a value that is most often there already: the swap that follows waits for all stores, but for no load.
+#[inline]
+pub(crate) fn set(variable: &AtomicU64, value: u64) {
+    if variable.load(Relaxed) != value {
+        variable.store(value, Relaxed);
     }
 }
 
@@ -362,6 +373,10 @@ impl<T> Shelf<T> {
     }
 
     /// Puts a connection into the cell of a place.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the lease takes the place's place: the caller has it no more"
+    )]
     pub(crate) fn seat(&self, place: Place, connection: T) -> Lease<T>
     where
         T: Housed,

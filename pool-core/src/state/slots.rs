@@ -23,7 +23,7 @@ use crate::connection::{CloseReason, ConnectionId, ConnectionInfo, ConnectionSta
 use crate::options::Reuse;
 pub(crate) use crate::shelf::Lease;
 pub(crate) use crate::shelf::SlotIndex;
-use crate::shelf::{Housed, Place, Record, SLOTS_PER_CHUNK, Shelf, add};
+use crate::shelf::{Housed, Place, Record, SLOTS_PER_CHUNK, Shelf, add, set};
 
 /// What a slot's connection is doing, and where it is.
 #[derive(Debug)]
@@ -181,14 +181,14 @@ impl Record {
     /// Notes to whom the connection goes.
     #[inline]
     pub(crate) fn address(&self, owner: Owner, site: &'static Location<'static>) {
-        self.owner.store(owner.as_number(), Relaxed);
+        set(&self.owner, owner.as_number());
         self.set_site(site);
     }
 
     /// Counts a use that begins.
     #[inline]
     pub(crate) fn begin_use(&self, now: u64) {
-        self.held_since.store(now, Relaxed);
+        set(&self.held_since, now);
         // Ordering: Release, so that who sees it counted sees whose it is.
         self.acquired.store(self.acquired.load(Relaxed).wrapping_add(1), Release);
     }
@@ -200,7 +200,7 @@ impl Record {
         if used != 0 {
             add(&self.used, used);
         }
-        self.released_at.store(now, Relaxed);
+        set(&self.released_at, now);
         self.released.store(self.released.load(Relaxed).wrapping_add(1), Release);
         used
     }
