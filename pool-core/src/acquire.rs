@@ -23,7 +23,7 @@ use crate::panic::catch;
 use crate::pooled::Pooled;
 use crate::shared::{Resident, Shared};
 use crate::state::{Admission, Claim, Effects, Failing, Lease, Refusal, Request, State, WaiterId};
-use crate::timer::{Alarm, Timer};
+use crate::timer::{Ended, Timer};
 
 /// Who goes first when callers wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -102,7 +102,7 @@ pub struct Acquire<'a, C: Connector> {
 
 enum Stage<C: Connector> {
     New,
-    Waiting { waiter: WaiterId, timer: Timer },
+    Waiting { waiter: WaiterId, timer: Option<Timer> },
     Validating { request: Request, check: Pin<Box<dyn Future<Output = Checked<C>> + Send>> },
     Done,
 }
@@ -120,7 +120,8 @@ enum Next<C: Connector> {
     },
     Wait {
         waiter: WaiterId,
-        deadline: Option<Instant>,
+        /// When a timer of its own ends the wait, if it needs one.
+        timer: Option<Instant>,
     },
     Fail(AcquireError),
     /// `try_acquire` found nothing.
@@ -163,7 +164,9 @@ impl<'a, C: Connector> Acquire<'a, C> {
     }
 
     /// Asks under the lock; `found` is what must not simply be taken.
-    fn ask(&self, found: Option<Lease<Resident<C>>>) -> Next<C> {
+    fn ask(&self, found: Option<Lease<Resident<C>>>, context: &Context<'_>) -> Next<C> {
+        // Cloned before the lock: a waker is user code.
+        let waker = context.waker().clone();
         let owner = Owner::current();
         step(self.shared, |state, now, fx| {
             if let Some(lease) = found {
@@ -178,7 +181,7 @@ impl<'a, C: Connector> Acquire<'a, C> {
                 deadline: Some(now + timeout),
                 validate: self.options.validate,
             };
-            let admission = state.acquire(request.clone(), now, fx);
+            let admission = state.acquire(request.clone(), Some(waker), now, fx);
             (request, admission)
         })
     }
@@ -194,9 +197,8 @@ impl<'a, C: Connector> Acquire<'a, C> {
                 self.stage = Stage::Done;
                 return Some(Err(error));
             }
-            Next::Wait { waiter, deadline } => {
-                let at = deadline.unwrap_or_else(Instant::now);
-                Stage::Waiting { waiter, timer: Timer::new(&self.shared.runtime, at) }
+            Next::Wait { waiter, timer } => {
+                Stage::Waiting { waiter, timer: timer.map(|at| Timer::new(&self.shared.runtime, at)) }
             }
             Next::Check { lease, request, limit, clipped } => {
                 let mut unready = Unready::in_caller(Arc::clone(self.shared), lease);
@@ -242,6 +244,7 @@ impl<C: Connector> Acquire<'_, C> {
     ) -> Poll<Result<Pooled<C>, AcquireError>> {
         let this = self;
         loop {
+            let first = matches!(this.stage, Stage::New);
             let next = match &mut this.stage {
                 Stage::New => {
                     // A task that always finds a connection must let others run now and then.
@@ -249,7 +252,7 @@ impl<C: Connector> Acquire<'_, C> {
                         this.put_back(found);
                         return Poll::Pending;
                     }
-                    this.ask(found.take())
+                    this.ask(found.take(), context)
                 }
                 Stage::Waiting { waiter, timer } => {
                     let waiter = *waiter;
@@ -262,9 +265,11 @@ impl<C: Connector> Acquire<'_, C> {
                         });
                     match claimed {
                         Some(next) => next,
-                        None => match ready!(Pin::new(timer).poll(context)) {
-                            Alarm::Due => step(this.shared, |state, now, fx| state.expire(waiter, now, fx)),
-                            Alarm::RuntimeGone => {
+                        None => match ready!(
+                            timer.as_mut().map_or(Poll::Pending, |timer| { Pin::new(timer).poll(context) })
+                        ) {
+                            Ended::Due => step(this.shared, |state, now, fx| state.expire(waiter, now, fx)),
+                            Ended::RuntimeGone => {
                                 this.shared.with(State::lose_runtime);
                                 continue;
                             }
@@ -309,6 +314,12 @@ impl<C: Connector> Acquire<'_, C> {
             if let Some(result) = this.proceed(next) {
                 return Poll::Ready(result);
             }
+            if let Stage::Waiting { timer: None, .. } = this.stage
+                && first
+            {
+                // It joined with its waker, and has no timer to be polled.
+                return Poll::Pending;
+            }
         }
     }
 }
@@ -350,7 +361,7 @@ pub(crate) fn try_acquire<C: Connector>(
         }
         let priority = Priority::Normal;
         let request = Request { owner, site, priority, begun: now, deadline: None, validate: false };
-        let admission = state.acquire(request.clone(), now, fx);
+        let admission = state.acquire(request.clone(), None, now, fx);
         (request, admission)
     });
     match next {
@@ -392,7 +403,10 @@ fn step_if<C: Connector>(
                 let clipped = limit < state.options().validation_timeout;
                 Next::Check { lease, request, limit, clipped }
             }
-            Admission::Queued(waiter) => Next::Wait { waiter, deadline: request.deadline },
+            Admission::Queued(joined) => {
+                let timer = if joined.timed { None } else { request.deadline };
+                Next::Wait { waiter: joined.waiter, timer }
+            }
             Admission::Refused(Refusal::NoneFree) => Next::Nothing,
             Admission::Refused(refusal) => {
                 let error = explain(refusal, state.diagnose(&shared.name, &request, now));

@@ -12,7 +12,7 @@ use crate::connector::Connector;
 use crate::engine::Engine;
 use crate::error::BuildError;
 use crate::event::{Callback, Observer, Observers};
-use crate::options::{PoolOptions, Reuse};
+use crate::options::{Fairness, PoolOptions, Reuse};
 use crate::pool::Pool;
 use crate::shared::Shared;
 use crate::state::State;
@@ -93,6 +93,7 @@ impl<C: Connector> PoolBuilder<C> {
         reuse: Reuse;
         reserve_connections: usize;
         reset_timeout: Duration;
+        fairness: Fairness;
         precise_timing: bool;
     }
 

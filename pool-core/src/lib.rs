@@ -68,6 +68,7 @@ mod state;
 mod stats;
 mod sync;
 mod target;
+mod timekeeper;
 mod timer;
 
 #[cfg(any(test, feature = "test-util"))]
@@ -80,7 +81,7 @@ pub use connector::{Connector, ErrorClass};
 pub use control::{ConnectionPool, ControlFuture, PoolControl};
 pub use error::{AcquireError, BuildError, ConnectError, ConnectFailure, Diagnosis, Outage, WarmUpError};
 pub use event::{Observer, PoolEvent};
-pub use options::{OptionProblem, OptionsError, PoolOptions, Reuse};
+pub use options::{Fairness, OptionProblem, OptionsError, PoolOptions, Reuse};
 pub use pool::{CheckReport, CloseReport, Pool};
 pub use pooled::Pooled;
 pub use set::{DuplicateName, PoolSet};

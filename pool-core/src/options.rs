@@ -17,6 +17,22 @@ pub enum Reuse {
     Fifo,
 }
 
+/// Who gets a connection that comes back while callers wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Fairness {
+    /// The caller who has waited longest, whatever happens. If his task does not run, the connection waits for it.
+    Strict,
+    /// The caller who has waited longest. If his task has not run 100 us later, somebody else who asks may take the
+    /// connection, once; he is then the first in line again, and what he is granted next is his. So a caller is overtaken
+    /// at most once.
+    #[default]
+    Adaptive,
+    /// Whoever comes first: the caller who has waited longest is woken, and others who ask meanwhile may go before him,
+    /// for at most 1 ms; after that the next connection is his. More throughput where tasks release and acquire in
+    /// turn, and longer tails.
+    Throughput,
+}
+
 /// All options of a pool.
 ///
 /// Every duration is exact to about a millisecond, except those that housekeeping looks after
@@ -102,6 +118,8 @@ pub struct PoolOptions {
     pub reserve_connections: usize,
     /// How long resetting a connection after use may take. Default 5 s.
     pub reset_timeout: Duration,
+    /// Who gets a connection that comes back while callers wait. Default [`Fairness::Adaptive`].
+    pub fairness: Fairness,
     /// Whether the times for which connections are held and idle are measured exactly, at the price of two looks at
     /// the clock for each acquire. Default off: they are exact to 250 ms, and right on average.
     ///
@@ -135,6 +153,7 @@ impl Default for PoolOptions {
             reuse: Reuse::Lifo,
             reserve_connections: 0,
             reset_timeout: Duration::from_secs(5),
+            fairness: Fairness::Adaptive,
             precise_timing: false,
         }
     }

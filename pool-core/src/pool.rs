@@ -20,7 +20,7 @@ use crate::shared::{Resident, Shared};
 use crate::state::{Phase, Request, State};
 use crate::stats::{PoolCounters, PoolSnapshot, PoolStats};
 use crate::target::Target;
-use crate::timer::{Alarm, Timer};
+use crate::timer::{Ended, Timer};
 
 /// A pool of connections. Clones are handles of the same pool.
 ///
@@ -469,7 +469,7 @@ impl<C: Connector> Pool<C> {
             tokio::select! {
                 () = changed => {}
                 alarm = timer.as_mut() => {
-                    if alarm == Alarm::RuntimeGone {
+                    if alarm == Ended::RuntimeGone {
                         // Nothing more will happen: this is as good as the deadline.
                         self.shared.with(State::lose_runtime);
                         return self

@@ -21,6 +21,7 @@ use crate::keeper;
 use crate::panic::{Caught, catch};
 use crate::shelf::Housed;
 use crate::state::{Effects, State};
+use crate::timekeeper;
 
 pub(crate) struct Shared<C: Connector> {
     pub(crate) name: Arc<str>,
@@ -31,6 +32,8 @@ pub(crate) struct Shared<C: Connector> {
     pub(crate) engine: Engine<Resident<C>>,
     /// Rung when the keeper has work.
     pub(crate) bell: Notify,
+    /// Rung when the timekeeper is to look earlier than it meant to.
+    pub(crate) alarm: Notify,
     /// Tells `warm_up` and `close` that connections came or went.
     pub(crate) changed: Notify,
     /// Handles of the user. The keeper and the guards hold this struct, but are no handles.
@@ -52,6 +55,7 @@ impl<C: Connector> Shared<C> {
             runtime,
             engine,
             bell: Notify::new(),
+            alarm: Notify::new(),
             changed: Notify::new(),
             handles: AtomicUsize::new(1),
         }
@@ -62,11 +66,15 @@ impl<C: Connector> Shared<C> {
         self: &Arc<Self>,
         operate: impl FnOnce(&mut State<Resident<C>>, Instant, &mut Effects<Resident<C>>) -> R,
     ) -> R {
-        let ((result, start_keeper), effects) = self.engine.with(|state, now, fx| {
+        let ((result, start), effects) = self.engine.with(|state, now, fx| {
             let result = operate(state, now, fx);
-            (result, fx.ring && state.start_keeper())
+            let start = Start {
+                keeper: fx.ring && state.start_keeper(),
+                timekeeper: fx.alarm && state.start_timekeeper(),
+            };
+            (result, start)
         });
-        self.carry_out(effects, start_keeper);
+        self.carry_out(effects, start);
         result
     }
 
@@ -76,18 +84,23 @@ impl<C: Connector> Shared<C> {
     }
 
     /// Every piece of user code is guarded: a panic must not keep the rest from being done.
-    fn carry_out(self: &Arc<Self>, effects: Effects<Resident<C>>, start_keeper: bool) {
-        let Effects { wake, forget, abort, orphans, causes, events, ring, changed } = effects;
+    fn carry_out(self: &Arc<Self>, effects: Effects<Resident<C>>, start: Start) {
+        let Effects { wake, forget, abort, orphans, causes, events, ring, alarm, changed } = effects;
         for waker in wake {
             self.guard("wake", || waker.wake());
         }
         for waker in forget {
             self.guard("drop of a waker", || drop(waker));
         }
-        if start_keeper {
+        if start.keeper {
             keeper::start(Arc::clone(self));
         } else if ring {
             self.bell.notify_one();
+        }
+        if start.timekeeper {
+            timekeeper::start(Arc::clone(self));
+        } else if alarm {
+            self.alarm.notify_one();
         }
         for event in events {
             self.tell(&event);
@@ -158,6 +171,12 @@ impl<C: Connector> Shared<C> {
         self.tell(&PoolEvent::Panicked { place, message: message.clone() });
         message
     }
+}
+
+/// Which tasks are to be started.
+struct Start {
+    keeper: bool,
+    timekeeper: bool,
 }
 
 /// A connection, and what keeps its pool alive: each connection has a share in the pool from its birth to its end, so

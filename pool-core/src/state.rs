@@ -51,7 +51,7 @@ use crate::clock::Clock;
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo, Holder};
 use crate::error::{Diagnosis, Outage};
 use crate::event::PoolEvent;
-use crate::options::{CheckedOptions, PoolOptions, Reuse};
+use crate::options::{CheckedOptions, Fairness, PoolOptions, Reuse};
 use crate::shelf::Shelf;
 use crate::stats::{PoolCounters, PoolSnapshot, PoolStats};
 
@@ -97,7 +97,10 @@ pub(crate) struct State<T> {
     options: CheckedOptions,
     phase: Phase,
     slots: Slots<T>,
-    waiters: Waiters,
+    waiters: Waiters<T>,
+    /// When the timekeeper looks after the deadlines of those who wait; `None` = it does not run.
+    alarm_at: Option<Instant>,
+    timekeeper_runs: bool,
     connecting: Connecting,
     samples: IdleSamples,
     /// Grows with every flush and every `evict_all`.
@@ -153,6 +156,8 @@ impl<T> State<T> {
             phase: Phase::Open,
             slots: Slots::new(shelf, clock.epoch()),
             waiters: Waiters::default(),
+            alarm_at: None,
+            timekeeper_runs: false,
             connecting: Connecting::default(),
             samples: IdleSamples::default(),
             generation: 0,
@@ -344,6 +349,8 @@ impl<T> State<T> {
     pub(crate) fn lose_runtime(&mut self, now: Instant, fx: &mut Effects<T>) {
         self.close(now, fx);
         self.keeper_runs = false;
+        self.timekeeper_runs = false;
+        self.alarm_at = None;
         self.checks.clear();
         for work in std::mem::take(&mut self.backlog) {
             match work {
@@ -355,6 +362,7 @@ impl<T> State<T> {
             }
         }
         fx.ring = false;
+        fx.alarm = false;
     }
 
     /// Forgets all counts. Callers inside an acquire count as requests of the new period.
@@ -375,7 +383,7 @@ impl<T> State<T> {
         PoolStats {
             total: counts.total(),
             idle: counts.idle,
-            active: counts.active + counts.granted,
+            active: counts.active,
             validating: counts.checked_by_caller + counts.checked_by_keeper,
             creating: counts.creating,
             destroying: counts.destroying,
@@ -390,7 +398,8 @@ impl<T> State<T> {
                 .slots
                 .iter()
                 .filter(|(_, slot)| match slot.stage() {
-                    Stage::Idle(_) | Stage::Shelved | Stage::Granted(_) => {
+                    Stage::Idle(_) | Stage::Shelved => slot.generation < self.suspect_below,
+                    Stage::Active if slot.hold().is_some_and(|hold| hold.promised.is_some()) => {
                         slot.generation < self.suspect_below
                     }
                     Stage::Active => slot.doomed == Some(CloseReason::Discarded),
@@ -488,14 +497,20 @@ impl<T> State<T> {
                 fx.wake.extend(self.waiters.settle(waiter, Progress::Refused(Refusal::Timeout)));
                 continue;
             }
+            if self.options.fairness == Fairness::Throughput && !self.is_starving(waiter, now) {
+                // Free for whoever comes first, as long as enough are on their way to look.
+                self.waiters.nudge(self.slots.counts().idle, &mut fx.wake);
+                return;
+            }
             let Some(index) = self.usable_idle(now) else { return };
             let request = self.waiters.request(waiter).clone();
-            self.grant(index, &request, now);
-            fx.wake.extend(self.waiters.settle(waiter, Progress::Granted(index)));
+            let lease = self.promise(index, &request, now);
+            fx.wake.extend(self.waiters.settle(waiter, Progress::Granted(lease, now)));
         }
     }
 
     fn refuse_all(&mut self, refusal: Refusal, fx: &mut Effects<T>) {
+        fx.alarm |= self.alarm_at.is_some();
         while let Some(waiter) = self.waiters.next(|_| true) {
             fx.wake.extend(self.waiters.settle(waiter, Progress::Refused(refusal)));
         }

@@ -1,7 +1,7 @@
 //! A timer that survives the end of its runtime.
 //!
 //! A pool may be used from threads and executors that outlive its runtime. Polling a tokio timer then panics;
-//! here it says [`Alarm::RuntimeGone`] instead, and the pool closes.
+//! here it says [`Ended::RuntimeGone`] instead, and the pool closes.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,9 +12,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::panic::catch;
 
-/// What a timer has to say.
+/// How a timer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Alarm {
+pub(crate) enum Ended {
     /// Its time has come.
     Due,
     /// Its runtime is gone, so its time never comes.
@@ -37,13 +37,13 @@ impl Timer {
 }
 
 impl Future for Timer {
-    type Output = Alarm;
+    type Output = Ended;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Alarm> {
-        let Some(sleep) = &mut self.0 else { return Poll::Ready(Alarm::RuntimeGone) };
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended> {
+        let Some(sleep) = &mut self.0 else { return Poll::Ready(Ended::RuntimeGone) };
         match catch("timer", || sleep.as_mut().poll(context)) {
-            Ok(polled) => polled.map(|()| Alarm::Due),
-            Err(_) => Poll::Ready(Alarm::RuntimeGone),
+            Ok(polled) => polled.map(|()| Ended::Due),
+            Err(_) => Poll::Ready(Ended::RuntimeGone),
         }
     }
 }

@@ -12,19 +12,27 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::slots::{Hold, SlotIndex, Stage};
-use super::waiters::{End, Progress};
+use super::waiters::{End, Joined, Progress};
 use super::{Effects, Failing, Lease, Phase, Refusal, Request, State, WaiterId};
 use crate::acquire::Priority;
 use crate::connection::CloseReason;
 use crate::event::PoolEvent;
+use crate::options::Fairness;
+
+/// How long a waiter has to come for what he was granted before another may take it, once. Longer than it takes a task
+/// to be run after it was woken (2 to 20 us), much shorter than a query.
+const GRACE: Duration = Duration::from_micros(100);
+
+/// With [`Fairness::Throughput`]: for how long others may go before a waiter. As Go's mutex does.
+const LONGEST_OVERTAKING: Duration = Duration::from_millis(1);
 
 /// How an acquire goes on.
 #[derive(Debug)]
 pub(crate) enum Admission<T> {
     /// It has this connection, which it must validate first if `check` is set.
     Granted { lease: Lease<T>, check: bool },
-    /// It waits.
-    Queued(WaiterId),
+    /// It waits; with a timer of its own unless the alarm looks after its deadline.
+    Queued(Joined),
     /// It fails.
     Refused(Refusal),
 }
@@ -57,49 +65,82 @@ impl<T> State<T> {
     }
 
     /// A caller asks for a connection.
-    pub(crate) fn acquire(&mut self, request: Request, now: Instant, fx: &mut Effects<T>) -> Admission<T> {
+    ///
+    /// If it has to wait, `waker` is woken when that is over.
+    pub(crate) fn acquire(
+        &mut self,
+        request: Request,
+        waker: Option<Waker>,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) -> Admission<T> {
         self.counters.requests += 1;
         self.last_use = Some(now);
         self.notice_starvation(now, fx);
-        self.admit_and_settle(request, End::Tail, now, fx)
+        self.admit_and_settle(request, waker, End::Tail, now, fx)
     }
 
     fn admit_and_settle(
         &mut self,
         request: Request,
+        waker: Option<Waker>,
         end: End,
         now: Instant,
         fx: &mut Effects<T>,
     ) -> Admission<T> {
-        let admission = self.admit(request, end, now, fx);
+        let admission = self.admit(request, waker, end, now, fx);
         // Even a refusal may leave work: connections found too old on the way, or one that was given up.
         self.settle(now, fx);
         admission
     }
 
-    fn admit(&mut self, request: Request, end: End, now: Instant, fx: &mut Effects<T>) -> Admission<T> {
+    fn admit(
+        &mut self,
+        request: Request,
+        waker: Option<Waker>,
+        end: End,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) -> Admission<T> {
+        match self.admit_at_once(&request, end, now, fx) {
+            Some(admission) => {
+                fx.forget.extend(waker);
+                admission
+            }
+            None => Admission::Queued(self.join(request, waker, end, fx)),
+        }
+    }
+
+    /// Puts a caller in line.
+    fn join(&mut self, request: Request, waker: Option<Waker>, end: End, fx: &mut Effects<T>) -> Joined {
+        let deadline = request.deadline;
+        let joined = self.waiters.join(request, waker, end);
+        if joined.timed {
+            self.set_alarm(deadline, fx);
+        }
+        joined
+    }
+
+    /// What becomes of a caller who need not wait; `None` = he must.
+    fn admit_at_once(
+        &mut self,
+        request: &Request,
+        end: End,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) -> Option<Admission<T>> {
         if self.is_shut() {
-            return self.refuse(Refusal::Closed);
+            return Some(self.refuse(Refusal::Closed));
         }
         if request.is_late(now) {
-            return self.refuse(self.lateness());
+            return Some(self.refuse(self.lateness()));
         }
         if self.phase == Phase::Open {
             if self.options.fail_fast && self.is_down(now) {
-                return self.refuse(Refusal::Unavailable);
+                return Some(self.refuse(Refusal::Unavailable));
             }
-            let first = end == End::Head || self.waiters.waiting_with(request.priority) == 0;
-            if first
-                && self.may_take(request.priority)
-                && let Some(index) = self.usable_idle(now)
-            {
-                if request.deadline.is_none() && self.needs_check(index, &request, now) {
-                    // It cannot wait for a validation; let the keeper do it for the next one.
-                    self.check_idle(index, now, fx);
-                } else {
-                    self.grant(index, &request, now);
-                    return self.hand_over(index, &request, now, fx);
-                }
+            if let Some(admission) = self.find(request, end, now, fx) {
+                return Some(admission);
             }
         }
         if request.deadline.is_none() {
@@ -109,17 +150,97 @@ impl<T> State<T> {
             self.spare_wanted |= refusal == Refusal::NoneFree
                 && self.may_take(request.priority)
                 && counts.idle + counts.checked_by_keeper == 0;
-            return self.refuse(refusal);
+            return Some(self.refuse(refusal));
         }
         let limit = self.options.max_waiting;
         let bounded = end == End::Tail && request.priority == Priority::Normal && limit > 0;
-        if bounded && self.waiters.waiting_with(Priority::Normal) >= limit {
-            return self.refuse(Refusal::QueueFull);
+        (bounded && self.waiters.waiting_with(Priority::Normal) >= limit)
+            .then(|| self.refuse(Refusal::QueueFull))
+    }
+
+    /// Gives a caller a connection, if there is one for him.
+    fn find(
+        &mut self,
+        request: &Request,
+        end: End,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) -> Option<Admission<T>> {
+        let first = end == End::Head || self.waiters.waiting_with(request.priority) == 0;
+        if !self.may_take(request.priority) {
+            return None;
         }
-        if end == End::Tail {
-            self.notice_nesting(&request, now, fx);
+        if (first || self.may_overtake(now))
+            && let Some(index) = self.usable_idle(now)
+        {
+            if request.deadline.is_none() && self.needs_check(index, request, now) {
+                // It cannot wait for a validation; let the keeper do it for the next one.
+                self.check_idle(index, now, fx);
+                return None;
+            }
+            let lease = self.promise(index, request, now);
+            return Some(self.hand_over(lease, request, now, fx));
         }
-        Admission::Queued(self.waiters.join(request, end))
+        if end == End::Tail && request.deadline.is_some() && self.options.fairness == Fairness::Adaptive {
+            let lease = self.take_over(request, now, fx)?;
+            return Some(self.hand_over(lease, request, now, fx));
+        }
+        None
+    }
+
+    /// Takes a connection from a waiter who does not come for it.
+    fn take_over(&mut self, request: &Request, now: Instant, fx: &mut Effects<T>) -> Option<Lease<T>> {
+        let (victim, lease) = self.waiters.revoke_idle(GRACE, now)?;
+        self.set_alarm(self.waiters.request(victim).deadline, fx);
+        let Some(index) = self.current(&lease) else {
+            self.orphan(lease, fx);
+            return None;
+        };
+        if let Some(reason) = self.verdict_on(index, now) {
+            self.slots.set_hold(index, None);
+            self.dispose(lease, reason);
+            return None;
+        }
+        self.slots.record(index).address(request.owner, request.site);
+        self.slots.set_hold(index, Some(Hold::new(request.priority, Some(now))));
+        Some(lease)
+    }
+
+    /// Whether a caller who comes now may go before those who wait.
+    fn may_overtake(&self, now: Instant) -> bool {
+        self.options.fairness == Fairness::Throughput
+            && self.waiters.next(|_| true).is_none_or(|first| !self.is_starving(first, now))
+    }
+
+    /// Whether others have gone before this waiter for so long that the next connection is his.
+    pub(super) fn is_starving(&self, waiter: WaiterId, now: Instant) -> bool {
+        self.waiters.overtaken(waiter).is_some_and(|since| now >= since + LONGEST_OVERTAKING)
+    }
+
+    /// Has the alarm go off at this deadline, or earlier.
+    fn set_alarm(&mut self, deadline: Option<Instant>, fx: &mut Effects<T>) {
+        if let Some(deadline) = deadline
+            && self.alarm_at.is_none_or(|at| deadline < at)
+        {
+            self.alarm_at = Some(deadline);
+            fx.alarm = true;
+        }
+    }
+
+    /// The alarm went off, or was rung. Returns when it is to go off next; `None` = nobody waits for it.
+    pub(crate) fn alarm(&mut self, now: Instant, fx: &mut Effects<T>) -> Option<Instant> {
+        self.notice_nesting(now, fx);
+        let next = self.waiters.expire(self.lateness(), now, &mut fx.wake);
+        self.alarm_at = next;
+        self.settle(now, fx);
+        fx.alarm = false;
+        self.timekeeper_runs = self.alarm_at.is_some();
+        self.alarm_at
+    }
+
+    /// The timekeeper is about to be started. False if it runs already.
+    pub(crate) fn start_timekeeper(&mut self) -> bool {
+        !std::mem::replace(&mut self.timekeeper_runs, true)
     }
 
     /// A waiter looks whether it was served, and leaves its waker if not.
@@ -130,12 +251,31 @@ impl<T> State<T> {
         now: Instant,
         fx: &mut Effects<T>,
     ) -> Claim<T> {
-        if let Progress::Waiting(_) = self.waiters.progress(waiter) {
-            fx.forget.extend(self.waiters.set_waker(waiter, waker));
-            return Claim::Waiting;
+        match self.waiters.progress(waiter) {
+            Progress::Waiting(_) => {}
+            Progress::Nudged => {
+                let request = self.waiters.request(waiter).clone();
+                if self.options.fairness == Fairness::Throughput
+                    && self.phase == Phase::Open
+                    && let Some(admission) = self.find(&request, End::Head, now, fx)
+                {
+                    self.waiters.remove(waiter);
+                    fx.forget.push(waker);
+                    self.settle(now, fx);
+                    return Claim::Over(request, admission);
+                }
+                self.waiters.mark_overtaken(waiter, now);
+                fx.forget.extend(self.waiters.set_waker(waiter, waker));
+                self.settle(now, fx);
+                return Claim::Waiting;
+            }
+            _ => {
+                fx.forget.push(waker);
+                return self.conclude(waiter, now, fx);
+            }
         }
-        fx.forget.push(waker);
-        self.conclude(waiter, now, fx)
+        fx.forget.extend(self.waiters.set_waker(waiter, waker));
+        Claim::Waiting
     }
 
     /// A waiter's deadline has come. If it was served in the same instant, it has its connection.
@@ -145,7 +285,7 @@ impl<T> State<T> {
         now: Instant,
         fx: &mut Effects<T>,
     ) -> (Request, Admission<T>) {
-        if let Progress::Waiting(_) = self.waiters.progress(waiter) {
+        if let Progress::Waiting(_) | Progress::Nudged = self.waiters.progress(waiter) {
             let lateness = self.lateness();
             fx.forget.extend(self.waiters.settle(waiter, Progress::Refused(lateness)));
         }
@@ -158,16 +298,20 @@ impl<T> State<T> {
     fn conclude(&mut self, waiter: WaiterId, now: Instant, fx: &mut Effects<T>) -> Claim<T> {
         let (request, progress) = self.waiters.remove(waiter);
         let admission = match progress {
-            Progress::Granted(index) => match self.verdict_on(index, now) {
-                None => self.hand_over(index, &request, now, fx),
-                // Evicted, expired or shut down since it was promised: back to the head of the queue.
-                Some(_) => {
-                    self.take_back(index, now);
-                    self.admit(request.clone(), End::Head, now, fx)
+            Progress::Granted(lease, _) => {
+                let good = self.current(&lease).is_some_and(|index| self.verdict_on(index, now).is_none());
+                if good {
+                    self.hand_over(lease, &request, now, fx)
+                } else {
+                    // Evicted, expired or shut down since it was promised: back to the head of the queue.
+                    self.take_back(lease, now, fx);
+                    self.admit(request.clone(), None, End::Head, now, fx)
                 }
-            },
+            }
             Progress::Refused(refusal) => self.refuse(refusal),
-            Progress::Waiting(_) => unreachable!("only waiters that were served are concluded"),
+            Progress::Waiting(_) | Progress::Nudged => {
+                unreachable!("only waiters that were served are concluded")
+            }
         };
         // Whoever left may have been the reason why a connect is under way or wanted.
         self.settle(now, fx);
@@ -180,28 +324,27 @@ impl<T> State<T> {
         let (_, progress) = self.waiters.remove(waiter);
         match progress {
             Progress::Waiting(waker) => fx.forget.extend(waker),
-            Progress::Refused(_) => {}
-            Progress::Granted(index) => self.take_back(index, now),
+            Progress::Refused(_) | Progress::Nudged => {}
+            Progress::Granted(lease, _) => self.take_back(lease, now, fx),
         }
         self.settle(now, fx);
     }
 
     /// Puts a connection that its waiter never took among the idle ones again, if it is still good.
-    fn take_back(&mut self, index: SlotIndex, now: Instant) {
+    fn take_back(&mut self, lease: Lease<T>, now: Instant, fx: &mut Effects<T>) {
+        let Some(index) = self.current(&lease) else { return self.orphan(lease, fx) };
+        self.slots.enter(index, Stage::CheckedByKeeper);
         self.slots.set_hold(index, None);
         self.counters.idle_spells += 1;
-        let Stage::Granted(lease) = self.slots.enter(index, Stage::CheckedByKeeper) else {
-            unreachable!("a granted connection stays in its slot until it is claimed")
-        };
         self.offer_or_dispose(lease, now);
     }
 
     /// Takes back what was granted to callers whose deadline has passed and who have not run since: a future
     /// that nobody polls any more would keep its connection for ever.
-    pub(super) fn revoke_late_grants(&mut self, now: Instant) {
+    pub(super) fn revoke_late_grants(&mut self, now: Instant, fx: &mut Effects<T>) {
         for waiter in self.waiters.late_grants(now) {
-            if let Progress::Granted(index) = self.waiters.revoke(waiter, Refusal::Timeout) {
-                self.take_back(index, now);
+            if let Progress::Granted(lease, _) = self.waiters.revoke(waiter, Refusal::Timeout) {
+                self.take_back(lease, now, fx);
             }
         }
     }
@@ -217,7 +360,7 @@ impl<T> State<T> {
         self.counters.validations += 1;
         let Some(index) = self.current(&lease) else {
             self.orphan(lease, fx);
-            return self.admit_and_settle(request, End::Head, now, fx);
+            return self.admit_and_settle(request, None, End::Head, now, fx);
         };
         self.trust(index, now);
         self.proved(now, fx);
@@ -225,7 +368,7 @@ impl<T> State<T> {
             self.slots.set_hold(index, None);
             self.counters.idle_spells += 1;
             self.dispose(lease, reason);
-            return self.admit_and_settle(request, End::Head, now, fx);
+            return self.admit_and_settle(request, None, End::Head, now, fx);
         }
         self.slots.enter(index, Stage::Active);
         self.deliver(index, &request, now, fx);
@@ -242,7 +385,7 @@ impl<T> State<T> {
         fx: &mut Effects<T>,
     ) -> Admission<T> {
         self.found_dead(lease, failing, now, fx);
-        self.admit_and_settle(request, End::Head, now, fx)
+        self.admit_and_settle(request, None, End::Head, now, fx)
     }
 
     /// A caller was dropped while it validated. The connection may be in the middle of an exchange.
@@ -257,29 +400,26 @@ impl<T> State<T> {
     }
 
     /// Promises an idle connection to a caller.
-    pub(super) fn grant(&mut self, index: SlotIndex, request: &Request, now: Instant) {
+    pub(super) fn promise(&mut self, index: SlotIndex, request: &Request, now: Instant) -> Lease<T> {
         self.leave_idle(index, now);
         let lease = self.slots.take_idle(index, Stage::Active);
-        let lease = lease.expect("only idle connections are granted, and the gate is shut");
-        self.slots.enter(index, Stage::Granted(lease));
         self.slots.record(index).address(request.owner, request.site);
         self.slots.set_hold(index, Some(Hold::new(request.priority, Some(now))));
+        lease.expect("only idle connections are promised, and the gate is shut")
     }
 
     /// Gives a promised connection to its caller.
     fn hand_over(
         &mut self,
-        index: SlotIndex,
+        lease: Lease<T>,
         request: &Request,
         now: Instant,
         fx: &mut Effects<T>,
     ) -> Admission<T> {
+        let index = lease.index();
         let check = self.needs_check(index, request, now);
-        let stage = if check { Stage::CheckedByCaller } else { Stage::Active };
-        let Stage::Granted(lease) = self.slots.enter(index, stage) else {
-            unreachable!("a granted connection stays in its slot until it is claimed")
-        };
         if check {
+            self.slots.enter(index, Stage::CheckedByCaller);
             fx.events.push(PoolEvent::ValidationStarted { connection: self.slots.slot(index).id });
         } else {
             self.deliver(index, request, now, fx);
@@ -327,12 +467,21 @@ impl<T> State<T> {
         Admission::Refused(refusal)
     }
 
-    /// Counts a caller that waits while it holds a connection; tells of it once for each call site.
-    fn notice_nesting(&mut self, request: &Request, now: Instant, fx: &mut Effects<T>) {
-        if let Some(holds) = self.slots.held_by(request.owner, now) {
+    /// Counts callers that wait while they hold a connection; tells of them once for each call site.
+    ///
+    /// Not when they come: that would look at every holder for each caller that waits, and who waits for a moment only
+    /// does no harm.
+    pub(super) fn notice_nesting(&mut self, now: Instant, fx: &mut Effects<T>) {
+        if self.waiters.waiting() == 0 {
+            return;
+        }
+        let owners = self.slots.owners();
+        for (owner, site) in self.waiters.nested(&owners) {
             self.counters.nested_acquires += 1;
-            if self.nested_sites.insert(request.site) {
-                fx.events.push(PoolEvent::NestedAcquire { site: request.site, owner: request.owner, holds });
+            if self.nested_sites.insert(site)
+                && let Some(holds) = self.slots.held_by(owner, now)
+            {
+                fx.events.push(PoolEvent::NestedAcquire { site, owner, holds });
             }
         }
     }

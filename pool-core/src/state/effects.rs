@@ -26,6 +26,8 @@ pub(crate) struct Effects<T> {
     pub(crate) events: Vec<PoolEvent>,
     /// The keeper has work.
     pub(crate) ring: bool,
+    /// The alarm is to go off earlier than it is set to, or never.
+    pub(crate) alarm: bool,
     /// Something changed that `warm_up` or `close` may wait for.
     pub(crate) changed: bool,
 }
@@ -40,6 +42,7 @@ impl<T> Effects<T> {
             causes: Vec::new(),
             events: Vec::new(),
             ring: false,
+            alarm: false,
             changed: false,
         }
     }

@@ -104,8 +104,11 @@ impl<T> State<T> {
 
     /// Writes off a held connection. Returns whether someone held it.
     pub(crate) fn abandon(&mut self, id: ConnectionId, now: Instant, fx: &mut Effects<T>) -> bool {
-        let held =
-            self.slots.find(id).filter(|index| matches!(self.slots.slot(*index).stage(), Stage::Active));
+        let is_held = |index: &SlotIndex| {
+            let slot = self.slots.slot(*index);
+            matches!(slot.stage(), Stage::Active) && slot.hold().is_some_and(|hold| hold.promised.is_none())
+        };
+        let held = self.slots.find(id).filter(is_held);
         let Some(index) = held else { return false };
         // The guard has the place, so the slot is not used again before it is dropped.
         self.slots.mark(index, true);

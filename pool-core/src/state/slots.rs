@@ -10,6 +10,7 @@
 //! Invariants: `kept` holds exactly the slots in [`Stage::Idle`], `shelved` those in [`Stage::Shelved`]; after
 //! `absorb`, and until the gate is opened again, those are the ones on the shelf.
 
+use std::collections::HashSet;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -36,9 +37,7 @@ pub(crate) enum Stage<T> {
     Idle(Lease<T>),
     /// On the shelf, and free.
     Shelved,
-    /// Here, and promised to a waiter that has not run yet.
-    Granted(Lease<T>),
-    /// With its holder.
+    /// With its holder, or promised to a waiter that has not come for it.
     Active,
     /// With the caller that validates it before use.
     CheckedByCaller,
@@ -122,7 +121,7 @@ impl<T> Slot<T> {
             Stage::Creating(_) => ConnectionState::Creating,
             Stage::Idle(_) | Stage::Shelved => ConnectionState::Idle,
             Stage::Active if self.doomed == Some(CloseReason::Discarded) => ConnectionState::Error,
-            Stage::Granted(_) | Stage::Active => ConnectionState::Active,
+            Stage::Active => ConnectionState::Active,
             Stage::CheckedByCaller | Stage::CheckedByKeeper => ConnectionState::Validating,
             Stage::Destroying(_) => ConnectionState::Destroying,
         })
@@ -232,7 +231,6 @@ impl Record {
 pub(crate) struct Counts {
     pub(crate) creating: usize,
     pub(crate) idle: usize,
-    pub(crate) granted: usize,
     pub(crate) active: usize,
     pub(crate) checked_by_caller: usize,
     pub(crate) checked_by_keeper: usize,
@@ -257,7 +255,7 @@ impl Counts {
 
     /// Connections that a caller has or may get.
     pub(crate) fn live(&self) -> usize {
-        self.idle + self.granted + self.active + self.checked_by_caller + self.checked_by_keeper
+        self.idle + self.active + self.checked_by_caller + self.checked_by_keeper
     }
 
     fn add<T>(&mut self, slot: &Slot<T>, sign: Sign) {
@@ -269,7 +267,6 @@ impl Counts {
             Stage::Free => {}
             Stage::Creating(_) => step(&mut self.creating),
             Stage::Idle(_) | Stage::Shelved => step(&mut self.idle),
-            Stage::Granted(_) => step(&mut self.granted),
             Stage::Active => step(&mut self.active),
             Stage::CheckedByCaller => step(&mut self.checked_by_caller),
             Stage::CheckedByKeeper => step(&mut self.checked_by_keeper),
@@ -654,6 +651,19 @@ impl<T> Slots<T> {
         left
     }
 
+    /// Promises a connection that comes back to another caller of normal priority.
+    pub(crate) fn pass_hold(&mut self, index: SlotIndex, now: Instant) {
+        // No count changes, so none is touched.
+        self.slots[index as usize].hold = Some(Hold::new(Priority::Normal, Some(now)));
+    }
+
+    /// Notes that the caller has come for what he was promised.
+    pub(crate) fn keep_promise(&mut self, index: SlotIndex) {
+        if let Some(hold) = &mut self.slots[index as usize].hold {
+            hold.promised = None;
+        }
+    }
+
     /// Notes that a holder was reported.
     pub(crate) fn mark_leaked(&mut self, index: SlotIndex) {
         self.mark(index, true);
@@ -674,6 +684,7 @@ impl<T> Slots<T> {
         let since = self.epoch.instant(record.held_since.load(Relaxed));
         let threshold = hold.threshold.unwrap_or(threshold);
         matches!(slot.stage, Stage::Active)
+            && hold.promised.is_none()
             && written_down
             && !threshold.is_zero()
             && now.saturating_duration_since(since) >= threshold + hold.forgiven
@@ -744,6 +755,12 @@ impl<T> Slots<T> {
         holders
     }
 
+    /// All who hold connections.
+    pub(crate) fn owners(&self) -> HashSet<Owner> {
+        let held = self.iter().filter(|(_, slot)| slot.hold.is_some_and(|hold| hold.promised.is_none()));
+        held.map(|(index, _)| Owner::from_number(self.record(index).owner.load(Relaxed))).collect()
+    }
+
     /// What `owner` holds, if anything.
     pub(crate) fn held_by(&self, owner: Owner, now: Instant) -> Option<Holder> {
         self.iter()
@@ -779,7 +796,7 @@ impl<T> Slots<T> {
             assert!(matches!(stage, Stage::Free), "a place in stock stands for no connection: {place:?}");
         }
         for (_, slot) in self.iter() {
-            let held = matches!(slot.stage, Stage::Granted(_) | Stage::Active | Stage::CheckedByCaller);
+            let held = matches!(slot.stage, Stage::Active | Stage::CheckedByCaller);
             assert_eq!(slot.hold.is_some(), held, "{:?} has a holder exactly while a caller has it", slot.id);
         }
     }

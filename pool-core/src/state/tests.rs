@@ -6,10 +6,12 @@ mod oracle;
 mod stories;
 
 use std::panic::Location;
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::waiters::Joined;
 use super::*;
 use crate::clock::Clock;
 use crate::connection::Owner;
@@ -165,10 +167,19 @@ impl World {
     pub(super) fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         self.engine.tell(self.now);
-        while let Some(at) = self.wake_at.filter(|at| *at <= until) {
+        loop {
+            let alarm_at = self.engine.peek(|state| state.alarm_at);
+            let Some(at) = self.wake_at.into_iter().chain(alarm_at).min().filter(|at| *at <= until) else {
+                break;
+            };
             self.now = self.now.max(at);
             self.engine.tell(self.now);
-            self.turn();
+            if alarm_at.is_some_and(|at| at <= self.now) {
+                self.run(|state, now, fx| state.alarm(now, fx));
+            }
+            if self.wake_at.is_some_and(|at| at <= self.now) {
+                self.turn();
+            }
             if self.wake_at.is_some_and(|next| next <= self.now) {
                 self.now += Duration::from_millis(1);
             }
@@ -216,7 +227,7 @@ impl World {
             if let Some(lease) = found {
                 state.put_aside(lease, fx);
             }
-            state.acquire(request, now, fx)
+            state.acquire(request, Some(Waker::noop().clone()), now, fx)
         });
         self.admit(copy, admission)
     }
@@ -226,7 +237,7 @@ impl World {
             Admission::Granted { lease, check: false } => self.held.push(lease),
             Admission::Granted { lease, check: true } => self.validating.push((lease, request)),
             Admission::Refused(refusal) => self.refused.push(refusal),
-            Admission::Queued(waiter) => {
+            Admission::Queued(Joined { waiter, .. }) => {
                 self.waiting.push(waiter);
                 return Some(waiter);
             }
@@ -236,7 +247,7 @@ impl World {
 
     /// A waiting caller looks whether it was served. True if its wait is over.
     pub(super) fn claim(&mut self, waiter: WaiterId) -> bool {
-        let claim = self.run(|state, now, fx| state.claim(waiter, std::task::Waker::noop().clone(), now, fx));
+        let claim = self.run(|state, now, fx| state.claim(waiter, Waker::noop().clone(), now, fx));
         match claim {
             Claim::Waiting => false,
             Claim::Over(request, admission) => {
@@ -382,12 +393,20 @@ impl World {
                     "none is idle while there are too many: {stats:?}"
                 );
             }
-            if state.phase == Phase::Open && stats.idle > 0 {
-                assert!(
-                    state.waiters.next(|priority| state.may_take(priority)).is_none(),
+            if state.phase == Phase::Open
+                && stats.idle > 0
+                && state.waiters.next(|priority| state.may_take(priority)).is_some()
+            {
+                assert_eq!(
+                    state.options.fairness,
+                    Fairness::Throughput,
                     "nobody waits for what is idle: {stats:?}"
                 );
+                let woken = state.waiters.nudged();
+                assert!(woken >= stats.idle.min(stats.waiting), "{woken} come to look: {stats:?}");
             }
+            let timed = state.waiters.first_timed();
+            assert!(timed.is_none() || state.alarm_at <= timed && state.alarm_at.is_some(), "{timed:?}");
             assert_eq!(stats.waiting, state.waiters.waiting());
         });
         assert_eq!(

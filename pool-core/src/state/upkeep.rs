@@ -273,7 +273,8 @@ impl<T> State<T> {
         }
         self.last_tick = Some(now);
         self.report_leaks(now, fx);
-        self.revoke_late_grants(now);
+        self.notice_nesting(now, fx);
+        self.revoke_late_grants(now, fx);
         self.retire_expired(now);
         self.ask_for_successors(now);
         self.shrink(now);

@@ -6,17 +6,24 @@
 //! lost nor be delivered twice.
 //!
 //! There are two lanes. High priority goes first, but after [`HIGH_BURST`] of them in a row the oldest
-//! normal caller has its turn, so that no stream of high ones starves the rest.
+//! normal caller has its turn, so that no stream of high ones starves the rest. Those that were granted a connection
+//! and have not come for it stand in a third line, in the order of the grants.
+//!
+//! Deadlines: most callers of a pool bring the same timeout, so those of a lane come in order, and one alarm for the
+//! first of them does for all ([`Waiters::expire`]). One whose deadline is before that of its predecessor has a timer of
+//! its own. A timer for each caller would cost more than all the rest of waiting (150 ns of 250, 2026-11-21).
 
+use std::collections::HashSet;
 use std::panic::Location;
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Refusal;
-use super::slots::SlotIndex;
 use crate::acquire::Priority;
 use crate::connection::Owner;
+use crate::shelf::Lease;
 
 /// How many callers of high priority may be served in a row while a normal one waits.
 pub(crate) const HIGH_BURST: u32 = 8;
@@ -47,19 +54,27 @@ impl Request {
 
 /// How far a waiter has come.
 #[derive(Debug)]
-pub(crate) enum Progress {
+pub(crate) enum Progress<T> {
     /// It is in its lane.
     Waiting(Option<Waker>),
-    /// This slot is its own.
-    Granted(SlotIndex),
+    /// It is in its lane, and was woken to see what it can get.
+    Nudged,
+    /// This connection is its own, since then.
+    Granted(Lease<T>, Instant),
     /// It is to fail.
     Refused(Refusal),
 }
 
 #[derive(Debug)]
-struct Node {
+struct Node<T> {
     request: Request,
-    progress: Progress,
+    progress: Progress<T>,
+    /// When it was first overtaken: a grant was taken back, or it was nudged and found nothing.
+    overtaken: Option<Instant>,
+    /// The alarm looks after its deadline.
+    timed: bool,
+    /// It was seen to hold no connection, or reported.
+    looked_at: bool,
     previous: Option<u32>,
     next: Option<u32>,
 }
@@ -69,15 +84,42 @@ struct Lane {
     head: Option<u32>,
     tail: Option<u32>,
     length: usize,
+    /// The latest deadline of those that the alarm looks after; never smaller than that of any of them.
+    latest: Option<Instant>,
 }
 
-/// The arena and its two lanes.
-#[derive(Debug, Default)]
-pub(crate) struct Waiters {
-    nodes: Vec<Option<Node>>,
+/// The line of those that were granted a connection.
+const GRANTED: usize = 2;
+
+/// The arena and its lines.
+#[derive(Debug)]
+pub(crate) struct Waiters<T> {
+    nodes: Vec<Option<Node<T>>>,
     free: Vec<u32>,
-    lanes: [Lane; 2],
+    lanes: [Lane; 3],
     high_streak: u32,
+    /// Those in their lanes that were woken and have not come yet.
+    nudged: usize,
+}
+
+impl<T> Default for Waiters<T> {
+    fn default() -> Self {
+        Waiters {
+            nodes: Vec::new(),
+            free: Vec::new(),
+            lanes: [Lane::default(); 3],
+            high_streak: 0,
+            nudged: 0,
+        }
+    }
+}
+
+/// A place in line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub(crate) waiter: WaiterId,
+    /// The alarm looks after its deadline; if not, it needs a timer of its own.
+    pub(crate) timed: bool,
 }
 
 /// Which end of its lane a waiter joins.
@@ -89,7 +131,7 @@ pub(crate) enum End {
     Tail,
 }
 
-impl Waiters {
+impl<T> Waiters<T> {
     /// Callers in the lanes.
     pub(crate) fn waiting(&self) -> usize {
         self.lanes[0].length + self.lanes[1].length
@@ -107,12 +149,27 @@ impl Waiters {
 
     /// When the oldest wait began.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.lanes.iter().filter_map(|lane| lane.head).map(|index| self.node(index).request.begun).min()
+        self.lanes[..GRANTED]
+            .iter()
+            .filter_map(|lane| lane.head)
+            .map(|index| self.node(index).request.begun)
+            .min()
     }
 
-    pub(crate) fn join(&mut self, request: Request, end: End) -> WaiterId {
+    /// Puts a caller in line, to be woken by `waker`.
+    pub(crate) fn join(&mut self, request: Request, waker: Option<Waker>, end: End) -> Joined {
         let lane = request.priority as usize;
-        let node = Node { request, progress: Progress::Waiting(None), previous: None, next: None };
+        // Who joins at the head was in line before and may have any deadline.
+        let timed = end == End::Tail
+            && request
+                .deadline
+                .is_some_and(|deadline| self.lanes[lane].latest.is_none_or(|latest| latest <= deadline));
+        if timed {
+            self.lanes[lane].latest = request.deadline;
+        }
+        let progress = Progress::Waiting(waker);
+        let node =
+            Node { request, progress, overtaken: None, timed, looked_at: false, previous: None, next: None };
         let index = match self.free.pop() {
             Some(index) => {
                 self.nodes[index as usize] = Some(node);
@@ -125,7 +182,7 @@ impl Waiters {
             }
         };
         self.link(lane, index, end);
-        WaiterId(index)
+        Joined { waiter: WaiterId(index), timed }
     }
 
     /// The waiter whose turn it is, among the lanes that `allowed` admits.
@@ -144,37 +201,100 @@ impl Waiters {
         &self.node(waiter.0).request
     }
 
-    pub(crate) fn progress(&self, waiter: WaiterId) -> &Progress {
+    pub(crate) fn progress(&self, waiter: WaiterId) -> &Progress<T> {
         &self.node(waiter.0).progress
+    }
+
+    /// Since when others have gone before this waiter.
+    pub(crate) fn overtaken(&self, waiter: WaiterId) -> Option<Instant> {
+        self.node(waiter.0).overtaken
     }
 
     /// Remembers whom to wake. Returns the waker it replaces, to be dropped outside the lock.
     pub(crate) fn set_waker(&mut self, waiter: WaiterId, waker: Waker) -> Option<Waker> {
-        match &mut self.node_mut(waiter.0).progress {
+        let node = self.node_mut(waiter.0);
+        match &mut node.progress {
             Progress::Waiting(slot) => slot.replace(waker),
+            Progress::Nudged => {
+                node.progress = Progress::Waiting(Some(waker));
+                self.nudged -= 1;
+                None
+            }
             _ => Some(waker),
         }
     }
 
     /// Takes a waiter out of its lane with a promise. Returns its waker, to be woken outside the lock.
-    pub(crate) fn settle(&mut self, waiter: WaiterId, progress: Progress) -> Option<Waker> {
+    pub(crate) fn settle(&mut self, waiter: WaiterId, progress: Progress<T>) -> Option<Waker> {
         let priority = self.node(waiter.0).request.priority;
-        if let Progress::Granted(_) = progress {
+        let granted = matches!(progress, Progress::Granted(..));
+        if granted {
             self.high_streak = match priority {
                 Priority::High if self.lanes[Priority::Normal as usize].length > 0 => self.high_streak + 1,
                 _ => 0,
             };
         }
         self.unlink(priority as usize, waiter.0);
+        if granted {
+            self.link(GRANTED, waiter.0, End::Tail);
+        }
         match std::mem::replace(&mut self.node_mut(waiter.0).progress, progress) {
             Progress::Waiting(waker) => waker,
+            Progress::Nudged => {
+                self.nudged -= 1;
+                None
+            }
             _ => None,
+        }
+    }
+
+    /// Wakes waiters to see what they can get, the first `count` of those that were not woken already.
+    pub(crate) fn nudge(&mut self, count: usize, wake: &mut impl Extend<Waker>) {
+        for lane in [Priority::High as usize, Priority::Normal as usize] {
+            let mut at = self.lanes[lane].head;
+            while let Some(index) = at.filter(|_| self.nudged < count) {
+                let node = self.node_mut(index);
+                at = node.next;
+                if let Progress::Waiting(waker) = &mut node.progress {
+                    wake.extend(waker.take());
+                    node.progress = Progress::Nudged;
+                    self.nudged += 1;
+                }
+            }
+        }
+    }
+
+    /// Notes that a waiter came and found nothing, or that what it was granted was taken back.
+    pub(crate) fn mark_overtaken(&mut self, waiter: WaiterId, now: Instant) {
+        self.node_mut(waiter.0).overtaken.get_or_insert(now);
+    }
+
+    /// Takes back the oldest grant that its waiter has not come for since `grace`, if it was never overtaken before.
+    /// The waiter is the first in its lane again.
+    pub(crate) fn revoke_idle(&mut self, grace: Duration, now: Instant) -> Option<(WaiterId, Lease<T>)> {
+        let index = self.lanes[GRANTED].head?;
+        let node = self.node(index);
+        let Progress::Granted(_, since) = &node.progress else { return None };
+        if node.overtaken.is_some() || now < *since + grace || node.request.is_late(now) {
+            return None;
+        }
+        let priority = node.request.priority as usize;
+        self.unlink(GRANTED, index);
+        self.link(priority, index, End::Head);
+        // It was woken for the grant, and will say whom to wake next when it comes.
+        self.nudged += 1;
+        let node = self.node_mut(index);
+        node.overtaken = Some(now);
+        match std::mem::replace(&mut node.progress, Progress::Nudged) {
+            Progress::Granted(lease, _) => Some((WaiterId(index), lease)),
+            _ => unreachable!("looked at above"),
         }
     }
 
     /// Waiters that were granted a connection, did not run since, and whose deadline has passed.
     pub(crate) fn late_grants(&self, now: Instant) -> Vec<WaiterId> {
-        let late = |node: &Node| matches!(node.progress, Progress::Granted(_)) && node.request.is_late(now);
+        let late =
+            |node: &Node<T>| matches!(node.progress, Progress::Granted(..)) && node.request.is_late(now);
         (0..)
             .zip(&self.nodes)
             .filter(|(_, node)| node.as_ref().is_some_and(late))
@@ -183,25 +303,78 @@ impl Waiters {
     }
 
     /// Takes a promise back. Returns it.
-    pub(crate) fn revoke(&mut self, waiter: WaiterId, refusal: Refusal) -> Progress {
+    pub(crate) fn revoke(&mut self, waiter: WaiterId, refusal: Refusal) -> Progress<T> {
+        self.unlink(GRANTED, waiter.0);
         std::mem::replace(&mut self.node_mut(waiter.0).progress, Progress::Refused(refusal))
     }
 
+    /// Refuses all whose deadlines the alarm looks after and has passed. Returns when the next one passes.
+    pub(crate) fn expire(
+        &mut self,
+        refusal: Refusal,
+        now: Instant,
+        wake: &mut impl Extend<Waker>,
+    ) -> Option<Instant> {
+        let mut next = None;
+        for lane in 0..GRANTED {
+            let mut at = self.lanes[lane].head;
+            while let Some(index) = at {
+                let node = self.node(index);
+                at = node.next;
+                if !node.timed {
+                    continue;
+                }
+                if !node.request.is_late(now) {
+                    next = next.into_iter().chain(node.request.deadline).min();
+                    // One that is back at the head after its grant may have a later deadline than the next.
+                    if node.overtaken.is_none() {
+                        break;
+                    }
+                    continue;
+                }
+                wake.extend(self.settle(WaiterId(index), Progress::Refused(refusal)));
+            }
+        }
+        next
+    }
+
+    /// Waiters in the lanes that are among `owners`, and where they acquire; each is told of once.
+    pub(crate) fn nested(&mut self, owners: &HashSet<Owner>) -> Vec<(Owner, &'static Location<'static>)> {
+        let mut nested = Vec::new();
+        for lane in 0..GRANTED {
+            let mut at = self.lanes[lane].head;
+            while let Some(index) = at {
+                let node = self.node_mut(index);
+                at = node.next;
+                if !std::mem::replace(&mut node.looked_at, true) && owners.contains(&node.request.owner) {
+                    nested.push((node.request.owner, node.request.site));
+                }
+            }
+        }
+        nested
+    }
+
     /// Ends a waiter: its acquire has taken what it was promised, or gives up.
-    pub(crate) fn remove(&mut self, waiter: WaiterId) -> (Request, Progress) {
-        if let Progress::Waiting(_) = self.progress(waiter) {
-            self.unlink(self.node(waiter.0).request.priority as usize, waiter.0);
+    pub(crate) fn remove(&mut self, waiter: WaiterId) -> (Request, Progress<T>) {
+        match self.progress(waiter) {
+            Progress::Waiting(_) => self.unlink(self.node(waiter.0).request.priority as usize, waiter.0),
+            Progress::Nudged => {
+                self.nudged -= 1;
+                self.unlink(self.node(waiter.0).request.priority as usize, waiter.0);
+            }
+            Progress::Granted(..) => self.unlink(GRANTED, waiter.0),
+            Progress::Refused(_) => {}
         }
         let node = self.nodes[waiter.0 as usize].take().expect("a waiter belongs to one acquire");
         self.free.push(waiter.0);
         (node.request, node.progress)
     }
 
-    fn node(&self, index: u32) -> &Node {
+    fn node(&self, index: u32) -> &Node<T> {
         self.nodes[index as usize].as_ref().expect("a linked node is in use")
     }
 
-    fn node_mut(&mut self, index: u32) -> &mut Node {
+    fn node_mut(&mut self, index: u32) -> &mut Node<T> {
         self.nodes[index as usize].as_mut().expect("a linked node is in use")
     }
 
@@ -242,28 +415,64 @@ impl Waiters {
             None => self.lanes[lane].tail = previous,
         }
         self.lanes[lane].length -= 1;
+        if self.lanes[lane].length == 0 {
+            self.lanes[lane].latest = None;
+        }
+    }
+
+    /// Those in their lanes that were woken and have not come yet.
+    #[cfg(test)]
+    pub(crate) fn nudged(&self) -> usize {
+        self.nudged
+    }
+
+    /// The first deadline that the alarm looks after.
+    #[cfg(test)]
+    pub(crate) fn first_timed(&self) -> Option<Instant> {
+        let waits = |node: &&Node<T>| matches!(node.progress, Progress::Waiting(_) | Progress::Nudged);
+        let timed = self.nodes.iter().flatten().filter(|node| node.timed).filter(waits);
+        timed.filter_map(|node| node.request.deadline).min()
     }
 
     #[cfg(test)]
     pub(crate) fn check_invariants(&self) {
-        let mut linked = 0;
-        for (priority, lane) in self.lanes.iter().enumerate() {
-            let (mut at, mut previous, mut length) = (lane.head, None, 0);
+        let (mut linked, mut granted) = (0, 0);
+        for (line, lane) in self.lanes.iter().enumerate() {
+            let (mut at, mut previous, mut length, mut latest) = (lane.head, None, 0, None);
             while let Some(index) = at {
                 let node = self.node(index);
                 assert_eq!(node.previous, previous, "links lead both ways");
-                assert_eq!(node.request.priority as usize, priority, "a waiter is in its own lane");
-                assert!(
-                    matches!(node.progress, Progress::Waiting(_)),
-                    "who was promised something left the lane"
-                );
+                let waits = matches!(node.progress, Progress::Waiting(_) | Progress::Nudged);
+                assert_eq!(waits, line != GRANTED, "who was promised something left the lane");
+                if line == GRANTED {
+                    assert!(matches!(node.progress, Progress::Granted(..)));
+                    granted += 1;
+                } else {
+                    assert_eq!(node.request.priority as usize, line, "a waiter is in its own lane");
+                    linked += 1;
+                }
+                if node.timed && node.overtaken.is_none() && line != GRANTED {
+                    assert!(
+                        latest <= node.request.deadline,
+                        "those that the alarm looks after come in order"
+                    );
+                    latest = node.request.deadline;
+                }
                 (previous, at, length) = (at, node.next, length + 1);
             }
             assert_eq!((lane.tail, lane.length), (previous, length), "a lane knows its end and length");
-            linked += length;
+            assert!(latest <= lane.latest, "and its latest deadline");
         }
-        let waiting =
-            self.nodes.iter().flatten().filter(|node| matches!(node.progress, Progress::Waiting(_)));
-        assert_eq!(waiting.count(), linked, "who waits is in a lane");
+        let count = |wanted: fn(&Progress<T>) -> bool| {
+            self.nodes.iter().flatten().filter(|node| wanted(&node.progress)).count()
+        };
+        let waiting = count(|progress| matches!(progress, Progress::Waiting(_) | Progress::Nudged));
+        assert_eq!(waiting, linked, "who waits is in a lane");
+        assert_eq!(
+            count(|progress| matches!(progress, Progress::Granted(..))),
+            granted,
+            "so are the granted"
+        );
+        assert_eq!(count(|progress| matches!(progress, Progress::Nudged)), self.nudged, "nudges are counted");
     }
 }

@@ -247,7 +247,7 @@ async fn the_drop_of_the_last_handle_ends_unfinished_work() {
     settle().await;
     let stats = pool.stats();
     assert_eq!((stats.validating, stats.destroying, stats.creating), (2, 1, 1), "{stats:?}");
-    assert_eq!(tasks(), 5, "the keeper and its four jobs");
+    assert_eq!(tasks(), 6, "the keeper and its four jobs, and the timekeeper");
     drop(pool);
     settle().await;
     assert_eq!(tasks(), 4, "nobody waits for the connect");
@@ -263,7 +263,7 @@ async fn a_pool_without_connections_has_no_task() {
     assert_eq!(tasks(), 0);
     for round in 1..=3 {
         drop(hold(&pool, 5).await);
-        assert_eq!(tasks(), 1, "the keeper");
+        assert_eq!(tasks(), 2, "the keeper and the timekeeper");
         pass(secs(32)).await;
         assert_eq!((tasks(), connector.open_now(), connector.opened()), (0, 0, 5 * round));
     }

@@ -208,6 +208,7 @@ pub(super) fn any_options(rng: &mut fastrand::Rng) -> PoolOptions {
         max_lifetime: if rng.bool() { Duration::ZERO } else { Duration::from_secs(600) },
         leak_detection_threshold: Duration::from_secs(2),
         connect_concurrency: rng.usize(1..4),
+        fairness: [Fairness::Strict, Fairness::Adaptive, Fairness::Throughput][rng.usize(..3)],
         ..options(3, rng.usize(..2))
     }
 }
