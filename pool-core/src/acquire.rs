@@ -163,24 +163,34 @@ impl<'a, C: Connector> Acquire<'a, C> {
         }
     }
 
+    fn request(&self, owner: Owner, state: &State<Resident<C>>, now: Instant) -> Request {
+        let timeout = self.options.timeout.unwrap_or(state.options().acquire_timeout).min(LONGEST);
+        Request {
+            owner,
+            site: self.site,
+            priority: self.options.priority,
+            begun: now,
+            deadline: Some(now + timeout),
+            validate: self.options.validate,
+        }
+    }
+
     /// Asks under the lock; `found` is what must not simply be taken.
     fn ask(&self, found: Option<Lease<Resident<C>>>, context: &Context<'_>) -> Next<C> {
         // Cloned before the lock: a waker is user code.
-        let waker = context.waker().clone();
+        let mut waker = context.waker().clone();
         let owner = Owner::current();
+        if found.is_none() {
+            match self.shared.engine.queue(|state, now| self.request(owner, state, now), waker) {
+                Ok(waiter) => return Next::Wait { waiter, timer: None },
+                Err(unused) => waker = unused,
+            }
+        }
         step(self.shared, |state, now, fx| {
             if let Some(lease) = found {
                 state.put_aside(lease, fx);
             }
-            let timeout = self.options.timeout.unwrap_or(state.options().acquire_timeout).min(LONGEST);
-            let request = Request {
-                owner,
-                site: self.site,
-                priority: self.options.priority,
-                begun: now,
-                deadline: Some(now + timeout),
-                validate: self.options.validate,
-            };
+            let request = self.request(owner, state, now);
             let admission = state.acquire(request.clone(), Some(waker), now, fx);
             (request, admission)
         })
@@ -256,6 +266,10 @@ impl<C: Connector> Acquire<'_, C> {
                 }
                 Stage::Waiting { waiter, timer } => {
                     let waiter = *waiter;
+                    if let Some(lease) = this.shared.engine.collect(waiter) {
+                        this.stage = Stage::Done;
+                        return Poll::Ready(Ok(Pooled::new(lease)));
+                    }
                     // Cloned before the lock: a waker is user code.
                     let waker = context.waker().clone();
                     let claimed =

@@ -9,13 +9,14 @@
 use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
+use std::task::Waker;
 
 use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::connection::Owner;
 use crate::shelf::{Housed, Shelf};
-use crate::state::{Effects, Lease, State};
+use crate::state::{Effects, Lease, Request, State, WaiterId};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
 /// See the module's first lines. `T` is the connection.
@@ -35,6 +36,8 @@ struct Desk<T> {
     state: State<T>,
     /// Whether the gate of the shelf is open.
     open: bool,
+    /// Whether nothing can happen but that connections pass from caller to caller.
+    steady: bool,
 }
 
 /// What was found on the shelf.
@@ -63,7 +66,12 @@ impl<T> Engine<T> {
     pub(crate) fn new(clock: Clock, make: impl FnOnce(Arc<Shelf<T>>, &Clock) -> State<T>) -> Self {
         let shelf = Shelf::new();
         let state = make(Arc::clone(&shelf), &clock);
-        Engine { shelf, clock, fresh_for: AtomicU64::new(0), desk: Mutex::new(Desk { state, open: false }) }
+        Engine {
+            shelf,
+            clock,
+            fresh_for: AtomicU64::new(0),
+            desk: Mutex::new(Desk { state, open: false, steady: false }),
+        }
     }
 
     pub(crate) fn shelf(&self) -> &Shelf<T> {
@@ -94,6 +102,39 @@ impl<T> Engine<T> {
         Taken::Ready(lease)
     }
 
+    /// Passes a connection that comes back to the next in line, if the pool is saturated and nothing else is to be done.
+    /// Returns whom to wake.
+    pub(crate) fn pass_on(&self, lease: Lease<T>, counted: bool) -> Result<Option<Waker>, Lease<T>> {
+        let mut desk = self.lock();
+        if !desk.steady {
+            return Err(lease);
+        }
+        let now = Instant::now();
+        self.clock.tell(now, desk.state.options().precise_timing);
+        desk.state.pass_on(lease, counted, now)
+    }
+
+    /// Puts a caller in line, if the pool is saturated and nothing else is to be done.
+    pub(crate) fn queue(
+        &self,
+        make: impl FnOnce(&State<T>, Instant) -> Request,
+        waker: Waker,
+    ) -> Result<WaiterId, Waker> {
+        let mut desk = self.lock();
+        if !desk.steady {
+            return Err(waker);
+        }
+        let now = Instant::now();
+        self.clock.tell(now, desk.state.options().precise_timing);
+        let request = make(&desk.state, now);
+        desk.state.queue(request, waker, now).map_err(|(_, waker)| waker)
+    }
+
+    /// Collects what a caller was granted, if nothing else is to be done.
+    pub(crate) fn collect(&self, waiter: WaiterId) -> Option<Lease<T>> {
+        self.lock().state.collect(waiter, self.clock.ticks())
+    }
+
     /// Runs one operation under the lock. What follows from it is for the caller to carry out.
     pub(crate) fn with<R>(
         &self,
@@ -109,7 +150,7 @@ impl<T> Engine<T> {
     ) -> (R, Effects<T>) {
         let mut effects = Effects::new();
         let mut desk = self.lock();
-        let Desk { state, open } = &mut *desk;
+        let Desk { state, open, steady } = &mut *desk;
         if std::mem::take(open) {
             self.shelf.shut();
         }
@@ -125,6 +166,7 @@ impl<T> Engine<T> {
             self.shelf.open();
             *open = true;
         }
+        *steady = !*open && state.is_steady();
         (result, effects)
     }
 

@@ -105,6 +105,19 @@ impl<C: Connector> Pooled<C> {
 #[inline(never)]
 fn release<C: Connector>(lease: Lease<Resident<C>>, verdict: Verdict, counted: bool) {
     let shared = Arc::clone(&lease.connection().shared);
+    let lease = if verdict == Verdict::Clean {
+        match shared.engine.pass_on(lease, counted) {
+            Ok(waker) => {
+                if let Some(waker) = waker {
+                    shared.guard("wake", || waker.wake());
+                }
+                return;
+            }
+            Err(lease) => lease,
+        }
+    } else {
+        lease
+    };
     shared.with(|state, now, fx| state.release(lease, verdict, counted, now, fx));
 }
 

@@ -21,6 +21,7 @@ mod connecting;
 mod effects;
 mod lifetime;
 mod returns;
+mod rush;
 mod shrink;
 mod slots;
 mod upkeep;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::admission::GRACE;
 pub(crate) use self::admission::{Admission, Claim};
 use self::connecting::Connecting;
 pub(crate) use self::effects::Effects;
@@ -334,6 +336,7 @@ impl<T> State<T> {
             return;
         }
         self.phase = Phase::Closing;
+        self.slots.mark_all();
         fx.events.push(PoolEvent::Closing);
         fx.changed = true;
         self.refuse_all(Refusal::Closed, fx);

@@ -21,7 +21,7 @@ use crate::options::Fairness;
 
 /// How long a waiter has to come for what he was granted before another may take it, once. Longer than it takes a task
 /// to be run after it was woken (2 to 20 us), much shorter than a query.
-const GRACE: Duration = Duration::from_micros(100);
+pub(super) const GRACE: Duration = Duration::from_micros(100);
 
 /// With [`Fairness::Throughput`]: for how long others may go before a waiter. As Go's mutex does.
 const LONGEST_OVERTAKING: Duration = Duration::from_millis(1);

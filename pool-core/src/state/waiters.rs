@@ -248,6 +248,56 @@ impl<T> Waiters<T> {
         }
     }
 
+    /// The first in line of normal priority.
+    pub(crate) fn first_normal(&self) -> Option<WaiterId> {
+        self.lanes[Priority::Normal as usize].head.map(WaiterId)
+    }
+
+    /// Whether a caller who joins now leaves the deadlines of his lane in order.
+    pub(crate) fn keeps_order(&self, request: &Request) -> bool {
+        let latest = self.lanes[request.priority as usize].latest;
+        request.deadline.is_some_and(|deadline| latest.is_none_or(|latest| latest <= deadline))
+    }
+
+    /// Grants a connection to the first in line of normal priority, while nobody of high priority waits.
+    pub(crate) fn grant(&mut self, waiter: WaiterId, lease: Lease<T>, now: Instant) -> Option<Waker> {
+        self.unlink(Priority::Normal as usize, waiter.0);
+        self.link(GRANTED, waiter.0, End::Tail);
+        let granted = Progress::Granted(lease, now);
+        match std::mem::replace(&mut self.node_mut(waiter.0).progress, granted) {
+            Progress::Waiting(waker) => waker,
+            Progress::Nudged => {
+                self.nudged -= 1;
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// What a waiter was granted, and when.
+    pub(crate) fn granted(&self, waiter: WaiterId) -> Option<(&Lease<T>, Instant)> {
+        match &self.node(waiter.0).progress {
+            Progress::Granted(lease, since) => Some((lease, *since)),
+            _ => None,
+        }
+    }
+
+    /// Ends a waiter who was granted a connection.
+    pub(crate) fn take_grant(&mut self, waiter: WaiterId) -> (Request, Lease<T>) {
+        match self.remove(waiter) {
+            (request, Progress::Granted(lease, _)) => (request, lease),
+            _ => unreachable!("the caller looked"),
+        }
+    }
+
+    /// Whether [`revoke_idle`](Waiters::revoke_idle) would find something.
+    pub(crate) fn may_revoke(&self, grace: Duration, now: Instant) -> bool {
+        self.lanes[GRANTED].head.is_some_and(|index| match &self.node(index).progress {
+            Progress::Granted(_, since) => now >= *since + grace,
+            _ => false,
+        })
+    }
+
     /// Wakes waiters to see what they can get, the first `count` of those that were not woken already.
     pub(crate) fn nudge(&mut self, count: usize, wake: &mut impl Extend<Waker>) {
         for lane in [Priority::High as usize, Priority::Normal as usize] {

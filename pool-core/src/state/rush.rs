@@ -1,0 +1,114 @@
+//! A saturated pool: every connection is out, callers wait, and each one that comes back goes to the next in line.
+//!
+//! Then an operation can change nothing but the queue and the connection it is about: there is no idle connection, no
+//! room for another, nothing under way with the keeper, and the gate is shut and stays shut. [`State::is_steady`] says
+//! when that is so, and these operations do the little that is left to do, where the general ones would look
+//! at everything. Each of them declines, changing nothing, as soon as anything is not as usual.
+
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::waiters::End;
+use super::{Lease, Phase, Request, State, WaiterId};
+use crate::acquire::Priority;
+use crate::options::Fairness;
+
+impl<T> State<T> {
+    /// Whether nothing can happen but that connections pass from caller to caller.
+    pub(crate) fn is_steady(&self) -> bool {
+        let (counts, options) = (self.slots.counts(), &self.options);
+        let full = counts.active == options.max_connections && counts.total() == counts.active;
+        full && self.phase == Phase::Open
+            && !self.observed
+            && self.waiters.waiting_with(Priority::High) == 0
+            && options.fairness != Fairness::Throughput
+            && options.reserve_connections == 0
+            && options.max_uses == 0
+            && !options.validate_on_return
+            && counts.leaked == 0
+            && !self.connecting.awaits_proof()
+            && self.backlog.is_empty()
+    }
+
+    /// A connection came back clean: to the next in line with it. `counted` as in [`release`](State::release).
+    ///
+    /// Only in a steady state. Declines for the last in line too: with him the gate may be opened.
+    pub(crate) fn pass_on(
+        &mut self,
+        lease: Lease<T>,
+        counted: bool,
+        now: Instant,
+    ) -> Result<Option<Waker>, Lease<T>> {
+        if self.waiters.waiting_with(Priority::Normal) < 2 {
+            return Err(lease);
+        }
+        let record = lease.record();
+        let ticks = self.slots.epoch().ticks(now);
+        let held_normally =
+            self.slots.slot(lease.index()).hold().is_some_and(|hold| hold.priority == Priority::Normal);
+        if record.is_due(ticks) || !held_normally {
+            return Err(lease);
+        }
+        let Some(waiter) = self.waiters.first_normal() else { return Err(lease) };
+        let request = self.waiters.request(waiter);
+        if request.validate || request.is_late(now) {
+            return Err(lease);
+        }
+        if !counted {
+            record.end_use(ticks);
+        }
+        record.address(request.owner, request.site);
+        self.slots.pass_hold(lease.index(), now);
+        Ok(self.waiters.grant(waiter, lease, now))
+    }
+
+    /// A caller asks while others wait: into line with him. Only in a steady state.
+    pub(crate) fn queue(
+        &mut self,
+        request: Request,
+        waker: Waker,
+        now: Instant,
+    ) -> Result<WaiterId, (Request, Waker)> {
+        let length = self.waiters.waiting_with(Priority::Normal);
+        let limit = self.options.max_waiting;
+        let usual = length > 0
+            && request.priority == Priority::Normal
+            && !request.is_late(now)
+            && (limit == 0 || length < limit)
+            && request.deadline.is_some_and(|deadline| self.alarm_at.is_some_and(|at| at <= deadline))
+            && self.waiters.keeps_order(&request)
+            && !(self.options.fairness == Fairness::Adaptive && self.waiters.may_revoke(super::GRACE, now));
+        if !usual {
+            return Err((request, waker));
+        }
+        self.counters.requests += 1;
+        self.last_use = Some(now);
+        Ok(self.waiters.join(request, Some(waker), End::Tail).waiter)
+    }
+
+    /// A caller comes for what he was granted. In any state; declines when it needs a second look.
+    pub(crate) fn collect(&mut self, waiter: WaiterId, ticks: u64) -> Option<Lease<T>> {
+        if self.observed {
+            return None;
+        }
+        let (lease, since) = self.waiters.granted(waiter)?;
+        let epoch = self.slots.epoch();
+        // The tick may lag behind, the grant does not.
+        let now = ticks.max(epoch.ticks(since));
+        let record = lease.record();
+        let fresh_for = self.options.validate_after_idle.as_nanos() as u64;
+        let request = self.waiters.request(waiter);
+        if record.is_due(now) || request.validate || now.saturating_sub(record.last_good()) >= fresh_for {
+            return None;
+        }
+        let waited = now.saturating_sub(epoch.ticks(request.begun));
+        record.begin_use(now);
+        let (_, lease) = self.waiters.take_grant(waiter);
+        self.slots.keep_promise(lease.index());
+        self.counters.acquired += 1;
+        self.counters.wait_time += Duration::from_nanos(waited);
+        Some(lease)
+    }
+}
