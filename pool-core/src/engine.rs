@@ -10,14 +10,18 @@ use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Reading};
 use crate::connection::Owner;
 use crate::shelf::{Housed, Shelf};
 use crate::state::{Effects, Lease, Request, State, WaiterId};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
+
+/// With a shorter `acquire_timeout` the few milliseconds that a [`Reading`] may be late would matter.
+const PATIENT: Duration = Duration::from_secs(1);
 
 /// See the module's first lines. `T` is the connection.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ struct Desk<T> {
     open: bool,
     /// Whether nothing can happen but that connections pass from caller to caller.
     steady: bool,
+    reading: Reading,
 }
 
 /// What was found on the shelf.
@@ -66,11 +71,12 @@ impl<T> Engine<T> {
     pub(crate) fn new(clock: Clock, make: impl FnOnce(Arc<Shelf<T>>, &Clock) -> State<T>) -> Self {
         let shelf = Shelf::new();
         let state = make(Arc::clone(&shelf), &clock);
+        let reading = Reading::new(clock.epoch().instant(0));
         Engine {
             shelf,
             clock,
             fresh_for: AtomicU64::new(0),
-            desk: Mutex::new(Desk { state, open: false, steady: false }),
+            desk: Mutex::new(Desk { state, open: false, steady: false, reading }),
         }
     }
 
@@ -109,8 +115,7 @@ impl<T> Engine<T> {
         if !desk.steady {
             return Err(lease);
         }
-        let now = Instant::now();
-        self.clock.tell(now, desk.state.options().precise_timing);
+        let now = self.recent(&mut desk);
         desk.state.pass_on(lease, counted, now)
     }
 
@@ -124,10 +129,18 @@ impl<T> Engine<T> {
         if !desk.steady {
             return Err(waker);
         }
-        let now = Instant::now();
-        self.clock.tell(now, desk.state.options().precise_timing);
+        let now = self.recent(&mut desk);
         let request = make(&desk.state, now);
-        desk.state.queue(request, waker, now).map_err(|(_, waker)| waker)
+        desk.state.queue(&request, waker, now)
+    }
+
+    /// The time for an operation in a saturated pool.
+    fn recent(&self, desk: &mut Desk<T>) -> Instant {
+        let Desk { state, reading, .. } = desk;
+        let exact = state.options().precise_timing || state.options().acquire_timeout < PATIENT;
+        let now = self.clock.recent(reading, exact);
+        self.clock.tell(now, state.options().precise_timing);
+        now
     }
 
     /// Collects what a caller was granted, if nothing else is to be done.
@@ -150,12 +163,13 @@ impl<T> Engine<T> {
     ) -> (R, Effects<T>) {
         let mut effects = Effects::new();
         let mut desk = self.lock();
-        let Desk { state, open, steady } = &mut *desk;
+        let Desk { state, open, steady, reading } = &mut *desk;
         if std::mem::take(open) {
             self.shelf.shut();
         }
         // Read under the lock, so that time never runs backwards from one operation to the next.
         let now = clock();
+        reading.renew(now);
         state.absorb(now, &mut effects);
         let result = operate(state, now, &mut effects);
         self.clock.tell(now, state.options().precise_timing);

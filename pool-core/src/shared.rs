@@ -174,6 +174,7 @@ impl<C: Connector> Shared<C> {
 }
 
 /// Which tasks are to be started.
+#[derive(Clone, Copy)]
 struct Start {
     keeper: bool,
     timekeeper: bool,

@@ -216,10 +216,10 @@ impl<T> Chunk<T> {
     }
 }
 
-#[repr(align(128))]
+#[repr(C, align(128))]
 struct Cell<T> {
-    connection: UnsafeCell<Option<T>>,
     record: Record,
+    connection: UnsafeCell<Option<T>>,
     /// Its chunk's word, and its bit there.
     word: NonNull<AtomicU64>,
     bit: u64,
@@ -235,15 +235,12 @@ unsafe impl<T: Send> Send for Cell<T> {}
 
 /// What is known of a slot's connection and its use. Written by whoever owns the place, or by the lock holder; anybody
 /// may read it, and may see a hand-over half done. Times are ticks of the pool's [`Clock`](crate::clock::Clock).
+///
+/// What every hand-over touches comes first, so that it is on one cache line of 64 bytes.
+#[repr(C)]
 pub(crate) struct Record {
-    /// The connection's id.
-    pub(crate) id: AtomicU64,
     /// From when on it must go through the lock: when it is to be replaced, or [`Record::MARKED`].
     pub(crate) due_at: AtomicU64,
-    /// When it last proved to work, if that was not by coming back: opened, validated, or reset.
-    pub(crate) good_at: AtomicU64,
-    /// Since when it is idle, if that is not when it came back.
-    pub(crate) idle_since: AtomicU64,
     /// When it was last handed out.
     pub(crate) held_since: AtomicU64,
     /// When it last came back.
@@ -259,6 +256,12 @@ pub(crate) struct Record {
     pub(crate) used: AtomicU64,
     /// Their idle time, in spells that ended.
     pub(crate) idled: AtomicU64,
+    /// When it last proved to work, if that was not by coming back: opened, validated, or reset.
+    pub(crate) good_at: AtomicU64,
+    /// Since when it is idle, if that is not when it came back.
+    pub(crate) idle_since: AtomicU64,
+    /// The connection's id.
+    pub(crate) id: AtomicU64,
 }
 
 impl Record {

@@ -309,7 +309,7 @@ impl<T> State<T> {
                 }
             }
             Progress::Refused(refusal) => self.refuse(refusal),
-            Progress::Waiting(_) | Progress::Nudged => {
+            Progress::Waiting(_) | Progress::Nudged | Progress::Over => {
                 unreachable!("only waiters that were served are concluded")
             }
         };
@@ -324,7 +324,7 @@ impl<T> State<T> {
         let (_, progress) = self.waiters.remove(waiter);
         match progress {
             Progress::Waiting(waker) => fx.forget.extend(waker),
-            Progress::Refused(_) | Progress::Nudged => {}
+            Progress::Refused(_) | Progress::Nudged | Progress::Over => {}
             Progress::Granted(lease, _) => self.take_back(lease, now, fx),
         }
         self.settle(now, fx);

@@ -105,8 +105,7 @@ impl<T> State<T> {
     /// Writes off a held connection. Returns whether someone held it.
     pub(crate) fn abandon(&mut self, id: ConnectionId, now: Instant, fx: &mut Effects<T>) -> bool {
         let is_held = |index: &SlotIndex| {
-            let slot = self.slots.slot(*index);
-            matches!(slot.stage(), Stage::Active) && slot.hold().is_some_and(|hold| hold.promised.is_none())
+            matches!(self.slots.slot(*index).stage(), Stage::Active) && self.slots.is_in_use(*index)
         };
         let held = self.slots.find(id).filter(is_held);
         let Some(index) = held else { return false };

@@ -60,17 +60,11 @@ impl<T> State<T> {
             record.end_use(ticks);
         }
         record.address(request.owner, request.site);
-        self.slots.pass_hold(lease.index(), now);
         Ok(self.waiters.grant(waiter, lease, now))
     }
 
     /// A caller asks while others wait: into line with him. Only in a steady state.
-    pub(crate) fn queue(
-        &mut self,
-        request: Request,
-        waker: Waker,
-        now: Instant,
-    ) -> Result<WaiterId, (Request, Waker)> {
+    pub(crate) fn queue(&mut self, request: &Request, waker: Waker, now: Instant) -> Result<WaiterId, Waker> {
         let length = self.waiters.waiting_with(Priority::Normal);
         let limit = self.options.max_waiting;
         let usual = length > 0
@@ -78,14 +72,14 @@ impl<T> State<T> {
             && !request.is_late(now)
             && (limit == 0 || length < limit)
             && request.deadline.is_some_and(|deadline| self.alarm_at.is_some_and(|at| at <= deadline))
-            && self.waiters.keeps_order(&request)
+            && self.waiters.keeps_order(request)
             && !(self.options.fairness == Fairness::Adaptive && self.waiters.may_revoke(super::GRACE, now));
         if !usual {
-            return Err((request, waker));
+            return Err(waker);
         }
         self.counters.requests += 1;
         self.last_use = Some(now);
-        Ok(self.waiters.join(request, Some(waker), End::Tail).waiter)
+        Ok(self.waiters.join(*request, Some(waker), End::Tail).waiter)
     }
 
     /// A caller comes for what he was granted. In any state; declines when it needs a second look.
@@ -105,8 +99,7 @@ impl<T> State<T> {
         }
         let waited = now.saturating_sub(epoch.ticks(request.begun));
         record.begin_use(now);
-        let (_, lease) = self.waiters.take_grant(waiter);
-        self.slots.keep_promise(lease.index());
+        let lease = self.waiters.take_grant(waiter);
         self.counters.acquired += 1;
         self.counters.wait_time += Duration::from_nanos(waited);
         Some(lease)

@@ -651,19 +651,6 @@ impl<T> Slots<T> {
         left
     }
 
-    /// Promises a connection that comes back to another caller of normal priority.
-    pub(crate) fn pass_hold(&mut self, index: SlotIndex, now: Instant) {
-        // No count changes, so none is touched.
-        self.slots[index as usize].hold = Some(Hold::new(Priority::Normal, Some(now)));
-    }
-
-    /// Notes that the caller has come for what he was promised.
-    pub(crate) fn keep_promise(&mut self, index: SlotIndex) {
-        if let Some(hold) = &mut self.slots[index as usize].hold {
-            hold.promised = None;
-        }
-    }
-
     /// Notes that a holder was reported.
     pub(crate) fn mark_leaked(&mut self, index: SlotIndex) {
         self.mark(index, true);
@@ -674,18 +661,20 @@ impl<T> Slots<T> {
         });
     }
 
+    /// Whether a caller really has the connection: he has come for what he was promised, and it was written down.
+    pub(crate) fn is_in_use(&self, index: SlotIndex) -> bool {
+        let totals = Totals::of(self.record(index));
+        totals.acquired > totals.released
+    }
+
     /// Whether somebody has held the connection for longer than `threshold`, and was not reported.
     pub(crate) fn is_overdue(&self, index: SlotIndex, threshold: Duration, now: Instant) -> bool {
         let (slot, record) = (self.slot(index), self.record(index));
         let Some(hold) = slot.hold.filter(|hold| !hold.leaked) else { return false };
-        // One that was taken in this very moment may not have been written down yet.
-        let totals = Totals::of(record);
-        let written_down = totals.acquired > totals.released;
         let since = self.epoch.instant(record.held_since.load(Relaxed));
         let threshold = hold.threshold.unwrap_or(threshold);
         matches!(slot.stage, Stage::Active)
-            && hold.promised.is_none()
-            && written_down
+            && self.is_in_use(index)
             && !threshold.is_zero()
             && now.saturating_duration_since(since) >= threshold + hold.forgiven
     }
@@ -757,7 +746,7 @@ impl<T> Slots<T> {
 
     /// All who hold connections.
     pub(crate) fn owners(&self) -> HashSet<Owner> {
-        let held = self.iter().filter(|(_, slot)| slot.hold.is_some_and(|hold| hold.promised.is_none()));
+        let held = self.iter().filter(|(index, slot)| slot.hold.is_some() && self.is_in_use(*index));
         held.map(|(index, _)| Owner::from_number(self.record(index).owner.load(Relaxed))).collect()
     }
 

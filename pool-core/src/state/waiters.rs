@@ -13,7 +13,7 @@
 //! first of them does for all ([`Waiters::expire`]). One whose deadline is before that of its predecessor has a timer of
 //! its own. A timer for each caller would cost more than all the rest of waiting (150 ns of 250, 2026-11-21).
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::panic::Location;
 use std::task::Waker;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(crate) const HIGH_BURST: u32 = 8;
 pub(crate) struct WaiterId(u32);
 
 /// An acquire, as the state machine sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) owner: Owner,
     pub(crate) site: &'static Location<'static>,
@@ -55,6 +55,8 @@ impl Request {
 /// How far a waiter has come.
 #[derive(Debug)]
 pub(crate) enum Progress<T> {
+    /// The node is not in use.
+    Over,
     /// It is in its lane.
     Waiting(Option<Waker>),
     /// It is in its lane, and was woken to see what it can get.
@@ -79,6 +81,12 @@ struct Node<T> {
     next: Option<u32>,
 }
 
+impl<T> Node<T> {
+    fn is_granted(&self, at: Instant) -> bool {
+        matches!(&self.progress, Progress::Granted(_, since) if *since == at)
+    }
+}
+
 #[derive(Debug, Default, Clone, Copy)]
 struct Lane {
     head: Option<u32>,
@@ -88,15 +96,14 @@ struct Lane {
     latest: Option<Instant>,
 }
 
-/// The line of those that were granted a connection.
-const GRANTED: usize = 2;
-
 /// The arena and its lines.
 #[derive(Debug)]
 pub(crate) struct Waiters<T> {
-    nodes: Vec<Option<Node<T>>>,
+    nodes: Vec<Node<T>>,
     free: Vec<u32>,
-    lanes: [Lane; 3],
+    lanes: [Lane; 2],
+    /// Those that were granted a connection, and when, in order; some have come for it since.
+    grants: VecDeque<(WaiterId, Instant)>,
     high_streak: u32,
     /// Those in their lanes that were woken and have not come yet.
     nudged: usize,
@@ -107,7 +114,8 @@ impl<T> Default for Waiters<T> {
         Waiters {
             nodes: Vec::new(),
             free: Vec::new(),
-            lanes: [Lane::default(); 3],
+            lanes: [Lane::default(); 2],
+            grants: VecDeque::new(),
             high_streak: 0,
             nudged: 0,
         }
@@ -149,11 +157,7 @@ impl<T> Waiters<T> {
 
     /// When the oldest wait began.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.lanes[..GRANTED]
-            .iter()
-            .filter_map(|lane| lane.head)
-            .map(|index| self.node(index).request.begun)
-            .min()
+        self.lanes.iter().filter_map(|lane| lane.head).map(|index| self.node(index).request.begun).min()
     }
 
     /// Puts a caller in line, to be woken by `waker`.
@@ -168,16 +172,25 @@ impl<T> Waiters<T> {
             self.lanes[lane].latest = request.deadline;
         }
         let progress = Progress::Waiting(waker);
-        let node =
-            Node { request, progress, overtaken: None, timed, looked_at: false, previous: None, next: None };
         let index = match self.free.pop() {
             Some(index) => {
-                self.nodes[index as usize] = Some(node);
+                let node = self.node_mut(index);
+                node.request = request;
+                node.progress = progress;
+                (node.overtaken, node.timed, node.looked_at) = (None, timed, false);
                 index
             }
             None => {
                 let index = u32::try_from(self.nodes.len()).expect("fewer than four billion callers wait");
-                self.nodes.push(Some(node));
+                self.nodes.push(Node {
+                    request,
+                    progress,
+                    overtaken: None,
+                    timed,
+                    looked_at: false,
+                    previous: None,
+                    next: None,
+                });
                 index
             }
         };
@@ -227,16 +240,15 @@ impl<T> Waiters<T> {
     /// Takes a waiter out of its lane with a promise. Returns its waker, to be woken outside the lock.
     pub(crate) fn settle(&mut self, waiter: WaiterId, progress: Progress<T>) -> Option<Waker> {
         let priority = self.node(waiter.0).request.priority;
-        let granted = matches!(progress, Progress::Granted(..));
-        if granted {
+        if let Progress::Granted(..) = progress {
             self.high_streak = match priority {
                 Priority::High if self.lanes[Priority::Normal as usize].length > 0 => self.high_streak + 1,
                 _ => 0,
             };
         }
         self.unlink(priority as usize, waiter.0);
-        if granted {
-            self.link(GRANTED, waiter.0, End::Tail);
+        if let Progress::Granted(_, since) = &progress {
+            self.note_grant(waiter, *since);
         }
         match std::mem::replace(&mut self.node_mut(waiter.0).progress, progress) {
             Progress::Waiting(waker) => waker,
@@ -262,7 +274,7 @@ impl<T> Waiters<T> {
     /// Grants a connection to the first in line of normal priority, while nobody of high priority waits.
     pub(crate) fn grant(&mut self, waiter: WaiterId, lease: Lease<T>, now: Instant) -> Option<Waker> {
         self.unlink(Priority::Normal as usize, waiter.0);
-        self.link(GRANTED, waiter.0, End::Tail);
+        self.note_grant(waiter, now);
         let granted = Progress::Granted(lease, now);
         match std::mem::replace(&mut self.node_mut(waiter.0).progress, granted) {
             Progress::Waiting(waker) => waker,
@@ -283,19 +295,20 @@ impl<T> Waiters<T> {
     }
 
     /// Ends a waiter who was granted a connection.
-    pub(crate) fn take_grant(&mut self, waiter: WaiterId) -> (Request, Lease<T>) {
-        match self.remove(waiter) {
-            (request, Progress::Granted(lease, _)) => (request, lease),
+    pub(crate) fn take_grant(&mut self, waiter: WaiterId) -> Lease<T> {
+        if self.grants.front().is_some_and(|(first, _)| *first == waiter) {
+            self.grants.pop_front();
+        }
+        self.free.push(waiter.0);
+        match std::mem::replace(&mut self.node_mut(waiter.0).progress, Progress::Over) {
+            Progress::Granted(lease, _) => lease,
             _ => unreachable!("the caller looked"),
         }
     }
 
-    /// Whether [`revoke_idle`](Waiters::revoke_idle) would find something.
-    pub(crate) fn may_revoke(&self, grace: Duration, now: Instant) -> bool {
-        self.lanes[GRANTED].head.is_some_and(|index| match &self.node(index).progress {
-            Progress::Granted(_, since) => now >= *since + grace,
-            _ => false,
-        })
+    /// Whether [`revoke_idle`](Waiters::revoke_idle) may find something.
+    pub(crate) fn may_revoke(&mut self, grace: Duration, now: Instant) -> bool {
+        self.oldest_grant(grace, now).is_some()
     }
 
     /// Wakes waiters to see what they can get, the first `count` of those that were not woken already.
@@ -319,17 +332,38 @@ impl<T> Waiters<T> {
         self.node_mut(waiter.0).overtaken.get_or_insert(now);
     }
 
+    /// Remembers a grant for [`revoke_idle`](Waiters::revoke_idle).
+    fn note_grant(&mut self, waiter: WaiterId, now: Instant) {
+        // Those that were come for in order are forgotten in order. Others stay a while; there cannot be many.
+        if self.grants.len() > 2 * self.nodes.len() {
+            let nodes = &self.nodes;
+            self.grants.retain(|(waiter, since)| nodes[waiter.0 as usize].is_granted(*since));
+        }
+        self.grants.push_back((waiter, now));
+    }
+
+    /// The oldest grant that its waiter has not come for since `grace`.
+    fn oldest_grant(&mut self, grace: Duration, now: Instant) -> Option<u32> {
+        while let Some((waiter, since)) =
+            self.grants.front().copied().filter(|(_, since)| now >= *since + grace)
+        {
+            if self.node(waiter.0).is_granted(since) {
+                return Some(waiter.0);
+            }
+            self.grants.pop_front();
+        }
+        None
+    }
+
     /// Takes back the oldest grant that its waiter has not come for since `grace`, if it was never overtaken before.
     /// The waiter is the first in its lane again.
     pub(crate) fn revoke_idle(&mut self, grace: Duration, now: Instant) -> Option<(WaiterId, Lease<T>)> {
-        let index = self.lanes[GRANTED].head?;
+        let index = self.oldest_grant(grace, now)?;
         let node = self.node(index);
-        let Progress::Granted(_, since) = &node.progress else { return None };
-        if node.overtaken.is_some() || now < *since + grace || node.request.is_late(now) {
+        if node.overtaken.is_some() || node.request.is_late(now) {
             return None;
         }
         let priority = node.request.priority as usize;
-        self.unlink(GRANTED, index);
         self.link(priority, index, End::Head);
         // It was woken for the grant, and will say whom to wake next when it comes.
         self.nudged += 1;
@@ -345,16 +379,11 @@ impl<T> Waiters<T> {
     pub(crate) fn late_grants(&self, now: Instant) -> Vec<WaiterId> {
         let late =
             |node: &Node<T>| matches!(node.progress, Progress::Granted(..)) && node.request.is_late(now);
-        (0..)
-            .zip(&self.nodes)
-            .filter(|(_, node)| node.as_ref().is_some_and(late))
-            .map(|(index, _)| WaiterId(index))
-            .collect()
+        (0..).zip(&self.nodes).filter(|(_, node)| late(node)).map(|(index, _)| WaiterId(index)).collect()
     }
 
     /// Takes a promise back. Returns it.
     pub(crate) fn revoke(&mut self, waiter: WaiterId, refusal: Refusal) -> Progress<T> {
-        self.unlink(GRANTED, waiter.0);
         std::mem::replace(&mut self.node_mut(waiter.0).progress, Progress::Refused(refusal))
     }
 
@@ -366,7 +395,7 @@ impl<T> Waiters<T> {
         wake: &mut impl Extend<Waker>,
     ) -> Option<Instant> {
         let mut next = None;
-        for lane in 0..GRANTED {
+        for lane in 0..self.lanes.len() {
             let mut at = self.lanes[lane].head;
             while let Some(index) = at {
                 let node = self.node(index);
@@ -391,7 +420,7 @@ impl<T> Waiters<T> {
     /// Waiters in the lanes that are among `owners`, and where they acquire; each is told of once.
     pub(crate) fn nested(&mut self, owners: &HashSet<Owner>) -> Vec<(Owner, &'static Location<'static>)> {
         let mut nested = Vec::new();
-        for lane in 0..GRANTED {
+        for lane in 0..self.lanes.len() {
             let mut at = self.lanes[lane].head;
             while let Some(index) = at {
                 let node = self.node_mut(index);
@@ -412,20 +441,20 @@ impl<T> Waiters<T> {
                 self.nudged -= 1;
                 self.unlink(self.node(waiter.0).request.priority as usize, waiter.0);
             }
-            Progress::Granted(..) => self.unlink(GRANTED, waiter.0),
-            Progress::Refused(_) => {}
+            Progress::Granted(..) | Progress::Refused(_) => {}
+            Progress::Over => unreachable!("a waiter belongs to one acquire"),
         }
-        let node = self.nodes[waiter.0 as usize].take().expect("a waiter belongs to one acquire");
         self.free.push(waiter.0);
-        (node.request, node.progress)
+        let node = self.node_mut(waiter.0);
+        (node.request, std::mem::replace(&mut node.progress, Progress::Over))
     }
 
     fn node(&self, index: u32) -> &Node<T> {
-        self.nodes[index as usize].as_ref().expect("a linked node is in use")
+        &self.nodes[index as usize]
     }
 
     fn node_mut(&mut self, index: u32) -> &mut Node<T> {
-        self.nodes[index as usize].as_mut().expect("a linked node is in use")
+        &mut self.nodes[index as usize]
     }
 
     fn link(&mut self, lane: usize, index: u32, end: End) {
@@ -480,28 +509,22 @@ impl<T> Waiters<T> {
     #[cfg(test)]
     pub(crate) fn first_timed(&self) -> Option<Instant> {
         let waits = |node: &&Node<T>| matches!(node.progress, Progress::Waiting(_) | Progress::Nudged);
-        let timed = self.nodes.iter().flatten().filter(|node| node.timed).filter(waits);
+        let timed = self.nodes.iter().filter(|node| node.timed).filter(waits);
         timed.filter_map(|node| node.request.deadline).min()
     }
 
     #[cfg(test)]
     pub(crate) fn check_invariants(&self) {
-        let (mut linked, mut granted) = (0, 0);
+        let mut linked = 0;
         for (line, lane) in self.lanes.iter().enumerate() {
             let (mut at, mut previous, mut length, mut latest) = (lane.head, None, 0, None);
             while let Some(index) = at {
                 let node = self.node(index);
                 assert_eq!(node.previous, previous, "links lead both ways");
                 let waits = matches!(node.progress, Progress::Waiting(_) | Progress::Nudged);
-                assert_eq!(waits, line != GRANTED, "who was promised something left the lane");
-                if line == GRANTED {
-                    assert!(matches!(node.progress, Progress::Granted(..)));
-                    granted += 1;
-                } else {
-                    assert_eq!(node.request.priority as usize, line, "a waiter is in its own lane");
-                    linked += 1;
-                }
-                if node.timed && node.overtaken.is_none() && line != GRANTED {
+                assert!(waits, "who was promised something left the lane");
+                assert_eq!(node.request.priority as usize, line, "a waiter is in its own lane");
+                if node.timed && node.overtaken.is_none() {
                     assert!(
                         latest <= node.request.deadline,
                         "those that the alarm looks after come in order"
@@ -512,17 +535,18 @@ impl<T> Waiters<T> {
             }
             assert_eq!((lane.tail, lane.length), (previous, length), "a lane knows its end and length");
             assert!(latest <= lane.latest, "and its latest deadline");
+            linked += lane.length;
         }
         let count = |wanted: fn(&Progress<T>) -> bool| {
-            self.nodes.iter().flatten().filter(|node| wanted(&node.progress)).count()
+            self.nodes.iter().filter(|node| wanted(&node.progress)).count()
         };
         let waiting = count(|progress| matches!(progress, Progress::Waiting(_) | Progress::Nudged));
         assert_eq!(waiting, linked, "who waits is in a lane");
-        assert_eq!(
-            count(|progress| matches!(progress, Progress::Granted(..))),
-            granted,
-            "so are the granted"
-        );
+        for (index, node) in (0..).zip(&self.nodes) {
+            if let Progress::Granted(_, since) = &node.progress {
+                assert!(self.grants.contains(&(WaiterId(index), *since)), "every grant is remembered");
+            }
+        }
         assert_eq!(count(|progress| matches!(progress, Progress::Nudged)), self.nudged, "nudges are counted");
     }
 }
