@@ -191,7 +191,7 @@ impl<'a, C: Connector> Acquire<'a, C> {
                 state.put_aside(lease, fx);
             }
             let request = self.request(owner, state, now);
-            let admission = state.acquire(request.clone(), Some(waker), now, fx);
+            let admission = state.acquire(request, Some(waker), now, fx);
             (request, admission)
         })
     }
@@ -266,7 +266,7 @@ impl<C: Connector> Acquire<'_, C> {
                 }
                 Stage::Waiting { waiter, timer } => {
                     let waiter = *waiter;
-                    if let Some(lease) = this.shared.engine.collect(waiter) {
+                    if let Some(lease) = this.shared.engine.collect(waiter, Owner::current(), this.site) {
                         this.stage = Stage::Done;
                         return Poll::Ready(Ok(Pooled::new(lease)));
                     }
@@ -317,8 +317,8 @@ impl<C: Connector> Acquire<'_, C> {
                     let lease = unready.take();
                     step(this.shared, |state, now, fx| {
                         let admission = match result {
-                            Ok(()) => state.validated(lease, request.clone(), now, fx),
-                            Err(failing) => state.validation_failed(lease, request.clone(), failing, now, fx),
+                            Ok(()) => state.validated(lease, request, now, fx),
+                            Err(failing) => state.validation_failed(lease, request, failing, now, fx),
                         };
                         (request, admission)
                     })
@@ -375,7 +375,7 @@ pub(crate) fn try_acquire<C: Connector>(
         }
         let priority = Priority::Normal;
         let request = Request { owner, site, priority, begun: now, deadline: None, validate: false };
-        let admission = state.acquire(request.clone(), None, now, fx);
+        let admission = state.acquire(request, None, now, fx);
         (request, admission)
     });
     match next {

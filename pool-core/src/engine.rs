@@ -24,25 +24,34 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard};
 const PATIENT: Duration = Duration::from_secs(1);
 
 /// See the module's first lines. `T` is the connection.
+///
+/// What everybody reads is kept apart from what the lock holder writes.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Engine<T> {
     shelf: Arc<Shelf<T>>,
     clock: Clock,
     /// How many ticks ago a connection may last have been good to be handed out without the lock.
     fresh_for: AtomicU64,
     /// Lock: held for one operation of the state machine, never across user code or an await.
-    desk: Mutex<Desk<T>>,
+    desk: Lines<Mutex<Desk<T>>>,
 }
+
+/// Has cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Lines<T>(T);
 
 /// What the lock protects.
 #[derive(Debug)]
+#[repr(C)]
 struct Desk<T> {
-    state: State<T>,
     /// Whether the gate of the shelf is open.
     open: bool,
     /// Whether nothing can happen but that connections pass from caller to caller.
     steady: bool,
     reading: Reading,
+    state: State<T>,
 }
 
 /// What was found on the shelf.
@@ -76,7 +85,7 @@ impl<T> Engine<T> {
             shelf,
             clock,
             fresh_for: AtomicU64::new(0),
-            desk: Mutex::new(Desk { state, open: false, steady: false, reading }),
+            desk: Lines(Mutex::new(Desk { state, open: false, steady: false, reading })),
         }
     }
 
@@ -144,8 +153,13 @@ impl<T> Engine<T> {
     }
 
     /// Collects what a caller was granted, if nothing else is to be done.
-    pub(crate) fn collect(&self, waiter: WaiterId) -> Option<Lease<T>> {
-        self.lock().state.collect(waiter, self.clock.ticks())
+    pub(crate) fn collect(
+        &self,
+        waiter: WaiterId,
+        owner: Owner,
+        site: &'static Location<'static>,
+    ) -> Option<Lease<T>> {
+        self.lock().state.collect(waiter, owner, site, self.clock.ticks())
     }
 
     /// Runs one operation under the lock. What follows from it is for the caller to carry out.
@@ -201,7 +215,7 @@ impl<T> Engine<T> {
 
     /// Poisoned only if the state machine itself panicked; its data is then still the best there is.
     fn lock(&self) -> MutexGuard<'_, Desk<T>> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+        self.desk.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

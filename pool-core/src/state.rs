@@ -37,7 +37,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::admission::GRACE;
 pub(crate) use self::admission::{Admission, Claim};
 use self::connecting::Connecting;
 pub(crate) use self::effects::Effects;
@@ -60,6 +59,18 @@ use crate::stats::{PoolCounters, PoolSnapshot, PoolStats};
 /// With a shorter `validate_after_idle` every acquire goes through the lock: the coarse clock would have to tick more
 /// often than is worth while.
 const SHORTEST_IDLE: Duration = Duration::from_millis(20);
+
+/// Keeps what comes before it and what comes after it on different cache lines; pairs of them, as processors fetch.
+#[derive(Debug)]
+struct Apart([u64; 16]);
+
+/// What is counted for each hand-over in a saturated pool.
+#[derive(Debug, Default)]
+struct Passed {
+    requests: u64,
+    acquired: u64,
+    waited: Duration,
+}
 
 /// Whether the pool hands out connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,15 +105,24 @@ struct Latest {
 }
 
 /// See the module's first lines. `T` is the connection.
+///
+/// What each hand-over in a saturated pool touches comes first, so that few cache lines wander between processors.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct State<T> {
+    waiters: Waiters<T>,
+    passed: Passed,
+    /// When a connection was last seen to have been used.
+    last_use: Option<Instant>,
+    apart: Apart,
     options: CheckedOptions,
     phase: Phase,
     slots: Slots<T>,
-    waiters: Waiters<T>,
     /// When the timekeeper looks after the deadlines of those who wait; `None` = it does not run.
     alarm_at: Option<Instant>,
     timekeeper_runs: bool,
+    /// When to look next for a waiter who does not come for what he was granted.
+    next_search: Option<Instant>,
     connecting: Connecting,
     samples: IdleSamples,
     /// Grows with every flush and every `evict_all`.
@@ -125,15 +145,13 @@ pub(crate) struct State<T> {
     last_tick: Option<Instant>,
     /// Those who go without the lock read a clock that the lock holder keeps.
     coarse: bool,
-    /// When a connection was last seen to have been used.
-    last_use: Option<Instant>,
     /// How many uses there had been by then.
     used_so_far: u64,
     /// The first date on which an idle connection retires, or earlier.
     next_retirement: Option<Instant>,
     /// `try_acquire` found nothing: one more connection would have served it.
     spare_wanted: bool,
-    /// What went through the lock. The rest is in the records of the slots.
+    /// What went through the lock, but for [`Passed`]. The rest is in the records of the slots.
     counters: PoolCounters,
     /// What the records had counted when the counters were last reset.
     before: Totals,
@@ -154,12 +172,15 @@ impl<T> State<T> {
         clock: &Clock,
     ) -> Self {
         State {
+            passed: Passed::default(),
+            apart: Apart([0; 16]),
             options,
             phase: Phase::Open,
             slots: Slots::new(shelf, clock.epoch()),
             waiters: Waiters::default(),
             alarm_at: None,
             timekeeper_runs: false,
+            next_search: None,
             connecting: Connecting::default(),
             samples: IdleSamples::default(),
             generation: 0,
@@ -372,6 +393,7 @@ impl<T> State<T> {
     pub(crate) fn reset_counters(&mut self) {
         let pending = (self.waiters.pending() + self.slots.counts().checked_by_caller) as u64;
         self.counters = PoolCounters { requests: pending, ..PoolCounters::default() };
+        self.passed = Passed::default();
         self.before = self.slots.totals();
         self.latest = Latest::default();
     }
@@ -420,7 +442,10 @@ impl<T> State<T> {
         let last = |count: u64, ticks| ago((count > 0).then(|| self.slots.epoch().instant(ticks)));
         let counters = PoolCounters {
             // Those that went over the shelf were counted nowhere else.
-            requests: self.counters.requests + (totals.acquired - self.counters.acquired),
+            requests: self.counters.requests + self.passed.requests + totals.acquired
+                - self.counters.acquired
+                - self.passed.acquired,
+            wait_time: self.counters.wait_time + self.passed.waited,
             acquired: totals.acquired,
             released: totals.released,
             use_time: Duration::from_nanos(totals.used),
@@ -506,7 +531,7 @@ impl<T> State<T> {
                 return;
             }
             let Some(index) = self.usable_idle(now) else { return };
-            let request = self.waiters.request(waiter).clone();
+            let request = *self.waiters.request(waiter);
             let lease = self.promise(index, &request, now);
             fx.wake.extend(self.waiters.settle(waiter, Progress::Granted(lease, now)));
         }

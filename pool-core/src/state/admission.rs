@@ -21,7 +21,10 @@ use crate::options::Fairness;
 
 /// How long a waiter has to come for what he was granted before another may take it, once. Longer than it takes a task
 /// to be run after it was woken (2 to 20 us), much shorter than a query.
-pub(super) const GRACE: Duration = Duration::from_micros(100);
+const GRACE: Duration = Duration::from_micros(100);
+
+/// Time between two searches for such a waiter, for each that there may be: ten times what looking at one takes.
+const SEARCH_COST: Duration = Duration::from_nanos(50);
 
 /// With [`Fairness::Throughput`]: for how long others may go before a waiter. As Go's mutex does.
 const LONGEST_OVERTAKING: Duration = Duration::from_millis(1);
@@ -181,15 +184,25 @@ impl<T> State<T> {
             let lease = self.promise(index, request, now);
             return Some(self.hand_over(lease, request, now, fx));
         }
-        if end == End::Tail && request.deadline.is_some() && self.options.fairness == Fairness::Adaptive {
+        if end == End::Tail && request.deadline.is_some() {
             let lease = self.take_over(request, now, fx)?;
             return Some(self.hand_over(lease, request, now, fx));
         }
         None
     }
 
+    /// Whether it is time to look for a waiter who does not come for what he was granted.
+    pub(super) fn may_take_over(&self, now: Instant) -> bool {
+        self.options.fairness == Fairness::Adaptive && self.next_search.is_none_or(|at| now >= at)
+    }
+
     /// Takes a connection from a waiter who does not come for it.
     fn take_over(&mut self, request: &Request, now: Instant, fx: &mut Effects<T>) -> Option<Lease<T>> {
+        if !self.may_take_over(now) {
+            return None;
+        }
+        // The search looks at every waiter, so it is made less often when there are many.
+        self.next_search = Some(now + GRACE + SEARCH_COST * self.waiters.capacity() as u32);
         let (victim, lease) = self.waiters.revoke_idle(GRACE, now)?;
         self.set_alarm(self.waiters.request(victim).deadline, fx);
         let Some(index) = self.current(&lease) else {
@@ -254,7 +267,7 @@ impl<T> State<T> {
         match self.waiters.progress(waiter) {
             Progress::Waiting(_) => {}
             Progress::Nudged => {
-                let request = self.waiters.request(waiter).clone();
+                let request = *self.waiters.request(waiter);
                 if self.options.fairness == Fairness::Throughput
                     && self.phase == Phase::Open
                     && let Some(admission) = self.find(&request, End::Head, now, fx)
@@ -305,7 +318,7 @@ impl<T> State<T> {
                 } else {
                     // Evicted, expired or shut down since it was promised: back to the head of the queue.
                     self.take_back(lease, now, fx);
-                    self.admit(request.clone(), None, End::Head, now, fx)
+                    self.admit(request, None, End::Head, now, fx)
                 }
             }
             Progress::Refused(refusal) => self.refuse(refusal),

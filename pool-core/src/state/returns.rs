@@ -498,7 +498,7 @@ impl<T> State<T> {
             }
         }
         if hold.leaked && end != End::Gone {
-            let holder = self.slots.holder(index, now);
+            let holder = self.slots.last_holder(index, now);
             fx.events.extend(holder.map(|holder| PoolEvent::Unleaked { holder }));
         }
         self.slots.set_hold(index, None);

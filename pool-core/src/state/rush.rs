@@ -5,6 +5,7 @@
 //! when that is so, and these operations do the little that is left to do, where the general ones would look
 //! at everything. Each of them declines, changing nothing, as soon as anything is not as usual.
 
+use std::panic::Location;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use super::waiters::End;
 use super::{Lease, Phase, Request, State, WaiterId};
 use crate::acquire::Priority;
+use crate::connection::Owner;
 use crate::options::Fairness;
 
 impl<T> State<T> {
@@ -52,14 +54,12 @@ impl<T> State<T> {
             return Err(lease);
         }
         let Some(waiter) = self.waiters.first_normal() else { return Err(lease) };
-        let request = self.waiters.request(waiter);
-        if request.validate || request.is_late(now) {
+        if self.waiters.wants_validation(waiter) {
             return Err(lease);
         }
         if !counted {
             record.end_use(ticks);
         }
-        record.address(request.owner, request.site);
         Ok(self.waiters.grant(waiter, lease, now))
     }
 
@@ -73,35 +73,44 @@ impl<T> State<T> {
             && (limit == 0 || length < limit)
             && request.deadline.is_some_and(|deadline| self.alarm_at.is_some_and(|at| at <= deadline))
             && self.waiters.keeps_order(request)
-            && !(self.options.fairness == Fairness::Adaptive && self.waiters.may_revoke(super::GRACE, now));
+            && !self.may_take_over(now);
         if !usual {
             return Err(waker);
         }
-        self.counters.requests += 1;
+        self.passed.requests += 1;
         self.last_use = Some(now);
         Ok(self.waiters.join(*request, Some(waker), End::Tail).waiter)
     }
 
     /// A caller comes for what he was granted. In any state; declines when it needs a second look.
-    pub(crate) fn collect(&mut self, waiter: WaiterId, ticks: u64) -> Option<Lease<T>> {
+    pub(crate) fn collect(
+        &mut self,
+        waiter: WaiterId,
+        owner: Owner,
+        site: &'static Location<'static>,
+        ticks: u64,
+    ) -> Option<Lease<T>> {
         if self.observed {
             return None;
         }
-        let (lease, since) = self.waiters.granted(waiter)?;
+        let (lease, since, begun) = self.waiters.granted(waiter)?;
         let epoch = self.slots.epoch();
         // The tick may lag behind, the grant does not.
         let now = ticks.max(epoch.ticks(since));
         let record = lease.record();
         let fresh_for = self.options.validate_after_idle.as_nanos() as u64;
-        let request = self.waiters.request(waiter);
-        if record.is_due(now) || request.validate || now.saturating_sub(record.last_good()) >= fresh_for {
+        if record.is_due(now)
+            || self.waiters.wants_validation(waiter)
+            || now.saturating_sub(record.last_good()) >= fresh_for
+        {
             return None;
         }
-        let waited = now.saturating_sub(epoch.ticks(request.begun));
+        let waited = now.saturating_sub(epoch.ticks(begun));
+        record.address(owner, site);
         record.begin_use(now);
         let lease = self.waiters.take_grant(waiter);
-        self.counters.acquired += 1;
-        self.counters.wait_time += Duration::from_nanos(waited);
+        self.passed.acquired += 1;
+        self.passed.waited += Duration::from_nanos(waited);
         Some(lease)
     }
 }

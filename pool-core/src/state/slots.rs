@@ -540,7 +540,7 @@ impl<T> Slots<T> {
             self.reclaim(place);
             return Some(Stray::Orphan(connection));
         }
-        let leaked = self.holder(index, now).filter(|holder| holder.leaked);
+        let leaked = self.last_holder(index, now).filter(|holder| holder.leaked);
         self.enter(index, Stage::CheckedByKeeper);
         self.set_hold(index, None);
         Some(Stray::Marked { lease, leaked })
@@ -723,16 +723,22 @@ impl<T> Slots<T> {
 
     /// Who holds a connection.
     pub(crate) fn holder(&self, index: SlotIndex, now: Instant) -> Option<Holder> {
+        // Promised in a saturated pool, and not yet come for: nobody's.
+        let held = |hold: &Hold| hold.promised.is_some() || self.is_in_use(index);
+        self.slot(index).hold.filter(held).and_then(|_| self.last_holder(index, now))
+    }
+
+    /// Who holds a connection, or has just given it back.
+    pub(crate) fn last_holder(&self, index: SlotIndex, now: Instant) -> Option<Holder> {
         let (slot, record) = (self.slot(index), self.record(index));
-        slot.hold.map(|hold| {
-            let since = hold.promised.unwrap_or_else(|| self.epoch.instant(record.held_since.load(Relaxed)));
-            Holder {
-                connection: slot.id,
-                owner: Owner::from_number(record.owner.load(Relaxed)),
-                site: record.site(),
-                held: now.saturating_duration_since(since),
-                leaked: hold.leaked,
-            }
+        let hold = slot.hold?;
+        let since = hold.promised.unwrap_or_else(|| self.epoch.instant(record.held_since.load(Relaxed)));
+        Some(Holder {
+            connection: slot.id,
+            owner: Owner::from_number(record.owner.load(Relaxed)),
+            site: record.site(),
+            held: now.saturating_duration_since(since),
+            leaked: hold.leaked,
         })
     }
 

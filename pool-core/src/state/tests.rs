@@ -208,7 +208,7 @@ impl World {
     }
 
     pub(super) fn ask(&mut self, request: Request) -> Option<WaiterId> {
-        let copy = request.clone();
+        let copy = request;
         let found = if request.priority == Priority::Normal && !request.validate {
             self.engine.take(request.owner, request.site, |_| true)
         } else {
@@ -336,7 +336,7 @@ impl World {
     /// The oldest validation by a caller ends.
     pub(super) fn validate(&mut self, result: Result<(), Failing>) {
         let (lease, request) = self.validating.remove(0);
-        let copy = request.clone();
+        let copy = request;
         let admission = self.run(|state, now, fx| match result {
             Ok(()) => state.validated(lease, request, now, fx),
             Err(failing) => state.validation_failed(lease, request, failing, now, fx),

@@ -13,7 +13,7 @@
 //! first of them does for all ([`Waiters::expire`]). One whose deadline is before that of its predecessor has a timer of
 //! its own. A timer for each caller would cost more than all the rest of waiting (150 ns of 250, 2026-11-21).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::panic::Location;
 use std::task::Waker;
 use std::time::Duration;
@@ -67,57 +67,81 @@ pub(crate) enum Progress<T> {
     Refused(Refusal),
 }
 
+/// What is touched when a connection passes from caller to caller comes first, so that it is on one cache line: on a
+/// busy pool that line wanders from processor to processor.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Node<T> {
-    request: Request,
     progress: Progress<T>,
-    /// When it was first overtaken: a grant was taken back, or it was nudged and found nothing.
-    overtaken: Option<Instant>,
+    begun: Instant,
+    previous: Link,
+    next: Link,
+    /// Whether the connection must be validated even if it was used just now.
+    validate: bool,
     /// The alarm looks after its deadline.
     timed: bool,
     /// It was seen to hold no connection, or reported.
     looked_at: bool,
-    previous: Option<u32>,
-    next: Option<u32>,
+    request: Request,
+    /// When it was first overtaken: a grant was taken back, or it was nudged and found nothing.
+    overtaken: Option<Instant>,
 }
 
-impl<T> Node<T> {
-    fn is_granted(&self, at: Instant) -> bool {
-        matches!(&self.progress, Progress::Granted(_, since) if *since == at)
+/// The other end of a link, if there is one, in four bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Link(u32);
+
+impl Link {
+    const NONE: Link = Link(u32::MAX);
+
+    fn get(self) -> Option<u32> {
+        (self != Link::NONE).then_some(self.0)
     }
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+impl From<u32> for Link {
+    fn from(index: u32) -> Self {
+        Link(index)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
 struct Lane {
-    head: Option<u32>,
-    tail: Option<u32>,
-    length: usize,
+    head: Link,
+    tail: Link,
+    length: u32,
     /// The latest deadline of those that the alarm looks after; never smaller than that of any of them.
     latest: Option<Instant>,
 }
 
-/// The arena and its lines.
+impl Lane {
+    const EMPTY: Lane = Lane { head: Link::NONE, tail: Link::NONE, length: 0, latest: None };
+}
+
+/// The arena and its lanes. Ordered so that what each hand-over touches is close together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Waiters<T> {
-    nodes: Vec<Node<T>>,
-    free: Vec<u32>,
+    /// Normal and high priority.
     lanes: [Lane; 2],
-    /// Those that were granted a connection, and when, in order; some have come for it since.
-    grants: VecDeque<(WaiterId, Instant)>,
-    high_streak: u32,
+    /// The first node that is not in use; those are linked by `next`.
+    free: Link,
+    pending: u32,
     /// Those in their lanes that were woken and have not come yet.
-    nudged: usize,
+    nudged: u32,
+    high_streak: u32,
+    nodes: Vec<Node<T>>,
 }
 
 impl<T> Default for Waiters<T> {
     fn default() -> Self {
         Waiters {
-            nodes: Vec::new(),
-            free: Vec::new(),
-            lanes: [Lane::default(); 2],
-            grants: VecDeque::new(),
-            high_streak: 0,
+            lanes: [Lane::EMPTY; 2],
+            free: Link::NONE,
+            pending: 0,
             nudged: 0,
+            high_streak: 0,
+            nodes: Vec::new(),
         }
     }
 }
@@ -142,22 +166,27 @@ pub(crate) enum End {
 impl<T> Waiters<T> {
     /// Callers in the lanes.
     pub(crate) fn waiting(&self) -> usize {
-        self.lanes[0].length + self.lanes[1].length
+        (self.lanes[0].length + self.lanes[1].length) as usize
     }
 
     /// Callers in one lane.
     pub(crate) fn waiting_with(&self, priority: Priority) -> usize {
-        self.lanes[priority as usize].length
+        self.lanes[priority as usize].length as usize
+    }
+
+    /// Nodes there are.
+    pub(crate) fn capacity(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Nodes in use: those in the lanes, and those whose acquire has not yet run again.
     pub(crate) fn pending(&self) -> usize {
-        self.nodes.len() - self.free.len()
+        self.pending as usize
     }
 
     /// When the oldest wait began.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.lanes.iter().filter_map(|lane| lane.head).map(|index| self.node(index).request.begun).min()
+        self.lanes.iter().filter_map(|lane| lane.head.get()).map(|index| self.node(index).begun).min()
     }
 
     /// Puts a caller in line, to be woken by `waker`.
@@ -172,28 +201,34 @@ impl<T> Waiters<T> {
             self.lanes[lane].latest = request.deadline;
         }
         let progress = Progress::Waiting(waker);
-        let index = match self.free.pop() {
+        let index = match self.free.get() {
             Some(index) => {
                 let node = self.node_mut(index);
-                node.request = request;
+                let next = node.next;
                 node.progress = progress;
+                (node.begun, node.validate) = (request.begun, request.validate);
                 (node.overtaken, node.timed, node.looked_at) = (None, timed, false);
+                node.request = request;
+                self.free = next;
                 index
             }
             None => {
                 let index = u32::try_from(self.nodes.len()).expect("fewer than four billion callers wait");
                 self.nodes.push(Node {
-                    request,
                     progress,
-                    overtaken: None,
+                    begun: request.begun,
+                    previous: Link::NONE,
+                    next: Link::NONE,
+                    validate: request.validate,
                     timed,
                     looked_at: false,
-                    previous: None,
-                    next: None,
+                    request,
+                    overtaken: None,
                 });
                 index
             }
         };
+        self.pending += 1;
         self.link(lane, index, end);
         Joined { waiter: WaiterId(index), timed }
     }
@@ -201,7 +236,7 @@ impl<T> Waiters<T> {
     /// The waiter whose turn it is, among the lanes that `allowed` admits.
     pub(crate) fn next(&self, allowed: impl Fn(Priority) -> bool) -> Option<WaiterId> {
         let head = |priority: Priority| {
-            allowed(priority).then(|| self.lanes[priority as usize].head).flatten().map(WaiterId)
+            allowed(priority).then(|| self.lanes[priority as usize].head.get()).flatten().map(WaiterId)
         };
         match (head(Priority::High), head(Priority::Normal)) {
             (Some(_), Some(normal)) if self.high_streak >= HIGH_BURST => Some(normal),
@@ -247,9 +282,6 @@ impl<T> Waiters<T> {
             };
         }
         self.unlink(priority as usize, waiter.0);
-        if let Progress::Granted(_, since) = &progress {
-            self.note_grant(waiter, *since);
-        }
         match std::mem::replace(&mut self.node_mut(waiter.0).progress, progress) {
             Progress::Waiting(waker) => waker,
             Progress::Nudged => {
@@ -262,7 +294,7 @@ impl<T> Waiters<T> {
 
     /// The first in line of normal priority.
     pub(crate) fn first_normal(&self) -> Option<WaiterId> {
-        self.lanes[Priority::Normal as usize].head.map(WaiterId)
+        self.lanes[Priority::Normal as usize].head.get().map(WaiterId)
     }
 
     /// Whether a caller who joins now leaves the deadlines of his lane in order.
@@ -274,7 +306,6 @@ impl<T> Waiters<T> {
     /// Grants a connection to the first in line of normal priority, while nobody of high priority waits.
     pub(crate) fn grant(&mut self, waiter: WaiterId, lease: Lease<T>, now: Instant) -> Option<Waker> {
         self.unlink(Priority::Normal as usize, waiter.0);
-        self.note_grant(waiter, now);
         let granted = Progress::Granted(lease, now);
         match std::mem::replace(&mut self.node_mut(waiter.0).progress, granted) {
             Progress::Waiting(waker) => waker,
@@ -286,38 +317,35 @@ impl<T> Waiters<T> {
         }
     }
 
-    /// What a waiter was granted, and when.
-    pub(crate) fn granted(&self, waiter: WaiterId) -> Option<(&Lease<T>, Instant)> {
-        match &self.node(waiter.0).progress {
-            Progress::Granted(lease, since) => Some((lease, *since)),
+    /// Whether a waiter wants a connection that was validated.
+    pub(crate) fn wants_validation(&self, waiter: WaiterId) -> bool {
+        self.node(waiter.0).validate
+    }
+
+    /// What a waiter was granted, when, and when its wait began.
+    pub(crate) fn granted(&self, waiter: WaiterId) -> Option<(&Lease<T>, Instant, Instant)> {
+        let node = self.node(waiter.0);
+        match &node.progress {
+            Progress::Granted(lease, since) => Some((lease, *since, node.begun)),
             _ => None,
         }
     }
 
     /// Ends a waiter who was granted a connection.
     pub(crate) fn take_grant(&mut self, waiter: WaiterId) -> Lease<T> {
-        if self.grants.front().is_some_and(|(first, _)| *first == waiter) {
-            self.grants.pop_front();
-        }
-        self.free.push(waiter.0);
-        match std::mem::replace(&mut self.node_mut(waiter.0).progress, Progress::Over) {
+        match self.retire(waiter.0) {
             Progress::Granted(lease, _) => lease,
             _ => unreachable!("the caller looked"),
         }
     }
 
-    /// Whether [`revoke_idle`](Waiters::revoke_idle) may find something.
-    pub(crate) fn may_revoke(&mut self, grace: Duration, now: Instant) -> bool {
-        self.oldest_grant(grace, now).is_some()
-    }
-
     /// Wakes waiters to see what they can get, the first `count` of those that were not woken already.
     pub(crate) fn nudge(&mut self, count: usize, wake: &mut impl Extend<Waker>) {
         for lane in [Priority::High as usize, Priority::Normal as usize] {
-            let mut at = self.lanes[lane].head;
-            while let Some(index) = at.filter(|_| self.nudged < count) {
+            let mut at = self.lanes[lane].head.get();
+            while let Some(index) = at.filter(|_| (self.nudged as usize) < count) {
                 let node = self.node_mut(index);
-                at = node.next;
+                at = node.next.get();
                 if let Progress::Waiting(waker) = &mut node.progress {
                     wake.extend(waker.take());
                     node.progress = Progress::Nudged;
@@ -332,37 +360,17 @@ impl<T> Waiters<T> {
         self.node_mut(waiter.0).overtaken.get_or_insert(now);
     }
 
-    /// Remembers a grant for [`revoke_idle`](Waiters::revoke_idle).
-    fn note_grant(&mut self, waiter: WaiterId, now: Instant) {
-        // Those that were come for in order are forgotten in order. Others stay a while; there cannot be many.
-        if self.grants.len() > 2 * self.nodes.len() {
-            let nodes = &self.nodes;
-            self.grants.retain(|(waiter, since)| nodes[waiter.0 as usize].is_granted(*since));
-        }
-        self.grants.push_back((waiter, now));
-    }
-
-    /// The oldest grant that its waiter has not come for since `grace`.
-    fn oldest_grant(&mut self, grace: Duration, now: Instant) -> Option<u32> {
-        while let Some((waiter, since)) =
-            self.grants.front().copied().filter(|(_, since)| now >= *since + grace)
-        {
-            if self.node(waiter.0).is_granted(since) {
-                return Some(waiter.0);
-            }
-            self.grants.pop_front();
-        }
-        None
-    }
-
-    /// Takes back the oldest grant that its waiter has not come for since `grace`, if it was never overtaken before.
-    /// The waiter is the first in its lane again.
+    /// Takes back a grant that its waiter has not come for since `grace`, if it was never overtaken before. The waiter is
+    /// the first in its lane again.
     pub(crate) fn revoke_idle(&mut self, grace: Duration, now: Instant) -> Option<(WaiterId, Lease<T>)> {
-        let index = self.oldest_grant(grace, now)?;
-        let node = self.node(index);
-        if node.overtaken.is_some() || node.request.is_late(now) {
-            return None;
-        }
+        let idle = |node: &&Node<T>| match &node.progress {
+            Progress::Granted(_, since) => {
+                now >= *since + grace && node.overtaken.is_none() && !node.request.is_late(now)
+            }
+            _ => false,
+        };
+        // In no order: whoever is found has waited long enough to be overtaken.
+        let (index, node) = (0..).zip(&self.nodes).find(|(_, node)| idle(node))?;
         let priority = node.request.priority as usize;
         self.link(priority, index, End::Head);
         // It was woken for the grant, and will say whom to wake next when it comes.
@@ -396,10 +404,10 @@ impl<T> Waiters<T> {
     ) -> Option<Instant> {
         let mut next = None;
         for lane in 0..self.lanes.len() {
-            let mut at = self.lanes[lane].head;
+            let mut at = self.lanes[lane].head.get();
             while let Some(index) = at {
                 let node = self.node(index);
-                at = node.next;
+                at = node.next.get();
                 if !node.timed {
                     continue;
                 }
@@ -421,10 +429,10 @@ impl<T> Waiters<T> {
     pub(crate) fn nested(&mut self, owners: &HashSet<Owner>) -> Vec<(Owner, &'static Location<'static>)> {
         let mut nested = Vec::new();
         for lane in 0..self.lanes.len() {
-            let mut at = self.lanes[lane].head;
+            let mut at = self.lanes[lane].head.get();
             while let Some(index) = at {
                 let node = self.node_mut(index);
-                at = node.next;
+                at = node.next.get();
                 if !std::mem::replace(&mut node.looked_at, true) && owners.contains(&node.request.owner) {
                     nested.push((node.request.owner, node.request.site));
                 }
@@ -444,9 +452,19 @@ impl<T> Waiters<T> {
             Progress::Granted(..) | Progress::Refused(_) => {}
             Progress::Over => unreachable!("a waiter belongs to one acquire"),
         }
-        self.free.push(waiter.0);
-        let node = self.node_mut(waiter.0);
-        (node.request, std::mem::replace(&mut node.progress, Progress::Over))
+        let progress = self.retire(waiter.0);
+        (self.node(waiter.0).request, progress)
+    }
+
+    /// Makes a node free.
+    fn retire(&mut self, index: u32) -> Progress<T> {
+        let free = self.free;
+        let node = self.node_mut(index);
+        node.next = free;
+        let progress = std::mem::replace(&mut node.progress, Progress::Over);
+        self.free = Link(index);
+        self.pending -= 1;
+        progress
     }
 
     fn node(&self, index: u32) -> &Node<T> {
@@ -461,35 +479,34 @@ impl<T> Waiters<T> {
         let Lane { head, tail, .. } = self.lanes[lane];
         match end {
             End::Tail => {
-                self.node_mut(index).previous = tail;
-                match tail {
-                    Some(tail) => self.node_mut(tail).next = Some(index),
-                    None => self.lanes[lane].head = Some(index),
+                let node = self.node_mut(index);
+                (node.previous, node.next) = (tail, Link::NONE);
+                match tail.get() {
+                    Some(tail) => self.node_mut(tail).next = Link(index),
+                    None => self.lanes[lane].head = Link(index),
                 }
-                self.lanes[lane].tail = Some(index);
+                self.lanes[lane].tail = Link(index);
             }
             End::Head => {
-                self.node_mut(index).next = head;
-                match head {
-                    Some(head) => self.node_mut(head).previous = Some(index),
-                    None => self.lanes[lane].tail = Some(index),
+                let node = self.node_mut(index);
+                (node.previous, node.next) = (Link::NONE, head);
+                match head.get() {
+                    Some(head) => self.node_mut(head).previous = Link(index),
+                    None => self.lanes[lane].tail = Link(index),
                 }
-                self.lanes[lane].head = Some(index);
+                self.lanes[lane].head = Link(index);
             }
         }
         self.lanes[lane].length += 1;
     }
 
     fn unlink(&mut self, lane: usize, index: u32) {
-        let (previous, next) = {
-            let node = self.node_mut(index);
-            (node.previous.take(), node.next.take())
-        };
-        match previous {
+        let Node { previous, next, .. } = *self.node(index);
+        match previous.get() {
             Some(previous) => self.node_mut(previous).next = next,
             None => self.lanes[lane].head = next,
         }
-        match next {
+        match next.get() {
             Some(next) => self.node_mut(next).previous = previous,
             None => self.lanes[lane].tail = previous,
         }
@@ -502,7 +519,7 @@ impl<T> Waiters<T> {
     /// Those in their lanes that were woken and have not come yet.
     #[cfg(test)]
     pub(crate) fn nudged(&self) -> usize {
-        self.nudged
+        self.nudged as usize
     }
 
     /// The first deadline that the alarm looks after.
@@ -517,8 +534,8 @@ impl<T> Waiters<T> {
     pub(crate) fn check_invariants(&self) {
         let mut linked = 0;
         for (line, lane) in self.lanes.iter().enumerate() {
-            let (mut at, mut previous, mut length, mut latest) = (lane.head, None, 0, None);
-            while let Some(index) = at {
+            let (mut at, mut previous, mut length, mut latest) = (lane.head, Link::NONE, 0, None);
+            while let Some(index) = at.get() {
                 let node = self.node(index);
                 assert_eq!(node.previous, previous, "links lead both ways");
                 let waits = matches!(node.progress, Progress::Waiting(_) | Progress::Nudged);
@@ -535,18 +552,20 @@ impl<T> Waiters<T> {
             }
             assert_eq!((lane.tail, lane.length), (previous, length), "a lane knows its end and length");
             assert!(latest <= lane.latest, "and its latest deadline");
-            linked += lane.length;
+            linked += length;
         }
         let count = |wanted: fn(&Progress<T>) -> bool| {
-            self.nodes.iter().filter(|node| wanted(&node.progress)).count()
+            u32::try_from(self.nodes.iter().filter(|node| wanted(&node.progress)).count()).unwrap()
         };
         let waiting = count(|progress| matches!(progress, Progress::Waiting(_) | Progress::Nudged));
         assert_eq!(waiting, linked, "who waits is in a lane");
-        for (index, node) in (0..).zip(&self.nodes) {
-            if let Progress::Granted(_, since) = &node.progress {
-                assert!(self.grants.contains(&(WaiterId(index), *since)), "every grant is remembered");
-            }
-        }
         assert_eq!(count(|progress| matches!(progress, Progress::Nudged)), self.nudged, "nudges are counted");
+        assert_eq!(
+            count(|progress| !matches!(progress, Progress::Over)),
+            self.pending,
+            "so are nodes in use"
+        );
+        let free = std::iter::successors(self.free.get(), |index| self.node(*index).next.get());
+        assert_eq!(free.count(), self.nodes.len() - self.pending as usize, "every other node is free");
     }
 }
