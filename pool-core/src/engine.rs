@@ -119,6 +119,8 @@ impl<T> Engine<T> {
 
     /// Passes a connection that comes back to the next in line, if the pool is saturated and nothing else is to be done.
     /// Returns whom to wake.
+    ///
+    /// Touches nothing of the engine after it has unlocked: see [`Lease::pass_on`].
     pub(crate) fn pass_on(&self, lease: Lease<T>, counted: bool) -> Result<Option<Waker>, Lease<T>> {
         let mut desk = self.lock();
         if !desk.steady {
@@ -240,6 +242,18 @@ impl<T> Engine<T> {
         operate: impl FnOnce(&mut State<T>, Instant, &mut Effects<T>) -> R,
     ) -> (R, Effects<T>) {
         self.with_clock(|| now, operate)
+    }
+
+    /// Runs an operation of a saturated pool; `None` if it is not one.
+    pub(crate) fn if_steady<R>(&self, operate: impl FnOnce(&mut State<T>) -> R) -> Option<R> {
+        let mut desk = self.lock();
+        desk.steady.then(|| operate(&mut desk.state))
+    }
+
+    /// As [`collect`](Engine::collect).
+    pub(crate) fn collect_at(&self, waiter: WaiterId, request: &Request, now: Instant) -> Option<Lease<T>> {
+        let ticks = self.clock.epoch().ticks(now);
+        self.lock().state.collect(waiter, request.owner, request.site, ticks)
     }
 
     /// Looks at the state as the last operation left it.

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A panic that was caught.
 #[derive(Debug)]
@@ -18,6 +20,55 @@ pub(crate) struct Caught {
 /// user code that has to look after itself (observers).
 pub(crate) fn catch<T>(place: &'static str, code: impl FnOnce() -> T) -> Result<T, Caught> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| Caught::new(place, payload))
+}
+
+/// Names a pool, whether it still exists or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PoolSerial(u64);
+
+/// Panics that were caught where the pool they belong to may have been gone, for it to find.
+static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
+static ANY_LEFT: AtomicBool = AtomicBool::new(false);
+
+/// After so many looks by other pools its own is taken to be gone, and the panic is forgotten.
+const LOOKS: u32 = 1_000;
+
+struct Left {
+    pool: PoolSerial,
+    caught: Caught,
+    looks: u32,
+}
+
+impl PoolSerial {
+    pub(crate) fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        PoolSerial(LAST.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Leaves a panic for the pool to find.
+    pub(crate) fn leave(self, caught: Caught) {
+        left().push(Left { pool: self, caught, looks: 0 });
+        ANY_LEFT.store(true, Ordering::Release);
+    }
+
+    /// The panics that were left for this pool.
+    pub(crate) fn find(self) -> Vec<Caught> {
+        if !ANY_LEFT.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut left = left();
+        let found = left.extract_if(.., |left| left.pool == self).map(|left| left.caught).collect();
+        left.retain_mut(|left| {
+            left.looks += 1;
+            left.looks < LOOKS
+        });
+        ANY_LEFT.store(!left.is_empty(), Ordering::Release);
+        found
+    }
+}
+
+fn left() -> MutexGuard<'static, Vec<Left>> {
+    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Caught {

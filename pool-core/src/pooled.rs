@@ -3,10 +3,12 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo};
 use crate::connector::{Connector, ErrorClass};
 use crate::engine::{Unshelved, put};
+use crate::panic::{PoolSerial, catch};
 use crate::shared::{Resident, Shared};
 use crate::state::{Lease, Verdict};
 
@@ -104,21 +106,26 @@ impl<C: Connector> Pooled<C> {
 /// Gives a connection back through the lock.
 #[inline(never)]
 fn release<C: Connector>(lease: Lease<Resident<C>>, verdict: Verdict, counted: bool) {
-    let shared = Arc::clone(&lease.connection().shared);
+    let pool = lease.connection().shared.serial;
     let lease = if verdict == Verdict::Clean {
-        match shared.engine.pass_on(lease, counted) {
-            Ok(waker) => {
-                if let Some(waker) = waker {
-                    shared.guard("wake", || waker.wake());
-                }
-                return;
-            }
+        match lease.pass_on(counted) {
+            Ok(waker) => return wake(pool, waker),
             Err(lease) => lease,
         }
     } else {
         lease
     };
+    let shared = Arc::clone(&lease.connection().shared);
     shared.with(|state, now, fx| state.release(lease, verdict, counted, now, fx));
+}
+
+/// Wakes the next in line. Nothing keeps the pool alive meanwhile, so a panic is left for it to find.
+fn wake(pool: PoolSerial, waker: Option<Waker>) {
+    if let Some(waker) = waker
+        && let Err(caught) = catch("wake", || waker.wake())
+    {
+        pool.leave(caught);
+    }
 }
 
 /// What is to become of a connection that comes back, going by what can be seen of it.

@@ -18,12 +18,13 @@ use crate::engine::Engine;
 use crate::error::Chain;
 use crate::event::{Observers, PoolEvent};
 use crate::keeper;
-use crate::panic::{Caught, catch};
+use crate::panic::{Caught, PoolSerial, catch};
 use crate::shelf::Housed;
 use crate::state::{Effects, State};
 use crate::timekeeper;
 
 pub(crate) struct Shared<C: Connector> {
+    pub(crate) serial: PoolSerial,
     pub(crate) name: Arc<str>,
     pub(crate) connector: C,
     pub(crate) observers: Observers,
@@ -49,6 +50,7 @@ impl<C: Connector> Shared<C> {
         engine: Engine<Resident<C>>,
     ) -> Self {
         Shared {
+            serial: PoolSerial::next(),
             name,
             connector,
             observers,
@@ -66,6 +68,7 @@ impl<C: Connector> Shared<C> {
         self: &Arc<Self>,
         operate: impl FnOnce(&mut State<Resident<C>>, Instant, &mut Effects<Resident<C>>) -> R,
     ) -> R {
+        self.report_left();
         let ((result, start), effects) = self.engine.with(|state, now, fx| {
             let result = operate(state, now, fx);
             let start = Start {
@@ -80,7 +83,15 @@ impl<C: Connector> Shared<C> {
 
     /// Looks at the state without changing it.
     pub(crate) fn read<R>(&self, look: impl FnOnce(&State<Resident<C>>, Instant) -> R) -> R {
+        self.report_left();
         self.engine.read(look)
+    }
+
+    /// Reports panics that were caught where this pool could not be told of them.
+    fn report_left(&self) {
+        for caught in self.serial.find() {
+            self.report(caught);
+        }
     }
 
     /// Every piece of user code is guarded: a panic must not keep the rest from being done.

@@ -62,7 +62,9 @@ const SHORTEST_IDLE: Duration = Duration::from_millis(20);
 
 /// Keeps what comes before it and what comes after it on different cache lines; pairs of them, as processors fetch.
 #[derive(Debug)]
-struct Apart([u64; 16]);
+struct Apart {
+    _padding: [u64; 16],
+}
 
 /// What is counted for each hand-over in a saturated pool.
 #[derive(Debug, Default)]
@@ -114,7 +116,7 @@ pub(crate) struct State<T> {
     passed: Passed,
     /// When a connection was last seen to have been used.
     last_use: Option<Instant>,
-    apart: Apart,
+    _apart: Apart,
     options: CheckedOptions,
     phase: Phase,
     slots: Slots<T>,
@@ -173,7 +175,7 @@ impl<T> State<T> {
     ) -> Self {
         State {
             passed: Passed::default(),
-            apart: Apart([0; 16]),
+            _apart: Apart { _padding: [0; 16] },
             options,
             phase: Phase::Open,
             slots: Slots::new(shelf, clock.epoch()),
@@ -422,11 +424,9 @@ impl<T> State<T> {
             unhealthy: self
                 .slots
                 .iter()
-                .filter(|(_, slot)| match slot.stage() {
+                .filter(|(index, slot)| match slot.stage() {
                     Stage::Idle(_) | Stage::Shelved => slot.generation < self.suspect_below,
-                    Stage::Active if slot.hold().is_some_and(|hold| hold.promised.is_some()) => {
-                        slot.generation < self.suspect_below
-                    }
+                    Stage::Active if !self.slots.is_in_use(*index) => slot.generation < self.suspect_below,
                     Stage::Active => slot.doomed == Some(CloseReason::Discarded),
                     _ => false,
                 })

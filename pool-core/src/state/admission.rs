@@ -170,10 +170,8 @@ impl<T> State<T> {
         fx: &mut Effects<T>,
     ) -> Option<Admission<T>> {
         let first = end == End::Head || self.waiters.waiting_with(request.priority) == 0;
-        if !self.may_take(request.priority) {
-            return None;
-        }
-        if (first || self.may_overtake(now))
+        if self.may_take(request.priority)
+            && (first || self.may_overtake(now))
             && let Some(index) = self.usable_idle(now)
         {
             if request.deadline.is_none() && self.needs_check(index, request, now) {
@@ -203,7 +201,7 @@ impl<T> State<T> {
         }
         // The search looks at every waiter, so it is made less often when there are many.
         self.next_search = Some(now + GRACE + SEARCH_COST * self.waiters.capacity() as u32);
-        let (victim, lease) = self.waiters.revoke_idle(GRACE, now)?;
+        let (victim, lease) = self.waiters.revoke_idle(request.priority, GRACE, now)?;
         self.set_alarm(self.waiters.request(victim).deadline, fx);
         let Some(index) = self.current(&lease) else {
             self.orphan(lease, fx);

@@ -51,7 +51,7 @@ pub(crate) enum Stage<T> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hold {
     pub(crate) priority: Priority,
-    /// When it was promised to the caller, as long as he does not have it.
+    /// When it was promised to the caller. Means nothing once he has it.
     pub(crate) promised: Option<Instant>,
     pub(crate) leaked: bool,
     /// The leak threshold when it began, if another one is set now.
@@ -732,7 +732,8 @@ impl<T> Slots<T> {
     pub(crate) fn last_holder(&self, index: SlotIndex, now: Instant) -> Option<Holder> {
         let (slot, record) = (self.slot(index), self.record(index));
         let hold = slot.hold?;
-        let since = hold.promised.unwrap_or_else(|| self.epoch.instant(record.held_since.load(Relaxed)));
+        let promised = hold.promised.filter(|_| !self.is_in_use(index));
+        let since = promised.unwrap_or_else(|| self.epoch.instant(record.held_since.load(Relaxed)));
         Some(Holder {
             connection: slot.id,
             owner: Owner::from_number(record.owner.load(Relaxed)),

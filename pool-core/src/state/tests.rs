@@ -223,6 +223,14 @@ impl World {
             Taken::Doubtful(lease) | Taken::Refused(lease) => Some(lease),
             Taken::Nothing => None,
         };
+        let (now, waker) = (self.now, Waker::noop().clone());
+        if found.is_none()
+            && let Some(Ok(waiter)) = self.engine.if_steady(|state| state.queue(&request, waker, now))
+        {
+            self.waiting.push(waiter);
+            self.check();
+            return Some(waiter);
+        }
         let admission = self.run(|state, now, fx| {
             if let Some(lease) = found {
                 state.put_aside(lease, fx);
@@ -247,6 +255,13 @@ impl World {
 
     /// A waiting caller looks whether it was served. True if its wait is over.
     pub(super) fn claim(&mut self, waiter: WaiterId) -> bool {
+        let request = self.engine.peek(|state| *state.waiters.request(waiter));
+        if let Some(lease) = self.engine.collect_at(waiter, &request, self.now) {
+            self.waiting.retain(|other| *other != waiter);
+            self.held.push(lease);
+            self.check();
+            return true;
+        }
         let claim = self.run(|state, now, fx| state.claim(waiter, Waker::noop().clone(), now, fx));
         match claim {
             Claim::Waiting => false,
@@ -283,6 +298,14 @@ impl World {
             _ => Err(Unshelved { lease, counted: false }),
         };
         let Err(Unshelved { lease, counted }) = unshelved else { return self.check() };
+        let (mut back, now) = (Some(lease), self.now);
+        if verdict == Verdict::Clean {
+            self.engine.if_steady(|state| {
+                let lease = back.take().expect("it came back just now");
+                back = state.pass_on(lease, counted, now).err();
+            });
+        }
+        let Some(lease) = back else { return self.check() };
         self.run(|state, now, fx| state.release(lease, verdict, counted, now, fx));
     }
 

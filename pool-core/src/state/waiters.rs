@@ -360,12 +360,18 @@ impl<T> Waiters<T> {
         self.node_mut(waiter.0).overtaken.get_or_insert(now);
     }
 
-    /// Takes back a grant that its waiter has not come for since `grace`, if it was never overtaken before. The waiter is
-    /// the first in its lane again.
-    pub(crate) fn revoke_idle(&mut self, grace: Duration, now: Instant) -> Option<(WaiterId, Lease<T>)> {
+    /// Takes back a grant that its waiter has not come for since `grace`, if it was never overtaken before and is not of
+    /// higher priority than the one who asks. The waiter is the first in its lane again.
+    pub(crate) fn revoke_idle(
+        &mut self,
+        for_whom: Priority,
+        grace: Duration,
+        now: Instant,
+    ) -> Option<(WaiterId, Lease<T>)> {
         let idle = |node: &&Node<T>| match &node.progress {
             Progress::Granted(_, since) => {
-                now >= *since + grace && node.overtaken.is_none() && !node.request.is_late(now)
+                let owed = node.overtaken.is_some() || node.request.priority > for_whom;
+                now >= *since + grace && !owed && !node.request.is_late(now)
             }
             _ => false,
         };
