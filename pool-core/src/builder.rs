@@ -15,6 +15,7 @@ use crate::event::{Callback, Observer, Observers};
 use crate::options::{Fairness, PoolOptions, Reuse};
 use crate::pool::Pool;
 use crate::shared::Shared;
+use crate::sizing::Sizing;
 use crate::state::State;
 use crate::timer::Timer;
 
@@ -95,6 +96,7 @@ impl<C: Connector> PoolBuilder<C> {
         reset_timeout: Duration;
         fairness: Fairness;
         precise_timing: bool;
+        sizing: Sizing;
     }
 
     /// Sets [`min_connections`](PoolOptions::min_connections). While it is not set, a smaller `max_connections`

@@ -13,9 +13,11 @@ use std::time::Duration;
 use crate::connection::{ConnectionId, ConnectionInfo, Holder};
 use crate::connector::Connector;
 use crate::error::{AcquireError, Outage, WarmUpError};
+use crate::histogram::PoolHistograms;
 use crate::options::{OptionsError, PoolOptions};
 use crate::pool::{CheckReport, CloseReport, Pool};
 use crate::pooled::Pooled;
+use crate::sizing::SizingAdvice;
 use crate::stats::{PoolCounters, PoolSnapshot, PoolStats};
 use crate::target::Target;
 
@@ -38,6 +40,10 @@ pub trait PoolControl: Any + Send + Sync {
     fn counters(&self) -> PoolCounters {
         self.snapshot().counters
     }
+    /// See [`Pool::sizing_advice`].
+    fn sizing_advice(&self) -> Option<SizingAdvice>;
+    /// See [`Pool::histograms`].
+    fn histograms(&self) -> PoolHistograms;
     /// See [`Pool::reset_stats`].
     fn reset_stats(&self);
     /// See [`Pool::connections`].
@@ -100,6 +106,12 @@ impl<C: Connector> PoolControl for Pool<C> {
     }
     fn stats(&self) -> PoolStats {
         self.stats()
+    }
+    fn sizing_advice(&self) -> Option<SizingAdvice> {
+        self.sizing_advice()
+    }
+    fn histograms(&self) -> PoolHistograms {
+        self.histograms()
     }
     fn reset_stats(&self) {
         self.reset_stats();

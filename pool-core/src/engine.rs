@@ -127,7 +127,7 @@ impl<T> Engine<T> {
             return Err(lease);
         }
         let now = self.recent(&mut desk);
-        desk.state.pass_on(lease, counted, now)
+        desk.state.pass_on(lease, counted, now, self.clock.ticks())
     }
 
     /// Puts a caller in line, if the pool is saturated and nothing else is to be done.
@@ -148,9 +148,9 @@ impl<T> Engine<T> {
     /// The time for an operation in a saturated pool.
     fn recent(&self, desk: &mut Desk<T>) -> Instant {
         let Desk { state, reading, .. } = desk;
-        let exact = state.options().precise_timing || state.options().acquire_timeout < PATIENT;
+        let exact = state.options().times_exactly() || state.options().acquire_timeout < PATIENT;
         let now = self.clock.recent(reading, exact);
-        self.clock.tell(now, state.options().precise_timing);
+        self.clock.tell(now, state.options().times_exactly());
         now
     }
 
@@ -188,7 +188,7 @@ impl<T> Engine<T> {
         reading.renew(now);
         state.absorb(now, &mut effects);
         let result = operate(state, now, &mut effects);
-        self.clock.tell(now, state.options().precise_timing);
+        self.clock.tell(now, state.options().times_exactly());
         if state.shelve() {
             // Short by as much as the tick may lag behind.
             let fresh_for = state.options().validate_after_idle.saturating_sub(state.step());
@@ -224,11 +224,15 @@ impl<T> Engine<T> {
 /// Gives a connection back without the lock, if that may be.
 #[inline]
 pub(crate) fn put<T: Housed>(lease: Lease<T>) -> Result<(), Unshelved<T>> {
-    let now = lease.connection().engine().clock.ticks();
+    let engine = lease.connection().engine();
+    let now = engine.clock.ticks();
     if lease.record().is_due(now) || lease.gate_is_shut() {
         return Err(Unshelved { lease, counted: false });
     }
-    lease.record().end_use(now);
+    let used = lease.record().end_use(now);
+    if used != 0 {
+        engine.shelf.uses.record(used);
+    }
     lease.put().map_err(|lease| Unshelved { lease, counted: true })
 }
 

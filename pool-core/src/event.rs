@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::connection::{CloseReason, ConnectionId, Holder, Owner, Span};
 use crate::error::{AcquireError, ConnectFailure};
 use crate::panic::catch;
+use crate::sizing::SizingAdvice;
 use crate::stats::PoolStats;
 
 /// Something that happened in a pool.
@@ -133,6 +134,11 @@ pub enum PoolEvent {
     Starved {
         /// How late.
         late: Duration,
+    },
+    /// The size that the pool recommends, or takes, has changed.
+    SizingAdvised {
+        /// The size, and why.
+        advice: SizingAdvice,
     },
     /// The pool stopped handing out connections.
     Paused,
@@ -364,6 +370,7 @@ fn log(pool: &str, event: &PoolEvent) {
         PoolEvent::Unleaked { holder } => {
             tracing::info!(pool, "a connection reported as leaked came back: {holder}");
         }
+        PoolEvent::SizingAdvised { advice } => tracing::info!(pool, "{advice}"),
         PoolEvent::Closing => tracing::debug!(pool, "closing"),
         PoolEvent::PoolClosed => tracing::debug!(pool, "closed"),
         PoolEvent::Created { connection, took } => {

@@ -7,6 +7,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
+use crate::sizing::Sizing;
+
 /// Which idle connection is handed out next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Reuse {
@@ -120,6 +122,11 @@ pub struct PoolOptions {
     pub reset_timeout: Duration,
     /// Who gets a connection that comes back while callers wait. Default [`Fairness::Adaptive`].
     pub fairness: Fairness,
+    /// Whether the pool finds its own limit between `min_connections` and `max_connections`, or recommends one. Default
+    /// [`Sizing::Off`].
+    ///
+    /// Times are measured exactly then, as with `precise_timing`.
+    pub sizing: Sizing,
     /// Whether the times for which connections are held and idle are measured exactly, at the price of two looks at
     /// the clock for each acquire. Default off: they are exact to 250 ms, and right on average.
     ///
@@ -154,6 +161,7 @@ impl Default for PoolOptions {
             reserve_connections: 0,
             reset_timeout: Duration::from_secs(5),
             fairness: Fairness::Adaptive,
+            sizing: Sizing::Off,
             precise_timing: false,
         }
     }
@@ -265,6 +273,13 @@ impl PoolOptions {
 /// Options that passed [`PoolOptions::check`].
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedOptions(PoolOptions);
+
+impl CheckedOptions {
+    /// Whether those who take and give back read the exact clock.
+    pub(crate) fn times_exactly(&self) -> bool {
+        self.precise_timing || self.sizing != Sizing::Off
+    }
+}
 
 impl Deref for CheckedOptions {
     type Target = PoolOptions;

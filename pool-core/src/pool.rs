@@ -14,9 +14,11 @@ use crate::builder::PoolBuilder;
 use crate::connection::{ConnectionId, ConnectionInfo, Holder, Owner};
 use crate::connector::Connector;
 use crate::error::{AcquireError, Outage, WarmUpError};
+use crate::histogram::PoolHistograms;
 use crate::options::{OptionsError, PoolOptions};
 use crate::pooled::Pooled;
 use crate::shared::{Resident, Shared};
+use crate::sizing::SizingAdvice;
 use crate::state::{Phase, Request, State};
 use crate::stats::{PoolCounters, PoolSnapshot, PoolStats};
 use crate::target::Target;
@@ -215,6 +217,17 @@ impl<C: Connector> Pool<C> {
     /// What has happened since the pool was built, or since [`reset_stats`](Pool::reset_stats).
     pub fn counters(&self) -> PoolCounters {
         self.snapshot().counters
+    }
+
+    /// The limit that the pool recommends or has chosen, and why; `None` with [`Sizing::Off`](crate::Sizing) and before the
+    /// first round of housekeeping.
+    pub fn sizing_advice(&self) -> Option<SizingAdvice> {
+        self.shared.read(|state, _| state.sizing_advice())
+    }
+
+    /// How long acquires waited, connections were held, and connects took.
+    pub fn histograms(&self) -> PoolHistograms {
+        self.shared.read(|state, _| state.histograms())
     }
 
     /// Sets all counters to zero, at once and without losing a count. Callers inside an acquire count as

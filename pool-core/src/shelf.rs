@@ -35,6 +35,7 @@ use std::task::Waker;
 
 use crate::connection::ConnectionId;
 use crate::engine::Engine;
+use crate::histogram::SharedHistogram;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, UnsafeCell};
 
 /// Where a slot is in the table.
@@ -351,6 +352,8 @@ pub(crate) struct Shelf<T> {
     slots: AtomicU32,
     /// The chunk to look at first. Only a hint: who finds nothing without the lock, looks everywhere under it.
     hint: AtomicU32,
+    /// How long connections were held, but for those that were held for less than the clock can tell.
+    pub(crate) uses: SharedHistogram,
 }
 
 impl<T> Shelf<T> {
@@ -362,6 +365,7 @@ impl<T> Shelf<T> {
             chunks: AtomicUsize::new(1),
             slots: AtomicU32::new(0),
             hint: AtomicU32::new(0),
+            uses: SharedHistogram::new(),
         })
     }
 

@@ -67,8 +67,6 @@
 //!   opens and closes connections.
 //! - A measurement needs fifty uses. A database that serves fewer per window takes as many more windows.
 
-#![cfg_attr(not(test), expect(dead_code, unused_imports, reason = "wired in by the keeper"))]
-
 mod controller;
 mod curve;
 mod demand;

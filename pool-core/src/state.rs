@@ -17,6 +17,7 @@
 //! - a connection is in exactly one place: its slot, a guard, the backlog, or on its way to be dropped.
 
 mod admission;
+mod advice;
 mod connecting;
 mod effects;
 mod lifetime;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use self::admission::{Admission, Claim};
+use self::advice::SizingWindow;
 use self::connecting::Connecting;
 pub(crate) use self::effects::Effects;
 pub(crate) use self::returns::{Failing, Verdict};
@@ -52,8 +54,10 @@ use crate::clock::Clock;
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo, Holder};
 use crate::error::{Diagnosis, Outage};
 use crate::event::PoolEvent;
+use crate::histogram::{Histogram, PoolHistograms};
 use crate::options::{CheckedOptions, Fairness, PoolOptions, Reuse};
 use crate::shelf::Shelf;
+use crate::sizing::SizingAdvice;
 use crate::stats::{PoolCounters, PoolSnapshot, PoolStats};
 
 /// With a shorter `validate_after_idle` every acquire goes through the lock: the coarse clock would have to tick more
@@ -71,6 +75,8 @@ struct Apart {
 struct Passed {
     requests: u64,
     acquired: u64,
+    /// How many callers had to wait for what they got.
+    waits: u64,
     waited: Duration,
 }
 
@@ -155,6 +161,12 @@ pub(crate) struct State<T> {
     spare_wanted: bool,
     /// What went through the lock, but for [`Passed`]. The rest is in the records of the slots.
     counters: PoolCounters,
+    /// Waits that went through the lock.
+    waits: Histogram,
+    connect_times: Histogram,
+    sizing: SizingWindow,
+    /// What the histogram of uses had counted when the counters were last reset.
+    uses_before: Histogram,
     /// What the records had counted when the counters were last reset.
     before: Totals,
     latest: Latest,
@@ -173,7 +185,9 @@ impl<T> State<T> {
         shelf: Arc<Shelf<T>>,
         clock: &Clock,
     ) -> Self {
+        let sizing = SizingWindow::new(&options);
         State {
+            sizing,
             passed: Passed::default(),
             _apart: Apart { _padding: [0; 16] },
             options,
@@ -201,6 +215,9 @@ impl<T> State<T> {
             next_retirement: None,
             spare_wanted: false,
             counters: PoolCounters::default(),
+            waits: Histogram::new(),
+            connect_times: Histogram::new(),
+            uses_before: Histogram::new(),
             before: Totals::default(),
             latest: Latest::default(),
             observed,
@@ -262,7 +279,7 @@ impl<T> State<T> {
 
     /// Lays out idle connections for callers to take without the lock, if that may be. Returns whether it may.
     pub(crate) fn shelve(&mut self) -> bool {
-        let PoolOptions { max_connections, min_idle, reserve_connections, reuse, .. } = *self.options;
+        let PoolOptions { min_idle, reserve_connections, reuse, .. } = *self.options;
         let usual = self.phase == Phase::Open
             && self.waiters.waiting() == 0
             && !self.observed
@@ -274,7 +291,7 @@ impl<T> State<T> {
             && !self.connecting.awaits_proof();
         if usual {
             let counts = self.slots.counts();
-            let allowed = (max_connections - reserve_connections).saturating_sub(counts.held_normally);
+            let allowed = (self.limit() - reserve_connections).saturating_sub(counts.held_normally);
             // Who takes one of the last few has others opened in its place, which is the lock's business.
             let spare = counts.idle.saturating_sub(min_idle);
             self.slots.shelve(allowed.min(spare));
@@ -284,7 +301,7 @@ impl<T> State<T> {
 
     /// How far the clock of those who go without the lock may lag behind.
     pub(crate) fn step(&self) -> Duration {
-        if !self.coarse || self.options.precise_timing {
+        if !self.coarse || self.options.times_exactly() {
             return Duration::ZERO;
         }
         Clock::STEP.min(self.options.validate_after_idle / 2)
@@ -328,11 +345,8 @@ impl<T> State<T> {
         self.samples.restart();
         fx.changed = true;
         fx.events.push(PoolEvent::Reconfigured);
-        let surplus = self.slots.counts().staying().saturating_sub(self.options.max_connections);
-        for index in self.slots.idle_by_age(self.options.reuse).into_iter().take(surplus) {
-            self.dispose_idle(index, CloseReason::Surplus, now);
-        }
-        self.slots.mark_all();
+        self.sizing.reconfigure(&self.options);
+        self.close_surplus(now);
         self.settle(now, fx);
     }
 
@@ -396,6 +410,10 @@ impl<T> State<T> {
         let pending = (self.waiters.pending() + self.slots.counts().checked_by_caller) as u64;
         self.counters = PoolCounters { requests: pending, ..PoolCounters::default() };
         self.passed = Passed::default();
+        self.sizing.disturb();
+        self.waits = Histogram::new();
+        self.connect_times = Histogram::new();
+        self.uses_before = self.slots.uses_so_far();
         self.before = self.slots.totals();
         self.latest = Latest::default();
     }
@@ -459,6 +477,21 @@ impl<T> State<T> {
             ..self.counters.clone()
         };
         PoolSnapshot { stats: self.stats(now), counters }
+    }
+
+    /// What the pool would have its limit be.
+    pub(crate) fn sizing_advice(&self) -> Option<SizingAdvice> {
+        self.sizing.advice()
+    }
+
+    pub(crate) fn histograms(&self) -> PoolHistograms {
+        let totals = self.slots.totals().since(self.before);
+        let mut wait = self.waits.clone();
+        // Those that went over the shelf waited for nothing.
+        wait.record_nanos(0, totals.acquired.saturating_sub(wait.count()));
+        let mut usage = self.slots.uses_so_far().since(&self.uses_before);
+        usage.record_nanos(0, totals.released.saturating_sub(usage.count()));
+        PoolHistograms { wait, usage, connect: self.connect_times.clone() }
     }
 
     pub(crate) fn connections(&self, now: Instant) -> Vec<ConnectionInfo> {
@@ -546,7 +579,7 @@ impl<T> State<T> {
 
     /// Whether one more connection may go to a caller of this priority, if one is idle.
     fn may_take(&self, priority: Priority) -> bool {
-        let open_to_all = self.options.max_connections - self.options.reserve_connections;
+        let open_to_all = self.limit() - self.options.reserve_connections;
         priority == Priority::High || self.slots.counts().held_normally < open_to_all
     }
 }

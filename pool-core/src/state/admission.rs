@@ -312,6 +312,7 @@ impl<T> State<T> {
             Progress::Granted(lease, _) => {
                 let good = self.current(&lease).is_some_and(|index| self.verdict_on(index, now).is_none());
                 if good {
+                    self.passed.waits += 1;
                     self.hand_over(lease, &request, now, fx)
                 } else {
                     // Evicted, expired or shut down since it was promised: back to the head of the queue.
@@ -448,6 +449,7 @@ impl<T> State<T> {
         let waited = now.saturating_duration_since(request.begun);
         self.counters.acquired += 1;
         self.counters.wait_time += waited;
+        self.waits.record(waited);
         if self.observed {
             fx.events.push(PoolEvent::Acquired { connection: self.slots.slot(index).id, waited });
         }

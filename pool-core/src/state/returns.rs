@@ -349,7 +349,7 @@ impl<T> State<T> {
             slot.doomed
         } else if slot.generation < self.retired_below {
             Some(CloseReason::Evicted)
-        } else if self.slots.counts().staying() > self.options.max_connections {
+        } else if self.slots.counts().staying() > self.limit() {
             Some(CloseReason::Surplus)
         } else if self.is_expired(index, now) {
             Some(CloseReason::MaxLifetime)
@@ -464,7 +464,7 @@ impl<T> State<T> {
     pub(super) fn judge(&self, index: SlotIndex) {
         let slot = self.slots.slot(index);
         let old = slot.generation < self.suspect_below.max(self.retired_below);
-        let surplus = self.slots.counts().staying() > self.options.max_connections;
+        let surplus = self.slots.counts().staying() > self.limit();
         self.slots.mark(index, slot.doomed.is_some() || old || surplus);
     }
 
@@ -491,7 +491,7 @@ impl<T> State<T> {
         let Some(hold) = self.slots.slot(index).hold().copied() else { return };
         let counted = matches!(end, End::Returned { counted: true });
         if !counted {
-            let used = self.slots.record(index).end_use(self.slots.epoch().ticks(now));
+            let used = self.slots.end_use(index, self.slots.epoch().ticks(now));
             if self.observed {
                 let (connection, used) = (self.slots.slot(index).id, Duration::from_nanos(used));
                 fx.events.push(PoolEvent::Released { connection, used });

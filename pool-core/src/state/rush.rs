@@ -21,7 +21,7 @@ impl<T> State<T> {
     /// Whether nothing can happen but that connections pass from caller to caller.
     pub(crate) fn is_steady(&self) -> bool {
         let (counts, options) = (self.slots.counts(), &self.options);
-        let full = counts.active == options.max_connections && counts.total() == counts.active;
+        let full = counts.active == self.limit() && counts.total() == counts.active;
         full && self.phase == Phase::Open
             && !self.observed
             && self.waiters.waiting_with(Priority::High) == 0
@@ -34,7 +34,8 @@ impl<T> State<T> {
             && self.backlog.is_empty()
     }
 
-    /// A connection came back clean: to the next in line with it. `counted` as in [`release`](State::release).
+    /// A connection came back clean: to the next in line with it. `counted` as in [`release`](State::release), `ticks` as
+    /// the coarse clock tells them.
     ///
     /// Only in a steady state. Declines for the last in line too: with him the gate may be opened.
     pub(crate) fn pass_on(
@@ -42,12 +43,12 @@ impl<T> State<T> {
         lease: Lease<T>,
         counted: bool,
         now: Instant,
+        ticks: u64,
     ) -> Result<Option<Waker>, Lease<T>> {
         if self.waiters.waiting_with(Priority::Normal) < 2 {
             return Err(lease);
         }
         let record = lease.record();
-        let ticks = self.slots.epoch().ticks(now);
         let held_normally =
             self.slots.slot(lease.index()).hold().is_some_and(|hold| hold.priority == Priority::Normal);
         if record.is_due(ticks) || !held_normally {
@@ -58,7 +59,8 @@ impl<T> State<T> {
             return Err(lease);
         }
         if !counted {
-            record.end_use(ticks);
+            // By the coarse clock, as the use began: what one rounds down the other does on average.
+            self.slots.end_use(lease.index(), ticks);
         }
         Ok(self.waiters.grant(waiter, lease, now))
     }
@@ -107,10 +109,12 @@ impl<T> State<T> {
         }
         let waited = now.saturating_sub(epoch.ticks(begun));
         record.address(owner, site);
-        record.begin_use(now);
+        record.begin_use(ticks);
         let lease = self.waiters.take_grant(waiter);
         self.passed.acquired += 1;
+        self.passed.waits += 1;
         self.passed.waited += Duration::from_nanos(waited);
+        self.waits.record_nanos(waited, 1);
         Some(lease)
     }
 }

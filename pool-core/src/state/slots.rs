@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::acquire::Priority;
 use crate::clock::Epoch;
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo, ConnectionState, Holder, Owner};
+use crate::histogram::Histogram;
 use crate::options::Reuse;
 pub(crate) use crate::shelf::Lease;
 pub(crate) use crate::shelf::SlotIndex;
@@ -460,6 +461,20 @@ impl<T> Slots<T> {
             totals.add(Totals::of(self.record(index as SlotIndex)));
         }
         totals
+    }
+
+    /// Counts a use that ends. Returns how long it was.
+    pub(crate) fn end_use(&self, index: SlotIndex, ticks: u64) -> u64 {
+        let used = self.record(index).end_use(ticks);
+        if used != 0 {
+            self.shelf.uses.record(used);
+        }
+        used
+    }
+
+    /// How long connections were held, but for those held for no time that could be told.
+    pub(crate) fn uses_so_far(&self) -> Histogram {
+        self.shelf.uses.copy()
     }
 
     /// Takes a free slot into [`Stage::Creating`].

@@ -302,7 +302,8 @@ impl World {
         if verdict == Verdict::Clean {
             self.engine.if_steady(|state| {
                 let lease = back.take().expect("it came back just now");
-                back = state.pass_on(lease, counted, now).err();
+                let ticks = state.slots.epoch().ticks(now);
+                back = state.pass_on(lease, counted, now, ticks).err();
             });
         }
         let Some(lease) = back else { return self.check() };

@@ -116,7 +116,7 @@ impl<T> State<T> {
             return 0;
         }
         let counts = self.slots.counts();
-        let open_to_all = self.options.max_connections - self.options.reserve_connections;
+        let open_to_all = self.limit() - self.options.reserve_connections;
         let normal =
             self.waiters.waiting_with(Priority::Normal).min(open_to_all.saturating_sub(counts.held_normally));
         let overdue_after = self.overdue_after();
@@ -131,7 +131,7 @@ impl<T> State<T> {
         // no demand behind.
         let probe = usize::from(self.spare_wanted || (self.connecting.is_failing() && counts.live() == 0));
         let wanted = waiting.max(floor).max(spare).max(probe) + counts.successors_wanted;
-        let room = self.options.max_connections.saturating_sub(counts.total());
+        let room = self.limit().saturating_sub(counts.total());
         // Callers, and a probe, do not count on a connect that is overdue; all else can wait for it.
         let prompt = self.prompt_connects(now);
         let urgent = waiting.max(probe).saturating_sub(prompt);
@@ -186,6 +186,7 @@ impl<T> State<T> {
         let took = now.saturating_duration_since(ticket.begun);
         self.counters.created += 1;
         self.counters.connect_time += took;
+        self.connect_times.record(took);
         self.latest.created = Some(now);
         fx.events.push(PoolEvent::Created { connection: ticket.id, took });
         let limit = self.options.connect_concurrency;
@@ -278,6 +279,7 @@ impl<T> State<T> {
         self.retire_expired(now);
         self.ask_for_successors(now);
         self.shrink(now);
+        self.advise(now, fx);
         self.keep_alive(now, fx);
         if self.observed {
             fx.events.push(PoolEvent::StatsUpdated { stats: self.stats(now) });
@@ -298,6 +300,7 @@ impl<T> State<T> {
         self.suspect_below = self.generation;
         self.slots.mark_all();
         self.samples.restart();
+        self.sizing.disturb();
         // Overdue dates begin one gap from now: nobody is to be closed for time that was lost.
         self.appoint(|slot, options| {
             slot.retire_at().filter(|date| *date <= now).map(|_| now + lifetime::gap(options))

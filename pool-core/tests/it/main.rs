@@ -7,6 +7,7 @@
 mod support;
 
 mod accounting;
+mod adaptive;
 mod callbacks;
 mod cancellation;
 mod closing;
