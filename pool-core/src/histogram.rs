@@ -39,7 +39,7 @@ fn end(bucket: usize) -> Option<Duration> {
     // The first bucket ends where the first doubling begins, and so on.
     let (exponent, part) = (bucket >> BITS, bucket & ((1 << BITS) - 1));
     let start_of_doubling = 1_u64 << (exponent as u32 + FIRST_EXPONENT);
-    Some(Duration::from_nanos(start_of_doubling + (part as u64 * start_of_doubling >> BITS)))
+    Some(Duration::from_nanos(start_of_doubling + ((part as u64 * start_of_doubling) >> BITS)))
 }
 
 /// Counts of durations. See the module's first lines.

@@ -13,9 +13,9 @@ use crate::event::PoolEvent;
 #[derive(Debug)]
 pub(crate) struct Effects<T> {
     /// To be woken.
-    pub(crate) wake: Vec<Waker>,
+    pub(crate) wake: Few<Waker>,
     /// To be dropped: their acquire will not wait on them any more.
-    pub(crate) forget: Vec<Waker>,
+    pub(crate) forget: Few<Waker>,
     /// Dead connections, to be dropped; their slots are freed after that.
     pub(crate) abort: Vec<Lease<T>>,
     /// Connections whose slot is no longer theirs, to be dropped.
@@ -35,8 +35,8 @@ pub(crate) struct Effects<T> {
 impl<T> Effects<T> {
     pub(crate) fn new() -> Self {
         Effects {
-            wake: Vec::new(),
-            forget: Vec::new(),
+            wake: Few::default(),
+            forget: Few::default(),
             abort: Vec::new(),
             orphans: Vec::new(),
             causes: Vec::new(),
@@ -45,5 +45,42 @@ impl<T> Effects<T> {
             alarm: false,
             changed: false,
         }
+    }
+}
+
+/// Usually none or one: the first needs no allocation.
+#[derive(Debug)]
+pub(crate) struct Few<T> {
+    first: Option<T>,
+    more: Vec<T>,
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Few { first: None, more: Vec::new() }
+    }
+}
+
+impl<T> Few<T> {
+    pub(crate) fn push(&mut self, item: T) {
+        match self.first {
+            None => self.first = Some(item),
+            Some(_) => self.more.push(item),
+        }
+    }
+}
+
+impl<T> Extend<T> for Few<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
+        items.into_iter().for_each(|item| self.push(item));
+    }
+}
+
+impl<T> IntoIterator for Few<T> {
+    type Item = T;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<T>, std::vec::IntoIter<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.more)
     }
 }

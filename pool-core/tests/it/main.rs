@@ -8,6 +8,7 @@ mod support;
 
 mod accounting;
 mod adaptive;
+mod allocations;
 mod callbacks;
 mod cancellation;
 mod closing;
@@ -17,7 +18,9 @@ mod creation;
 mod errors;
 mod events;
 mod every_await;
+mod fairness;
 mod found;
+mod frugal;
 mod leaks;
 mod lifetime;
 mod outage;
