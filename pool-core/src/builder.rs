@@ -161,7 +161,7 @@ impl<C: Connector> PoolBuilder<C> {
         if !Timer::works_on(&runtime) {
             return Err(BuildError::NoTimers { pool: name });
         }
-        let (observed, seed) = (!observers.is_empty(), fastrand::u64(..));
+        let (observed, seed) = (observers.want_uses(), fastrand::u64(..));
         let clock = Clock::new(Instant::now(), clock::is_paused());
         let engine = Engine::new(clock, |shelf, clock| State::new(options, observed, seed, shelf, clock));
         let shared = Arc::new(Shared::new(Arc::from(name), connector, observers, runtime, engine));

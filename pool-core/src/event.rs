@@ -257,6 +257,16 @@ pub trait Observer: Send + Sync + 'static {
         }
     }
 
+    /// Whether it wants to be told of every acquire and release: [`PoolEvent::Acquired`] and [`PoolEvent::Released`].
+    /// The default says yes.
+    ///
+    /// Each of them then goes through the pool's lock, which takes some ten times as long as without. One that
+    /// does not need them should say so; [`Pool::counters`](crate::Pool::counters) and
+    /// [`Pool::histograms`](crate::Pool::histograms) count them anyway. Asked once, when the pool is built.
+    fn wants_uses(&self) -> bool {
+        true
+    }
+
     /// A caller got a connection after waiting this long.
     fn acquired(&self, pool: &str, connection: ConnectionId, waited: Duration) {
         let _ = (pool, connection, waited);
@@ -317,6 +327,10 @@ pub(crate) enum Callback {
 }
 
 impl Observer for Callback {
+    fn wants_uses(&self) -> bool {
+        !matches!(self, Callback::Error(_))
+    }
+
     fn event(&self, pool: &str, event: &PoolEvent) {
         match (self, event) {
             (Callback::Acquired(call), PoolEvent::Acquired { connection, .. })
@@ -342,6 +356,11 @@ impl Observers {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether any of them wants to be told of every acquire and release. One that panics when asked is taken to.
+    pub(crate) fn want_uses(&self) -> bool {
+        self.0.iter().any(|observer| catch("observer", || observer.wants_uses()).unwrap_or(true))
     }
 
     /// Logs the event and tells every observer. Returns the message of each panic in that: of an observer, of

@@ -38,8 +38,9 @@
 //! | pool something new | [`Connector`] |
 //! | get a connection | [`Pool::acquire`], [`Pool::acquire_timeout`], [`Pool::acquire_with`], [`Pool::try_acquire`] |
 //! | get one on a plain thread | [`Pool::acquire_blocking`] |
-//! | know how the pool is | [`Pool::snapshot`], [`Pool::connections`], [`Pool::holders`] |
+//! | know how the pool is | [`Pool::snapshot`], [`Pool::histograms`], [`Pool::connections`], [`Pool::holders`] |
 //! | be told what happens | [`Observer`], [`PoolBuilder::on_error`] |
+//! | let it find its own size | [`PoolBuilder::sizing`], [`Pool::sizing_advice`] |
 //! | change it at run time | [`Pool::reconfigure`], [`Pool::resize`], [`Pool::pause`], [`Pool::evict_all`] |
 //! | shut it down | [`Pool::close`] |
 //! | keep several pools | [`PoolSet`] |

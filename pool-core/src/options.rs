@@ -12,10 +12,11 @@ use crate::sizing::Sizing;
 /// Which idle connection is handed out next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Reuse {
-    /// The one used last. Few connections stay busy, the others can grow idle and be closed.
+    /// Always the first of those that are free, so that few connections stay busy, and the others can grow idle and be
+    /// closed.
     #[default]
     Lifo,
-    /// The one unused for longest. All connections get the same share of work.
+    /// The one unused for longest. All connections get the same share of work. Every acquire takes the pool's lock then.
     Fifo,
 }
 
@@ -68,8 +69,11 @@ pub struct PoolOptions {
     pub validation_timeout: Duration,
     /// A connection idle for at least this long is validated before it is handed out. Default 500 ms;
     /// 0 = always validate.
+    ///
+    /// Never later; but earlier, from half of this time on, as those who take a free connection go by a clock that the
+    /// pool's task keeps (unless `precise_timing` is on). While the process is stopped that clock stops as well.
     pub validate_after_idle: Duration,
-    /// Whether each connection is validated when it comes back. Default off.
+    /// Whether each connection is validated when it comes back. Default off. Every acquire takes the pool's lock then.
     pub validate_on_return: bool,
     /// Connections that were not needed for this long are closed, down to `min_connections`.
     /// Default 5 min; 0 = never.
@@ -87,7 +91,8 @@ pub struct PoolOptions {
     /// The part of `max_lifetime` by which a connection may retire early, drawn once at its birth.
     /// 0 to 0.5. Default 0.2.
     pub lifetime_jitter: f64,
-    /// How often a connection may be handed out. Default 0 = as often as it lasts.
+    /// How often a connection may be handed out. Default 0 = as often as it lasts; else every acquire takes the pool's
+    /// lock.
     pub max_uses: u64,
     /// Idle connections are validated this often. Default 2 min; 0 = off.
     pub keepalive_interval: Duration,

@@ -170,7 +170,7 @@ pub(crate) struct State<T> {
     /// What the records had counted when the counters were last reset.
     before: Totals,
     latest: Latest,
-    /// Whether anyone listens to the events of single acquires.
+    /// Whether anyone wants to be told of every acquire and release.
     observed: bool,
     /// Call sites already warned of for nested acquires.
     nested_sites: HashSet<&'static Location<'static>>,

@@ -70,6 +70,11 @@ impl Witness {
 }
 
 impl Observer for Witness {
+    /// The load tester times its acquires itself.
+    fn wants_uses(&self) -> bool {
+        false
+    }
+
     fn event(&self, _pool: &str, event: &PoolEvent) {
         if let PoolEvent::Created { took, .. } = event {
             self.seen(|seen| seen.connects.record(crate::clock::nanos(*took)));

@@ -281,9 +281,7 @@ impl<T> State<T> {
         self.shrink(now);
         self.advise(now, fx);
         self.keep_alive(now, fx);
-        if self.observed {
-            fx.events.push(PoolEvent::StatsUpdated { stats: self.stats(now) });
-        }
+        fx.events.push(PoolEvent::StatsUpdated { stats: self.stats(now) });
         self.settle(now, fx);
     }
 

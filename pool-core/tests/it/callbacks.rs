@@ -247,3 +247,32 @@ async fn a_panicking_waker_is_not_felt_by_the_one_who_returns() {
     settle().await;
     check_at_rest(&pool, &connector);
 }
+
+// An observer that does not want to be told of each use leaves the pool its speed, and hears of everything else.
+#[tokio::test(start_paused = true)]
+async fn an_observer_may_do_without_the_uses() {
+    #[derive(Clone, Default)]
+    struct Rare(Recorder);
+
+    impl Observer for Rare {
+        fn wants_uses(&self) -> bool {
+            false
+        }
+        fn event(&self, pool: &str, event: &PoolEvent) {
+            self.0.event(pool, event);
+        }
+    }
+
+    let rare = Rare::default();
+    let (builder, _connector) = lazy(2);
+    let pool = builder.observer(rare.clone()).build().unwrap();
+    for _ in 0..10 {
+        drop(pool.acquire().await.unwrap());
+    }
+    pass(secs(2)).await;
+    assert_eq!(rare.0.count(|event| matches!(event, PoolEvent::Created { .. })), 1);
+    assert!(rare.0.count(|event| matches!(event, PoolEvent::StatsUpdated { .. })) > 0);
+    let uses = |event: &PoolEvent| matches!(event, PoolEvent::Acquired { .. } | PoolEvent::Released { .. });
+    assert_eq!(rare.0.count(uses), 0);
+    assert_eq!(pool.counters().acquired, 10);
+}
