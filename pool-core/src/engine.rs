@@ -6,6 +6,16 @@
 //! nothing is out of the ordinary. So the state machine never sees the shelf move, and its rules hold as
 //! if every connection had gone through the lock.
 
+#[cfg(test)]
+#[expect(dead_code, reason = "each of its users needs but a part of it")]
+mod harness;
+#[cfg(test)]
+#[cfg(pool_loom)]
+mod models;
+#[cfg(test)]
+#[cfg(not(any(pool_loom, pool_shuttle)))]
+mod tests;
+
 use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -16,7 +26,7 @@ use crate::clock::Clock;
 use crate::connection::Owner;
 use crate::shelf::{Housed, Shelf};
 use crate::state::{Effects, Lease, State};
-use crate::sync::{AtomicU64, Mutex, MutexGuard};
+use crate::sync::{AtomicU64, Defect, Mutex, MutexGuard, planted};
 
 /// See the module's first lines. `T` is the connection.
 #[derive(Debug)]
@@ -110,12 +120,19 @@ impl<T> Engine<T> {
         let mut effects = Effects::new();
         let mut desk = self.lock();
         let Desk { state, open } = &mut *desk;
-        if std::mem::take(open) {
+        let shut = std::mem::take(open);
+        if shut && !planted(Defect::LookThenShut) {
             self.shelf.shut();
         }
         // Read under the lock, so that time never runs backwards from one operation to the next.
         let now = clock();
         state.absorb(now, &mut effects);
+        if shut && planted(Defect::LookThenShut) {
+            self.shelf.shut();
+        }
+        if planted(Defect::OpenTooEarly) {
+            self.shelf.open();
+        }
         let result = operate(state, now, &mut effects);
         self.clock.tell(now, state.options().precise_timing);
         if state.shelve() {
@@ -161,7 +178,7 @@ pub(crate) fn put<T: Housed>(lease: Lease<T>) -> Result<(), Unshelved<T>> {
 }
 
 /// For tests, whose time is their own.
-#[cfg(any(test, pool_loom))]
+#[cfg(test)]
 impl<T> Engine<T> {
     /// As [`with`](Engine::with).
     pub(crate) fn with_at<R>(
