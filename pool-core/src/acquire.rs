@@ -167,7 +167,7 @@ impl<'a, C: Connector> Acquire<'a, C> {
         let owner = Owner::current();
         step(self.shared, |state, now, fx| {
             if let Some(lease) = found {
-                state.put_aside(lease, fx);
+                state.put_aside(lease, now, fx);
             }
             let timeout = self.options.timeout.unwrap_or(state.options().acquire_timeout).min(LONGEST);
             let request = Request {
@@ -346,7 +346,7 @@ pub(crate) fn try_acquire<C: Connector>(
     };
     let next = step(shared, |state, now, fx| {
         if let Some(lease) = found {
-            state.put_aside(lease, fx);
+            state.put_aside(lease, now, fx);
         }
         let priority = Priority::Normal;
         let request = Request { owner, site, priority, begun: now, deadline: None, validate: false };

@@ -268,7 +268,7 @@ impl World {
         let copy = request.clone();
         let admission = self.run(|state, now, fx| {
             if let Some(lease) = found {
-                state.put_aside(lease, fx);
+                state.put_aside(lease, now, fx);
             }
             let admission = state.acquire(request, now, fx);
             self.note(caller, &admission, state, now);

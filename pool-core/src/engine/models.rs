@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::Taken;
 use super::harness::{Conn, LONG, Outcome, World, number, options, touch};
 use crate::shelf::Lease;
+use crate::state::Refusal;
 use crate::sync::thread::{self, JoinHandle};
 
 /// What callers have in their hands.
@@ -209,7 +210,7 @@ fn a_close_leaves_nobody_waiting_and_no_connection() {
         let (world, mut held) = all_held(1);
         let caller = spawn(&world, |world| match world.acquire(1) {
             Ok(lease) => use_and_release(world, lease),
-            Err(refusal) => assert_eq!(refusal, crate::state::Refusal::Closed),
+            Err(refusal) => assert_eq!(refusal, Refusal::Closed),
         });
         let closer = spawn(&world, |world| {
             world.close();
@@ -219,6 +220,28 @@ fn a_close_leaves_nobody_waiting_and_no_connection() {
         caller.join().unwrap();
         closer.join().unwrap();
         world.finish(held);
+    });
+}
+
+// L7, where the connection must be validated first.
+#[test]
+fn a_close_leaves_no_connection_that_somebody_found_doubtful() {
+    explore("L7 doubtful", || {
+        let mut brief = options(1);
+        brief.validate_after_idle = MOMENT;
+        let world = World::full(brief);
+        world.pass(2 * MOMENT);
+        // Any operation tells the time to those who look at the shelf.
+        world.resume();
+        let caller = spawn(&world, |world| match world.acquire(1) {
+            Ok(lease) => use_and_release(world, lease),
+            Err(refusal) => assert_eq!(refusal, Refusal::Closed),
+        });
+        let other = spawn(&world, |world| one_look(world, 2));
+        world.close();
+        caller.join().unwrap();
+        other.join().unwrap();
+        world.finish(Held::new());
     });
 }
 
@@ -409,6 +432,26 @@ fn nobody_is_given_a_connection_of_before_an_eviction_of_all() {
         world.release(held.remove(0));
         evictor.join().unwrap();
         other.join().unwrap();
+        world.finish(held);
+    });
+}
+
+// The same for one connection.
+#[test]
+fn nobody_is_given_a_connection_that_was_evicted() {
+    explore("evict", || {
+        let (world, mut held) = all_held(1);
+        let id = held[0].id();
+        let evictor = spawn(&world, move |world| {
+            assert!(world.evict(id), "it is there");
+            match world.ask(1, Some(LONG)) {
+                Outcome::Has(lease) => panic!("{} was evicted", number(&lease)),
+                Outcome::Waits(waiter) => world.cancel(1, waiter),
+                Outcome::Refused(refusal) => unreachable!("{refusal:?}"),
+            }
+        });
+        world.release(held.remove(0));
+        evictor.join().unwrap();
         world.finish(held);
     });
 }

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 
 use super::Taken;
 use super::harness::{LONG, Outcome, World, options, touch};
+use crate::connection::ConnectionId;
+use crate::options::PoolOptions;
 use crate::state::Refusal;
 use crate::sync::thread;
 
@@ -162,4 +164,62 @@ fn threads_that_do_what_they_like_lose_nothing() {
     for seed in 0..ROUNDS {
         one_round(seed);
     }
+}
+
+/// A world with one connection that lies on the shelf and is marked: its holder put it there in the very moment in which
+/// `mark` was done, and saw nothing of that.
+fn marked_while_it_came_back(options: PoolOptions, mark: impl FnOnce(&World, ConnectionId)) -> Arc<World> {
+    let world = World::full(options);
+    let lease = world.hold(1).remove(0);
+    mark(&world, lease.id());
+    world.release_late(lease);
+    assert_eq!(world.stats().active, 1, "a look does not notice it");
+    world
+}
+
+// Whoever found it took it for a good one, and had it.
+#[test]
+fn a_connection_evicted_while_it_came_back_is_given_to_nobody() {
+    let evict = |world: &World, id| assert!(world.evict(id), "it is there");
+    let world = marked_while_it_came_back(options(1), evict);
+    match world.ask(1, Some(LONG)) {
+        Outcome::Waits(waiter) => world.cancel(1, waiter),
+        other => panic!("it was evicted, and there is no other: {other:?}"),
+    }
+    world.finish(Vec::new());
+
+    let world = marked_while_it_came_back(options(1), evict);
+    match world.look(1) {
+        Taken::Doubtful(lease) => world.put_back(lease),
+        _ => panic!("it is there, and marked"),
+    }
+    assert_eq!((world.stats().idle, world.stats().destroying), (0, 1), "it is not idle");
+    world.finish(Vec::new());
+}
+
+// It stayed in the closed pool as an idle one, and the close never ended.
+#[test]
+fn a_connection_found_doubtful_before_a_close_is_closed_with_the_others() {
+    let world = World::full(PoolOptions { validate_after_idle: Duration::from_millis(100), ..options(1) });
+    world.pass(Duration::from_millis(200));
+    // Any operation tells the time to those who look at the shelf.
+    world.resume();
+    let Taken::Doubtful(lease) = world.look(1) else { panic!("it was idle for long") };
+    world.close();
+    let outcome = world.ask_with(Some(lease), 1, Some(LONG));
+    assert!(matches!(outcome, Outcome::Refused(Refusal::Closed)), "{outcome:?}");
+    world.finish(Vec::new());
+}
+
+#[test]
+fn a_leak_that_ended_while_it_was_reported_is_reported_to_have_ended() {
+    let options = PoolOptions { leak_detection_threshold: Duration::from_millis(100), ..options(1) };
+    let report = |world: &World, _| {
+        world.pass(Duration::from_secs(2));
+        world.keep();
+        assert_eq!(world.stats().leaked, 1);
+    };
+    let world = marked_while_it_came_back(options, report);
+    let Outcome::Has(lease) = world.ask(1, Some(LONG)) else { panic!("it is free") };
+    world.finish(vec![lease]);
 }
