@@ -7,11 +7,17 @@
 //! if every connection had gone through the lock.
 
 #[cfg(test)]
+#[cfg(not(pool_loom))]
+mod crowd;
+#[cfg(test)]
 #[expect(dead_code, reason = "each of its users needs but a part of it")]
 mod harness;
 #[cfg(test)]
 #[cfg(pool_loom)]
 mod models;
+#[cfg(test)]
+#[cfg(pool_shuttle)]
+mod schedules;
 #[cfg(test)]
 #[cfg(not(any(pool_loom, pool_shuttle)))]
 mod tests;

@@ -39,8 +39,8 @@ use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Defect, UnsafeCe
 /// Where a slot is in the table.
 pub(crate) type SlotIndex = u32;
 
-/// Slots of one chunk. Few under loom, so that its models span several words.
-pub(crate) const SLOTS_PER_CHUNK: usize = if cfg!(pool_loom) { 2 } else { 63 };
+/// Slots of one chunk. Few under the model checkers, so that they see several words.
+pub(crate) const SLOTS_PER_CHUNK: usize = if cfg!(any(pool_loom, pool_shuttle)) { 2 } else { 63 };
 
 /// Set while nothing may be taken or put without the lock.
 const GATE: u64 = 1 << 63;

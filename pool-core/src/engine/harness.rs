@@ -77,6 +77,9 @@ struct Ledger {
     leaks: AtomicU64,
     /// The keeper was called.
     rung: AtomicBool,
+    /// There is a thread that is the keeper, and sleeps here until it is called.
+    door: Bell,
+    has_keeper: AtomicBool,
 }
 
 /// Callers that wait, or were served and did not look yet.
@@ -108,6 +111,15 @@ struct Bell {
 }
 
 impl Bell {
+    fn new() -> Self {
+        Bell { rung: Mutex::new(false), change: Condvar::new() }
+    }
+
+    fn ring(&self) {
+        *self.rung.lock().unwrap() = true;
+        self.change.notify_one();
+    }
+
     fn sleep(&self) {
         let mut rung = self.rung.lock().unwrap();
         while !std::mem::take(&mut *rung) {
@@ -118,8 +130,7 @@ impl Bell {
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        *self.rung.lock().unwrap() = true;
-        self.change.notify_one();
+        self.ring();
     }
 }
 
@@ -165,6 +176,8 @@ impl World {
             bells: Unseen::default(),
             leaks: AtomicU64::new(0),
             rung: AtomicBool::new(false),
+            door: Bell::new(),
+            has_keeper: AtomicBool::new(false),
         };
         let world = World { engine, ledger: Arc::new(ledger) };
         world.run(|state, now, fx| state.open(now, fx));
@@ -218,6 +231,9 @@ impl World {
         }
         if fx.ring {
             self.ledger.rung.store(true, SeqCst);
+            if self.ledger.has_keeper.load(SeqCst) {
+                self.ledger.door.ring();
+            }
         }
         for lease in fx.abort {
             let (place, id) = end(lease);
@@ -322,7 +338,7 @@ impl World {
 
     /// A waiting caller sleeps until its wait is over.
     pub(super) fn wait(&self, caller: u64, mut waiter: WaiterId) -> Result<Lease<Conn>, Refusal> {
-        let bell = Arc::new(Bell { rung: Mutex::new(false), change: Condvar::new() });
+        let bell = Arc::new(Bell::new());
         self.ledger.bells.lock().unwrap().push(Arc::downgrade(&bell));
         loop {
             match self.claim(caller, waiter, Waker::from(Arc::clone(&bell))) {
@@ -458,11 +474,6 @@ impl World {
         self.run(|state, now, fx| state.connected(ticket, connection, now, fx));
     }
 
-    /// Whether the keeper was called.
-    pub(super) fn is_rung(&self) -> bool {
-        self.ledger.rung.load(SeqCst)
-    }
-
     /// The keeper works until there is nothing left to do.
     pub(super) fn keep(&self) {
         loop {
@@ -471,10 +482,28 @@ impl World {
             for work in work {
                 self.work(work);
             }
-            if done && !self.is_rung() {
+            if done && !self.ledger.rung.load(SeqCst) {
                 return;
             }
         }
+    }
+
+    /// From now on [`serve_as_keeper`](World::serve_as_keeper) runs in a thread.
+    pub(super) fn hire_keeper(&self) {
+        self.ledger.has_keeper.store(true, SeqCst);
+    }
+
+    /// Is the keeper, until it is dismissed.
+    pub(super) fn serve_as_keeper(&self) {
+        while self.ledger.has_keeper.load(SeqCst) {
+            self.ledger.door.sleep();
+            self.keep();
+        }
+    }
+
+    pub(super) fn dismiss_keeper(&self) {
+        self.ledger.has_keeper.store(false, SeqCst);
+        self.ledger.door.ring();
     }
 
     /// Keeps the line. Under the engine's lock.

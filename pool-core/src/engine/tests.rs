@@ -2,108 +2,25 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Taken;
-use super::harness::{LONG, Outcome, World, options, touch};
+use super::crowd::{CONNECTIONS, meddle, turn};
+use super::harness::{LONG, Outcome, World, options};
 use crate::connection::ConnectionId;
 use crate::options::PoolOptions;
 use crate::state::Refusal;
 use crate::sync::thread;
 
-/// Connections of a pool that threads meddle with.
-const CONNECTIONS: usize = 3;
 const CALLERS: u64 = 6;
 const TURNS: usize = 400;
 const ROUNDS: u64 = 60;
 
-/// One turn of a caller. False once the pool is closed.
-fn turn(world: &World, caller: u64, rng: &mut fastrand::Rng) -> bool {
-    let outcome = match rng.u8(..8) {
-        0 => match world.look(caller) {
-            Taken::Ready(lease) => Outcome::Has(lease),
-            Taken::Doubtful(lease) | Taken::Refused(lease) => {
-                world.put_back(lease);
-                return true;
-            }
-            Taken::Nothing => return true,
-        },
-        1 => world.ask(caller, None),
-        _ => world.ask(caller, Some(LONG)),
-    };
-    let outcome = match outcome {
-        Outcome::Waits(waiter) => match rng.u8(..8) {
-            0 => {
-                world.cancel(caller, waiter);
-                return true;
-            }
-            1 => world.expire(caller, waiter),
-            2 => {
-                // Looks once, and gives up.
-                match world.claim(caller, waiter, Waker::noop().clone()) {
-                    Some(Outcome::Waits(waiter)) => Outcome::Waits(waiter),
-                    Some(outcome) => outcome,
-                    None => Outcome::Waits(waiter),
-                }
-            }
-            _ => world.wait(caller, waiter).map_or_else(Outcome::Refused, Outcome::Has),
-        },
-        outcome => outcome,
-    };
-    match outcome {
-        Outcome::Has(mut lease) => {
-            touch(&mut lease);
-            if rng.u8(..4) == 0 {
-                thread::yield_now();
-            }
-            touch(&mut lease);
-            let id = lease.id();
-            match rng.u8(..32) {
-                0 => world.discard(lease),
-                1 => {
-                    world.release(lease);
-                    world.evict(id);
-                }
-                _ => world.release(lease),
-            }
-        }
-        Outcome::Waits(waiter) => world.cancel(caller, waiter),
-        Outcome::Refused(refusal) => return refusal != Refusal::Closed,
-    }
-    true
-}
-
-/// Meddles with the pool in every way there is, until told to stop.
-fn meddle(world: &World, rng: &mut fastrand::Rng, stop: &AtomicBool) {
-    while !stop.load(Relaxed) {
-        match rng.u8(..6) {
-            0 => world.evict_all(),
-            1 => {
-                world.pause();
-                thread::yield_now();
-                world.resume();
-            }
-            2 => world.reconfigure(options(rng.usize(1..=CONNECTIONS))),
-            3 => {
-                let stats = world.stats();
-                assert!(stats.idle + stats.active <= stats.total, "{stats:?}");
-            }
-            4 => world.pass(Duration::from_millis(1)),
-            _ => thread::yield_now(),
-        }
-        // Not all the time: most of what callers do is to go over the shelf.
-        for _ in 0..rng.u8(..50) {
-            thread::yield_now();
-        }
-    }
-    world.reconfigure(options(CONNECTIONS));
-}
-
 fn one_round(seed: u64) {
     let world = World::full(options(CONNECTIONS));
+    world.hire_keeper();
     let (left, stop) = (Arc::new(AtomicUsize::new(CALLERS as usize)), Arc::new(AtomicBool::new(false)));
     let mut threads = Vec::new();
     for caller in 1..=CALLERS {
@@ -117,45 +34,41 @@ fn one_round(seed: u64) {
     }
     threads.push(thread::spawn({
         let (world, stop) = (Arc::clone(&world), Arc::clone(&stop));
-        move || meddle(&world, &mut fastrand::Rng::with_seed(seed), &stop)
-    }));
-    threads.push(thread::spawn({
-        let (world, stop) = (Arc::clone(&world), Arc::clone(&stop));
+        let mut rng = fastrand::Rng::with_seed(seed);
         move || {
             while !stop.load(Relaxed) {
-                if world.is_rung() {
-                    world.keep();
+                meddle(&world, &mut rng);
+                // Not all the time: most of what callers do is to go over the shelf.
+                for _ in 0..rng.u8(..50) {
+                    thread::yield_now();
                 }
-                thread::yield_now();
             }
         }
     }));
-    // In some rounds the pool is closed while they are at it.
-    let early = seed.is_multiple_of(3).then_some(CALLERS as usize - 1);
+    let keeper = thread::spawn({
+        let world = Arc::clone(&world);
+        move || world.serve_as_keeper()
+    });
     let begun = Instant::now();
-    while left.load(Relaxed) > early.unwrap_or(0) {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "I3: somebody sleeps for ever: {:?}",
-            world.stats()
-        );
-        thread::yield_now();
-    }
-    if early.is_some() {
+    let until = |most: usize| {
+        while left.load(Relaxed) > most {
+            assert!(begun.elapsed() < Duration::from_secs(60), "I3: somebody sleeps: {:?}", world.stats());
+            thread::yield_now();
+        }
+    };
+    // In some rounds the pool is closed while they are at it.
+    if seed.is_multiple_of(3) {
+        until(CALLERS as usize - 1);
         world.close();
     }
-    while left.load(Relaxed) > 0 {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "I3: somebody sleeps for ever: {:?}",
-            world.stats()
-        );
-        thread::yield_now();
-    }
+    until(0);
     stop.store(true, Relaxed);
     for thread in threads {
         thread.join().unwrap();
     }
+    world.dismiss_keeper();
+    keeper.join().unwrap();
+    world.reconfigure(options(CONNECTIONS));
     world.finish(Vec::new());
 }
 
