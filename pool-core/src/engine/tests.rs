@@ -79,6 +79,23 @@ fn threads_that_do_what_they_like_lose_nothing() {
     }
 }
 
+// What is touched after that only a sanitizer sees, with luck: `cargo xtask prove asan`.
+#[test]
+fn the_last_handle_may_go_while_a_guard_comes_back() {
+    for _ in 0..2_000 {
+        let world = World::full(options(1));
+        let lease = world.hold(1).remove(0);
+        let world = Arc::into_inner(world).expect("no thread has it yet");
+        let pool = world.watch();
+        let guard = thread::spawn(move || World::release_alone(lease));
+        world.close();
+        world.keep();
+        drop(world);
+        guard.join().unwrap();
+        assert!(pool.is_over(), "every connection is gone, and every share in the pool");
+    }
+}
+
 /// A world with one connection that lies on the shelf and is marked: its holder put it there in the very moment in which
 /// `mark` was done, and saw nothing of that.
 fn marked_while_it_came_back(options: PoolOptions, mark: impl FnOnce(&World, ConnectionId)) -> Arc<World> {
