@@ -6,6 +6,22 @@
 //! nothing is out of the ordinary. So the state machine never sees the shelf move, and its rules hold as
 //! if every connection had gone through the lock.
 
+#[cfg(test)]
+#[cfg(not(pool_loom))]
+mod crowd;
+#[cfg(test)]
+#[expect(dead_code, reason = "each of its users needs but a part of it")]
+mod harness;
+#[cfg(test)]
+#[cfg(pool_loom)]
+mod models;
+#[cfg(test)]
+#[cfg(pool_shuttle)]
+mod schedules;
+#[cfg(test)]
+#[cfg(not(any(pool_loom, pool_shuttle)))]
+mod tests;
+
 use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -18,7 +34,7 @@ use crate::clock::{Clock, Reading};
 use crate::connection::Owner;
 use crate::shelf::{Housed, Shelf};
 use crate::state::{Effects, Lease, Request, State, WaiterId};
-use crate::sync::{AtomicU64, Mutex, MutexGuard};
+use crate::sync::{AtomicU64, Defect, Mutex, MutexGuard, planted};
 
 /// With a shorter `acquire_timeout` the few milliseconds that a [`Reading`] may be late would matter.
 const PATIENT: Duration = Duration::from_secs(1);
@@ -180,13 +196,20 @@ impl<T> Engine<T> {
         let mut effects = Effects::new();
         let mut desk = self.lock();
         let Desk { state, open, steady, reading } = &mut *desk;
-        if std::mem::take(open) {
+        let shut = std::mem::take(open);
+        if shut && !planted(Defect::LookThenShut) {
             self.shelf.shut();
         }
         // Read under the lock, so that time never runs backwards from one operation to the next.
         let now = clock();
         reading.renew(now);
         state.absorb(now, &mut effects);
+        if shut && planted(Defect::LookThenShut) {
+            self.shelf.shut();
+        }
+        if planted(Defect::OpenTooEarly) {
+            self.shelf.open();
+        }
         let result = operate(state, now, &mut effects);
         self.clock.tell(now, state.options().times_exactly());
         if state.shelve() {
@@ -237,7 +260,7 @@ pub(crate) fn put<T: Housed>(lease: Lease<T>) -> Result<(), Unshelved<T>> {
 }
 
 /// For tests, whose time is their own.
-#[cfg(any(test, pool_loom))]
+#[cfg(test)]
 impl<T> Engine<T> {
     /// As [`with`](Engine::with).
     pub(crate) fn with_at<R>(

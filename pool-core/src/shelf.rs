@@ -36,13 +36,13 @@ use std::task::Waker;
 use crate::connection::ConnectionId;
 use crate::engine::Engine;
 use crate::histogram::SharedHistogram;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, UnsafeCell};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Defect, UnsafeCell, planted};
 
 /// Where a slot is in the table.
 pub(crate) type SlotIndex = u32;
 
-/// Slots of one chunk. Few under loom, so that its models span several words.
-pub(crate) const SLOTS_PER_CHUNK: usize = if cfg!(pool_loom) { 2 } else { 63 };
+/// Slots of one chunk. Few under the model checkers, so that they see several words.
+pub(crate) const SLOTS_PER_CHUNK: usize = if cfg!(any(pool_loom, pool_shuttle)) { 2 } else { 63 };
 
 /// Set while nothing may be taken or put without the lock.
 const GATE: u64 = 1 << 63;
@@ -128,7 +128,7 @@ impl<T> Lease<T> {
     /// Whether the gate is shut, as seen from this cell.
     #[inline]
     pub(crate) fn gate_is_shut(&self) -> bool {
-        self.word().load(Relaxed) & GATE != 0
+        self.word().load(Relaxed) & GATE != 0 && !planted(Defect::NoGateCheck)
     }
 
     /// Puts the connection back on its shelf, if the gate is open.
@@ -137,12 +137,13 @@ impl<T> Lease<T> {
         let (word, bit) = (self.word(), self.cell().bit);
         let mut seen = word.load(Relaxed);
         loop {
-            if seen & GATE != 0 {
+            if seen & GATE != 0 && !planted(Defect::NoGateCheck) {
                 return Err(self);
             }
+            let release = if planted(Defect::RelaxedPut) { Relaxed } else { Release };
             // Ordering: Release, for whoever takes it next. After this the shelf may be gone at any time: nothing of it is
             // touched any more. That references to it are still about is allowed, as it is all interior-mutable.
-            match word.compare_exchange_weak(seen, seen | bit, Release, Relaxed) {
+            match word.compare_exchange_weak(seen, seen | bit, release, Relaxed) {
                 Ok(_) => {
                     std::mem::forget(self);
                     return Ok(());
@@ -223,8 +224,9 @@ impl<T> Chunk<T> {
             if seen == 0 || seen & GATE != 0 {
                 return None;
             }
+            let acquire = if planted(Defect::RelaxedTake) { Relaxed } else { Acquire };
             // Ordering: Acquire, to see what was done with the connection before it was put there.
-            match word.compare_exchange_weak(seen, seen & (seen - 1), Acquire, Relaxed) {
+            match word.compare_exchange_weak(seen, seen & (seen - 1), acquire, Relaxed) {
                 Ok(_) => return Some(self.pick_up(seen.trailing_zeros() as usize)),
                 Err(now) => seen = now,
             }
@@ -457,7 +459,8 @@ impl<T> Shelf<T> {
 
     /// Shuts the gate. From here on only the lock holder takes and puts.
     pub(crate) fn shut(&self) {
-        for at in 0..self.chunks() {
+        let words = if planted(Defect::HalfShut) { 1 } else { self.chunks() };
+        for at in 0..words {
             self.chunk(at).word.0.fetch_or(GATE, AcqRel);
         }
     }
@@ -483,6 +486,12 @@ impl<T> Shelf<T> {
     pub(crate) fn deposit(&self, lease: Lease<T>) {
         lease.word().fetch_or(lease.cell().bit, AcqRel);
         std::mem::forget(lease);
+    }
+
+    /// In how many words the gate is shut.
+    #[cfg(test)]
+    pub(crate) fn shut_words(&self) -> usize {
+        (0..self.chunks()).filter(|at| self.chunk(*at).word.0.load(Acquire) & GATE != 0).count()
     }
 
     #[inline]

@@ -51,19 +51,26 @@ pub(crate) enum Claim<T> {
 
 impl<T> State<T> {
     /// A caller found a connection on the shelf that it must not simply take: back with it.
-    pub(crate) fn put_aside(&mut self, lease: Lease<T>, fx: &mut Effects<T>) {
-        match self.current(&lease) {
-            Some(index) => {
-                self.slots.set_hold(index, None);
-                self.slots.enter(index, Stage::Idle(lease));
-            }
-            None => self.orphan(lease, fx),
+    pub(crate) fn put_aside(&mut self, lease: Lease<T>, now: Instant, fx: &mut Effects<T>) {
+        let Some(index) = self.current(&lease) else { return self.orphan(lease, fx) };
+        // Its last holder may have been reported, or the connection doomed, while he was putting it there.
+        let leaked = self.slots.holder(index, now).filter(|holder| holder.leaked);
+        fx.events.extend(leaked.map(|holder| PoolEvent::Unleaked { holder }));
+        self.slots.set_hold(index, None);
+        self.slots.enter(index, Stage::Idle(lease));
+        let doomed = self.slots.slot(index).doomed.is_some();
+        match self.verdict_on(index, now) {
+            None => {}
+            // Its date may have come while the process was stopped, which is forgiven; else who looks for an idle
+            // connection sees it.
+            Some(CloseReason::MaxLifetime) if !doomed => {}
+            Some(reason) => self.dispose_idle(index, reason, now),
         }
     }
 
     /// As [`put_aside`](State::put_aside), and the caller asks for nothing else.
     pub(crate) fn put_back(&mut self, lease: Lease<T>, now: Instant, fx: &mut Effects<T>) {
-        self.put_aside(lease, fx);
+        self.put_aside(lease, now, fx);
         self.settle(now, fx);
     }
 
