@@ -188,7 +188,7 @@ impl<'a, C: Connector> Acquire<'a, C> {
         }
         step(self.shared, |state, now, fx| {
             if let Some(lease) = found {
-                state.put_aside(lease, fx);
+                state.put_aside(lease, now, fx);
             }
             let request = self.request(owner, state, now);
             let admission = state.acquire(request, Some(waker), now, fx);
@@ -371,7 +371,7 @@ pub(crate) fn try_acquire<C: Connector>(
     };
     let next = step(shared, |state, now, fx| {
         if let Some(lease) = found {
-            state.put_aside(lease, fx);
+            state.put_aside(lease, now, fx);
         }
         let priority = Priority::Normal;
         let request = Request { owner, site, priority, begun: now, deadline: None, validate: false };

@@ -51,19 +51,26 @@ pub(crate) enum Claim<T> {
 
 impl<T> State<T> {
     /// A caller found a connection on the shelf that it must not simply take: back with it.
-    pub(crate) fn put_aside(&mut self, lease: Lease<T>, fx: &mut Effects<T>) {
-        match self.current(&lease) {
-            Some(index) => {
-                self.slots.set_hold(index, None);
-                self.slots.enter(index, Stage::Idle(lease));
+    ///
+    /// Not if it was condemned while the caller had it: nobody else would ever look at it again.
+    pub(crate) fn put_aside(&mut self, lease: Lease<T>, now: Instant, fx: &mut Effects<T>) {
+        let Some(index) = self.current(&lease) else { return self.orphan(lease, fx) };
+        self.slots.enter(index, Stage::CheckedByKeeper);
+        self.slots.set_hold(index, None);
+        match self.verdict_on(index, now) {
+            // Dates are for whoever looks for an idle connection: they move if the process was stopped.
+            None | Some(CloseReason::MaxLifetime) => self.offer(lease),
+            Some(reason) => {
+                self.leave_idle(index, now);
+                self.counters.idle_spells += 1;
+                self.dispose(lease, reason);
             }
-            None => self.orphan(lease, fx),
         }
     }
 
     /// As [`put_aside`](State::put_aside), and the caller asks for nothing else.
     pub(crate) fn put_back(&mut self, lease: Lease<T>, now: Instant, fx: &mut Effects<T>) {
-        self.put_aside(lease, fx);
+        self.put_aside(lease, now, fx);
         self.settle(now, fx);
     }
 

@@ -233,7 +233,7 @@ impl World {
         }
         let admission = self.run(|state, now, fx| {
             if let Some(lease) = found {
-                state.put_aside(lease, fx);
+                state.put_aside(lease, now, fx);
             }
             state.acquire(request, Some(Waker::noop().clone()), now, fx)
         });
