@@ -55,7 +55,7 @@ impl<T> State<T> {
             return Err(lease);
         }
         let Some(waiter) = self.waiters.first_normal() else { return Err(lease) };
-        if self.waiters.wants_validation(waiter) {
+        if self.waiters.wants_validation(waiter) || self.waiters.request(waiter).is_late(now) {
             return Err(lease);
         }
         if !counted {
