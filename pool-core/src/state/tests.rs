@@ -1,6 +1,7 @@
 //! Drives the state machine step by step: single stories, every short sequence, and long random ones, with
 //! the module's invariants checked after each step.
 
+mod adversary;
 mod model;
 mod oracle;
 mod stories;

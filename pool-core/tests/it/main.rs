@@ -7,6 +7,7 @@
 mod support;
 
 mod accounting;
+mod adversary;
 mod adaptive;
 mod allocations;
 mod callbacks;
