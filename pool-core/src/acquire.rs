@@ -181,7 +181,11 @@ impl<'a, C: Connector> Acquire<'a, C> {
         let mut waker = context.waker().clone();
         let owner = Owner::current();
         if found.is_none() {
-            match self.shared.engine.queue(|state, now| self.request(owner, state, now), waker) {
+            match self.shared.engine.queue(
+                self.options.timeout,
+                |state, now| self.request(owner, state, now),
+                waker,
+            ) {
                 Ok(waiter) => return Next::Wait { waiter, timer: None },
                 Err(unused) => waker = unused,
             }

@@ -1,16 +1,16 @@
-//! The pool's clocks: an exact one for whoever holds the lock anyway, and a coarse one that costs one load.
+//! The pool's clocks: an exact one for whoever holds the lock anyway, and a coarse one for those who go without.
 //!
-//! Taking a connection that is free must not read a clock: on the machines measured so far that alone costs as much
-//! as all the rest of it (22 ns of 20, 2026-11-21). So the [`Clock`] keeps a *tick*, the time at which it was last
-//! told, and the lock holder tells it: at every operation under the lock, and through the keeper at least every
-//! [`Clock::STEP`] while connections are in use. The tick is never ahead of the time.
+//! Taking a free connection must not read the exact clock: that alone costs as much as all the rest of it (22 ns of 20,
+//! 2026-11-21). The kernel's coarse clock costs 3 ns and is late by one of its steps at most, 4 ms as a rule; it goes on
+//! while the pool's runtime does not, so a connection that idled through a stop of the process is not taken for fresh.
+//! Why not a tick that the keeper tells: it costs nothing, and stands still when the runtime does.
 //!
 //! A saturated pool does millions of operations a second under the lock, each too short to be worth a look at the clock.
-//! There a [`Reading`] is used up to four times, if the kernel's own coarse clock says that less than 4 ms have passed.
-//! A wait begins and ends with such a reading, each late by the same on average, so the mean of many waits is right.
+//! There a [`Reading`] is used up to four times, while the coarse clock stands. A wait begins and ends with
+//! such a reading, each late by the same on average, so the mean of many waits is right.
 //!
-//! With `precise_timing`, and on a paused tokio clock, each look reads the exact clock instead: on a paused clock
-//! nothing but the test itself makes time pass, and it expects to see that.
+//! With `precise_timing`, where the kernel has no such clock, and on a paused tokio clock each look reads the exact clock:
+//! on a paused clock nothing but the test itself makes time pass, and it expects to see that.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -19,60 +19,22 @@ use tokio::time::Instant;
 
 use crate::sync::AtomicU64;
 
-/// In place of a tick: read the exact clock.
+/// Clocks further apart than this (in nanoseconds) are not the same.
+const APART: u64 = 1_000_000_000;
+
+/// In place of a tick that a test tells: read the exact clock.
 const EXACT: u64 = u64::MAX;
+/// And: read the kernel's coarse clock.
+const COARSE: u64 = u64::MAX - 1;
 
 /// See the module's first lines. A tick is a nanosecond since the clock was made.
 #[derive(Debug)]
 pub(crate) struct Clock {
     epoch: Epoch,
-    tick: AtomicU64,
+    /// The kernel's coarse clock at tick zero, less what it was late.
+    coarse_epoch: u64,
+    source: AtomicU64,
     paused: bool,
-}
-
-/// A look at the exact clock, to be used again for a while.
-#[derive(Debug)]
-pub(crate) struct Reading {
-    at: Instant,
-    left: u8,
-    jiffy: Option<(i64, i64)>,
-}
-
-/// How many operations share one look at the clock.
-const USES_OF_A_READING: u8 = 4;
-
-impl Reading {
-    pub(crate) fn new(at: Instant) -> Self {
-        Reading { at, left: 0, jiffy: None }
-    }
-
-    /// Replaces it by one of now.
-    pub(crate) fn renew(&mut self, at: Instant) {
-        *self = Reading::new(at);
-    }
-
-    /// The time, or a moment ago.
-    fn recent(&mut self) -> Instant {
-        let jiffy = jiffy();
-        if self.left == 0 || jiffy.is_none() || jiffy != self.jiffy {
-            *self = Reading { at: Instant::now(), left: USES_OF_A_READING, jiffy };
-        }
-        self.left -= 1;
-        self.at
-    }
-}
-
-/// The kernel's coarse clock: 3 ns instead of 22, and steps of 4 ms or so.
-#[cfg(target_os = "linux")]
-fn jiffy() -> Option<(i64, i64)> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-    Some((time.tv_sec, time.tv_nsec))
-}
-
-/// Only Linux tells it that cheaply.
-#[cfg(not(target_os = "linux"))]
-fn jiffy() -> Option<(i64, i64)> {
-    None
 }
 
 /// Tick zero.
@@ -81,7 +43,7 @@ pub(crate) struct Epoch(Instant);
 
 impl Epoch {
     pub(crate) fn ticks(self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.0).as_nanos()).unwrap_or(EXACT - 1)
+        u64::try_from(at.saturating_duration_since(self.0).as_nanos()).unwrap_or(COARSE - 1)
     }
 
     pub(crate) fn instant(self, ticks: u64) -> Instant {
@@ -90,28 +52,67 @@ impl Epoch {
 }
 
 impl Clock {
-    /// How far the tick may lag behind the time while connections are in use.
-    pub(crate) const STEP: Duration = Duration::from_millis(250);
+    /// How late the coarse clock may be. Its steps are 1 to 10 ms, as the kernel was built.
+    pub(crate) const LAG: Duration = Duration::from_millis(10);
 
     pub(crate) fn new(now: Instant, paused: bool) -> Self {
-        Clock { epoch: Epoch(now), tick: AtomicU64::new(EXACT), paused }
+        let source = if paused || monotonic().is_none() { EXACT } else { COARSE };
+        Clock {
+            epoch: Epoch(now),
+            coarse_epoch: monotonic().unwrap_or(0),
+            source: AtomicU64::new(source),
+            paused,
+        }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }
 
+    /// Whether tokio's clock stood still when this one was made.
     pub(crate) fn is_paused(&self) -> bool {
         self.paused
     }
 
-    /// Now, more or less.
+    /// Now, by the coarse clock.
     #[inline]
     pub(crate) fn ticks(&self) -> u64 {
-        match self.tick.load(Relaxed) {
+        match self.source.load(Relaxed) {
+            COARSE => coarse().saturating_sub(self.coarse_epoch),
             EXACT => self.epoch.ticks(Instant::now()),
-            tick => tick,
+            told => told,
         }
+    }
+
+    /// Notices when tokio's clock goes otherwise than the kernel's: it was paused after this one was made.
+    pub(crate) fn compare(&self, now: Instant) {
+        let apart = || coarse().saturating_sub(self.coarse_epoch).abs_diff(self.epoch.ticks(now));
+        if self.source.load(Relaxed) == COARSE && apart() > APART {
+            self.source.store(EXACT, Relaxed);
+        }
+    }
+
+    /// Has every look be exact, or not.
+    pub(crate) fn set_exact(&self, exact: bool) {
+        let source = self.source.load(Relaxed);
+        let wanted = if exact || self.paused || monotonic().is_none() { EXACT } else { COARSE };
+        // A clock that was found to be paused is exact for good.
+        if source == COARSE && wanted == EXACT || source == EXACT && wanted == COARSE && self.coarse_agrees()
+        {
+            self.source.store(wanted, Relaxed);
+        }
+    }
+
+    /// Whether the kernel's clock and tokio's are the same one, as far as can be seen.
+    fn coarse_agrees(&self) -> bool {
+        let coarse = coarse().saturating_sub(self.coarse_epoch);
+        coarse.abs_diff(self.epoch.ticks(Instant::now())) <= APART
+    }
+
+    /// Tells the time instead of any clock, from now on.
+    #[cfg(test)]
+    pub(crate) fn tell(&self, now: Instant) {
+        self.source.store(self.epoch.ticks(now), Relaxed);
     }
 
     /// The time, or a moment ago if that is good enough for these options.
@@ -121,20 +122,73 @@ impl Clock {
         }
         reading.recent()
     }
+}
 
-    /// Tells the time to those who do not read the clock. Only the lock holder does, so it never goes backwards.
-    pub(crate) fn tell(&self, now: Instant, exact: bool) {
-        if exact || self.paused {
-            self.tick.store(EXACT, Relaxed);
-            return;
+/// A look at the exact clock, to be used again for a while.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    at: Instant,
+    left: u8,
+    coarse: u64,
+}
+
+/// How many operations share one look at the clock.
+const USES_OF_A_READING: u8 = 4;
+
+impl Reading {
+    pub(crate) fn new(at: Instant) -> Self {
+        Reading { at, left: 0, coarse: 0 }
+    }
+
+    /// Replaces it by one of now.
+    pub(crate) fn renew(&mut self, at: Instant) {
+        *self = Reading::new(at);
+    }
+
+    /// The time, or a moment ago.
+    fn recent(&mut self) -> Instant {
+        let coarse = coarse();
+        if self.left == 0 || coarse == 0 || coarse != self.coarse {
+            *self = Reading { at: Instant::now(), left: USES_OF_A_READING, coarse };
         }
-        let (before, now) = (self.tick.load(Relaxed), self.epoch.ticks(now));
-        // Not at every operation: the line that holds the tick is read by all threads.
-        if before == EXACT || now.saturating_sub(before) >= 1_000_000 {
-            self.tick.store(now, Relaxed);
-        }
+        self.left -= 1;
+        self.at
     }
 }
+
+#[cfg(target_os = "linux")]
+mod kernel {
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+
+    fn nanos(time: Timespec) -> u64 {
+        time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+    }
+
+    /// The coarse clock.
+    #[inline]
+    pub(super) fn coarse() -> u64 {
+        nanos(clock_gettime(ClockId::MonotonicCoarse))
+    }
+
+    /// The clock that the coarse one is late for.
+    pub(super) fn monotonic() -> Option<u64> {
+        Some(nanos(clock_gettime(ClockId::Monotonic)))
+    }
+}
+
+/// Others have no coarse clock that is worth while.
+#[cfg(not(target_os = "linux"))]
+mod kernel {
+    pub(super) fn coarse() -> u64 {
+        0
+    }
+
+    pub(super) fn monotonic() -> Option<u64> {
+        None
+    }
+}
+
+use kernel::{coarse, monotonic};
 
 /// Whether tokio's clock stands still, as tests make it do.
 pub(crate) fn is_paused() -> bool {

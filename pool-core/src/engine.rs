@@ -36,7 +36,7 @@ use crate::shelf::{Housed, Shelf};
 use crate::state::{Effects, Lease, Request, State, WaiterId};
 use crate::sync::{AtomicU64, Defect, Mutex, MutexGuard, planted};
 
-/// With a shorter `acquire_timeout` the few milliseconds that a [`Reading`] may be late would matter.
+/// With a shorter timeout the few milliseconds that a [`Reading`] may be late would matter.
 const PATIENT: Duration = Duration::from_secs(1);
 
 /// See the module's first lines. `T` is the connection.
@@ -142,13 +142,14 @@ impl<T> Engine<T> {
         if !desk.steady {
             return Err(lease);
         }
-        let now = self.recent(&mut desk);
+        let now = self.recent(&mut desk, false);
         desk.state.pass_on(lease, counted, now, self.clock.ticks())
     }
 
     /// Puts a caller in line, if the pool is saturated and nothing else is to be done.
     pub(crate) fn queue(
         &self,
+        timeout: Option<Duration>,
         make: impl FnOnce(&State<T>, Instant) -> Request,
         waker: Waker,
     ) -> Result<WaiterId, Waker> {
@@ -156,18 +157,16 @@ impl<T> Engine<T> {
         if !desk.steady {
             return Err(waker);
         }
-        let now = self.recent(&mut desk);
+        let patience = timeout.unwrap_or(desk.state.options().acquire_timeout);
+        let now = self.recent(&mut desk, patience < PATIENT);
         let request = make(&desk.state, now);
         desk.state.queue(&request, waker, now)
     }
 
     /// The time for an operation in a saturated pool.
-    fn recent(&self, desk: &mut Desk<T>) -> Instant {
+    fn recent(&self, desk: &mut Desk<T>, exact: bool) -> Instant {
         let Desk { state, reading, .. } = desk;
-        let exact = state.options().times_exactly() || state.options().acquire_timeout < PATIENT;
-        let now = self.clock.recent(reading, exact);
-        self.clock.tell(now, state.options().times_exactly());
-        now
+        self.clock.recent(reading, exact || state.options().times_exactly())
     }
 
     /// Collects what a caller was granted, if nothing else is to be done.
@@ -196,6 +195,7 @@ impl<T> Engine<T> {
         let mut effects = Effects::new();
         let mut desk = self.lock();
         let Desk { state, open, steady, reading } = &mut *desk;
+        *steady = false;
         let shut = std::mem::take(open);
         if shut && !planted(Defect::LookThenShut) {
             self.shelf.shut();
@@ -203,6 +203,7 @@ impl<T> Engine<T> {
         // Read under the lock, so that time never runs backwards from one operation to the next.
         let now = clock();
         reading.renew(now);
+        self.clock.compare(now);
         state.absorb(now, &mut effects);
         if shut && planted(Defect::LookThenShut) {
             self.shelf.shut();
@@ -211,10 +212,9 @@ impl<T> Engine<T> {
             self.shelf.open();
         }
         let result = operate(state, now, &mut effects);
-        self.clock.tell(now, state.options().times_exactly());
+        self.clock.set_exact(state.options().times_exactly());
         if state.shelve() {
-            // Short by as much as the tick may lag behind.
-            let fresh_for = state.options().validate_after_idle.saturating_sub(state.step());
+            let fresh_for = state.fresh_for();
             self.fresh_for.store(u64::try_from(fresh_for.as_nanos()).unwrap_or(u64::MAX), Relaxed);
             self.shelf.open();
             *open = true;
@@ -297,6 +297,6 @@ impl<T> Engine<T> {
 
     /// Lets time pass for those who go without the lock.
     pub(crate) fn tell(&self, now: Instant) {
-        self.clock.tell(now, false);
+        self.clock.tell(now);
     }
 }

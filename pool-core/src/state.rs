@@ -120,8 +120,6 @@ struct Latest {
 pub(crate) struct State<T> {
     waiters: Waiters<T>,
     passed: Passed,
-    /// When a connection was last seen to have been used.
-    last_use: Option<Instant>,
     _apart: Apart,
     options: CheckedOptions,
     phase: Phase,
@@ -151,10 +149,8 @@ pub(crate) struct State<T> {
     /// When the keeper will look for work by itself.
     keeper_wakes_at: Option<Instant>,
     last_tick: Option<Instant>,
-    /// Those who go without the lock read a clock that the lock holder keeps.
+    /// Those who go without the lock may read a coarse clock.
     coarse: bool,
-    /// How many uses there had been by then.
-    used_so_far: u64,
     /// The first date on which an idle connection retires, or earlier.
     next_retirement: Option<Instant>,
     /// `try_acquire` found nothing: one more connection would have served it.
@@ -210,8 +206,6 @@ impl<T> State<T> {
             keeper_wakes_at: None,
             last_tick: None,
             coarse: !clock.is_paused(),
-            last_use: None,
-            used_so_far: 0,
             next_retirement: None,
             spare_wanted: false,
             counters: PoolCounters::default(),
@@ -299,30 +293,10 @@ impl<T> State<T> {
         usual
     }
 
-    /// How far the clock of those who go without the lock may lag behind.
-    pub(crate) fn step(&self) -> Duration {
-        if !self.coarse || self.options.times_exactly() {
-            return Duration::ZERO;
-        }
-        Clock::STEP.min(self.options.validate_after_idle / 2)
-    }
-
-    /// Notices whether connections are in use, in which case the coarse clock must be kept.
-    pub(super) fn notice_use(&mut self, now: Instant) {
-        let used = self.slots.totals().acquired;
-        if used != self.used_so_far || self.slots.counts().active > 0 {
-            self.last_use = Some(now);
-            self.used_so_far = used;
-        }
-    }
-
-    /// When the coarse clock must next be told, if those who go without the lock may come and look at it. Once all
-    /// connections have been idle for long enough to be validated, nobody does.
-    pub(super) fn next_step(&self, now: Instant) -> Option<Instant> {
-        let step = self.step();
-        let last_use = self.last_use.filter(|_| !step.is_zero())?;
-        let until = last_use + self.options.validate_after_idle + step;
-        (now < until).then(|| now + step)
+    /// How long ago a connection may have been good, by the coarse clock, to be handed out without a second look.
+    pub(crate) fn fresh_for(&self) -> Duration {
+        let lag = if !self.coarse || self.options.times_exactly() { Duration::ZERO } else { Clock::LAG };
+        self.options.validate_after_idle.saturating_sub(lag)
     }
 
     /// Replaces all options at once.

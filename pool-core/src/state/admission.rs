@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::slots::{Hold, SlotIndex, Stage};
+use super::slots::{SlotIndex, Stage};
 use super::waiters::{End, Joined, Progress};
 use super::{Effects, Failing, Lease, Phase, Refusal, Request, State, WaiterId};
 use crate::acquire::Priority;
@@ -24,7 +24,7 @@ use crate::options::Fairness;
 const GRACE: Duration = Duration::from_micros(100);
 
 /// Time between two searches for such a waiter, for each that there may be: ten times what looking at one takes.
-const SEARCH_COST: Duration = Duration::from_nanos(50);
+const SEARCH_COST: Duration = Duration::from_nanos(300);
 
 /// With [`Fairness::Throughput`]: for how long others may go before a waiter. As Go's mutex does.
 const LONGEST_OVERTAKING: Duration = Duration::from_millis(1);
@@ -54,7 +54,7 @@ impl<T> State<T> {
     pub(crate) fn put_aside(&mut self, lease: Lease<T>, now: Instant, fx: &mut Effects<T>) {
         let Some(index) = self.current(&lease) else { return self.orphan(lease, fx) };
         // Its last holder may have been reported, or the connection doomed, while he was putting it there.
-        let leaked = self.slots.holder(index, now).filter(|holder| holder.leaked);
+        let leaked = self.slots.last_holder(index, now).filter(|holder| holder.leaked);
         fx.events.extend(leaked.map(|holder| PoolEvent::Unleaked { holder }));
         self.slots.set_hold(index, None);
         self.slots.enter(index, Stage::Idle(lease));
@@ -85,7 +85,6 @@ impl<T> State<T> {
         fx: &mut Effects<T>,
     ) -> Admission<T> {
         self.counters.requests += 1;
-        self.last_use = Some(now);
         self.notice_starvation(now, fx);
         self.admit_and_settle(request, waker, End::Tail, now, fx)
     }
@@ -208,6 +207,13 @@ impl<T> State<T> {
         }
         // The search looks at every waiter, so it is made less often when there are many.
         self.next_search = Some(now + GRACE + SEARCH_COST * self.waiters.capacity() as u32);
+        // Not before one who was overtaken already, or who has a higher priority.
+        let owed = self.waiters.next(|_| true).is_some_and(|first| {
+            self.waiters.overtaken(first).is_some() || self.waiters.request(first).priority > request.priority
+        });
+        if owed {
+            return None;
+        }
         let (victim, lease) = self.waiters.revoke_idle(request.priority, GRACE, now)?;
         self.set_alarm(self.waiters.request(victim).deadline, fx);
         let Some(index) = self.current(&lease) else {
@@ -220,7 +226,7 @@ impl<T> State<T> {
             return None;
         }
         self.slots.record(index).address(request.owner, request.site);
-        self.slots.set_hold(index, Some(Hold::new(request.priority, Some(now))));
+        self.slots.promise(index, request.priority, now);
         Some(lease)
     }
 
@@ -423,7 +429,7 @@ impl<T> State<T> {
         self.leave_idle(index, now);
         let lease = self.slots.take_idle(index, Stage::Active);
         self.slots.record(index).address(request.owner, request.site);
-        self.slots.set_hold(index, Some(Hold::new(request.priority, Some(now))));
+        self.slots.promise(index, request.priority, now);
         lease.expect("only idle connections are promised, and the gate is shut")
     }
 
@@ -438,6 +444,7 @@ impl<T> State<T> {
         let index = lease.index();
         let check = self.needs_check(index, request, now);
         if check {
+            self.slots.promise(index, request.priority, now);
             self.slots.enter(index, Stage::CheckedByCaller);
             fx.events.push(PoolEvent::ValidationStarted { connection: self.slots.slot(index).id });
         } else {
@@ -451,7 +458,7 @@ impl<T> State<T> {
         let record = self.slots.record(index);
         record.address(request.owner, request.site);
         record.begin_use(self.slots.epoch().ticks(now));
-        self.slots.set_hold(index, Some(Hold::new(request.priority, None)));
+        self.slots.hold(index, request.priority);
         self.judge(index);
         let waited = now.saturating_duration_since(request.begun);
         self.counters.acquired += 1;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::slots::{SlotIndex, Stage};
 use super::{Effects, Lease, State, Work};
+use crate::acquire::Priority;
 use crate::connection::{CloseReason, ConnectionId};
 use crate::connector::ErrorClass;
 use crate::error::ConnectError;
@@ -62,7 +63,9 @@ impl<T> State<T> {
     ) {
         let Some(index) = self.current(&lease) else {
             // Written off while it was on its way here, which counted it as well.
-            self.before.released += u64::from(counted);
+            if counted {
+                lease.record().uncount_use();
+            }
             self.orphan(lease, fx);
             return;
         };
@@ -298,7 +301,7 @@ impl<T> State<T> {
         }
         let slot = self.slots.slot(index);
         let born = slot.born;
-        let promised = slot.hold().and_then(|hold| hold.promised);
+        let promised = self.slots.promised(index);
         self.counters.idle_spells += u64::from(promised.is_some());
         let fresh = self.slots.uses(index) == 0
             && promised.is_some_and(|at| at.saturating_duration_since(born) < FRESH);
@@ -465,7 +468,10 @@ impl<T> State<T> {
         let slot = self.slots.slot(index);
         let old = slot.generation < self.suspect_below.max(self.retired_below);
         let surplus = self.slots.counts().staying() > self.limit();
-        self.slots.mark(index, slot.doomed.is_some() || old || surplus);
+        // Who has one of the reserve gives it back through the lock, or anybody might take it from the shelf.
+        let reserved = self.options.reserve_connections > 0
+            && slot.hold().is_some_and(|hold| hold.priority == Priority::High);
+        self.slots.mark(index, slot.doomed.is_some() || old || surplus || reserved);
     }
 
     /// A connection served its purpose, so connecting is worth while again.

@@ -55,7 +55,7 @@ impl<T> State<T> {
             return Err(lease);
         }
         let Some(waiter) = self.waiters.first_normal() else { return Err(lease) };
-        if self.waiters.wants_validation(waiter) {
+        if self.waiters.wants_validation(waiter) || self.waiters.request(waiter).is_late(now) {
             return Err(lease);
         }
         if !counted {
@@ -80,7 +80,6 @@ impl<T> State<T> {
             return Err(waker);
         }
         self.passed.requests += 1;
-        self.last_use = Some(now);
         Ok(self.waiters.join(*request, Some(waker), End::Tail).waiter)
     }
 
@@ -95,12 +94,15 @@ impl<T> State<T> {
         if self.observed {
             return None;
         }
+        if self.waiters.request(waiter).priority == Priority::High {
+            return None;
+        }
         let (lease, since, begun) = self.waiters.granted(waiter)?;
         let epoch = self.slots.epoch();
         // The tick may lag behind, the grant does not.
         let now = ticks.max(epoch.ticks(since));
         let record = lease.record();
-        let fresh_for = self.options.validate_after_idle.as_nanos() as u64;
+        let fresh_for = self.fresh_for().as_nanos() as u64;
         if record.is_due(now)
             || self.waiters.wants_validation(waiter)
             || now.saturating_sub(record.last_good()) >= fresh_for

@@ -52,8 +52,9 @@ pub(crate) enum Stage<T> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hold {
     pub(crate) priority: Priority,
-    /// When it was promised to the caller. Means nothing once he has it.
-    pub(crate) promised: Option<Instant>,
+    /// When it was promised to the caller, and how often the slot had been used by then: once it was used more often,
+    /// the promise was kept.
+    promised: Option<(Instant, u64)>,
     pub(crate) leaked: bool,
     /// The leak threshold when it began, if another one is set now.
     threshold: Option<Duration>,
@@ -62,8 +63,8 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    pub(crate) fn new(priority: Priority, promised: Option<Instant>) -> Self {
-        Hold { priority, promised, leaked: false, threshold: None, forgiven: Duration::ZERO }
+    fn new(priority: Priority) -> Self {
+        Hold { priority, promised: None, leaked: false, threshold: None, forgiven: Duration::ZERO }
     }
 }
 
@@ -148,7 +149,7 @@ impl Totals {
         let released = record.released.load(Acquire);
         Totals {
             released,
-            acquired: record.acquired.load(Acquire).max(released),
+            acquired: record.acquired.load(Acquire),
             used: record.used.load(Relaxed),
             idled: record.idled.load(Relaxed),
             last_acquired: record.held_since.load(Relaxed),
@@ -203,6 +204,11 @@ impl Record {
         set(&self.released_at, now);
         self.released.store(self.released.load(Relaxed).wrapping_add(1), Release);
         used
+    }
+
+    /// Takes back a use that was counted as over twice: by its guard, and by whoever wrote the guard off.
+    pub(crate) fn uncount_use(&self) {
+        self.released.store(self.released.load(Relaxed).wrapping_sub(1), Release);
     }
 
     /// When the connection last proved to work.
@@ -532,7 +538,7 @@ impl<T> Slots<T> {
             let known = self.shelved.word(word);
             for index in slots_of(word, known & !there) {
                 self.enter(index, Stage::Active);
-                self.set_hold(index, Some(Hold::new(Priority::Normal, None)));
+                self.hold(index, Priority::Normal);
             }
             for index in slots_of(word, there & !known) {
                 if !self.is_marked(index) {
@@ -551,6 +557,7 @@ impl<T> Slots<T> {
     fn catch(&mut self, index: SlotIndex, now: Instant) -> Option<Stray<T>> {
         let lease = self.shelf.withdraw(index)?;
         if !matches!(self.slot(index).stage, Stage::Active) {
+            lease.record().uncount_use();
             let (place, connection) = lease.vacate();
             self.reclaim(place);
             return Some(Stray::Orphan(connection));
@@ -666,6 +673,23 @@ impl<T> Slots<T> {
         left
     }
 
+    /// Notes that a caller has the connection.
+    pub(crate) fn hold(&mut self, index: SlotIndex, priority: Priority) {
+        self.set_hold(index, Some(Hold::new(priority)));
+    }
+
+    /// Notes that a caller was promised the connection.
+    pub(crate) fn promise(&mut self, index: SlotIndex, priority: Priority, now: Instant) {
+        let uses = self.record(index).acquired.load(Relaxed);
+        self.set_hold(index, Some(Hold { promised: Some((now, uses)), ..Hold::new(priority) }));
+    }
+
+    /// When the connection was promised to a caller who has not come for it. Those of a saturated pool are not noted.
+    pub(crate) fn promised(&self, index: SlotIndex) -> Option<Instant> {
+        let (at, uses) = self.slot(index).hold.as_ref()?.promised?;
+        (self.record(index).acquired.load(Relaxed) == uses).then_some(at)
+    }
+
     /// Notes that a holder was reported.
     pub(crate) fn mark_leaked(&mut self, index: SlotIndex) {
         self.mark(index, true);
@@ -739,16 +763,16 @@ impl<T> Slots<T> {
     /// Who holds a connection.
     pub(crate) fn holder(&self, index: SlotIndex, now: Instant) -> Option<Holder> {
         // Promised in a saturated pool, and not yet come for: nobody's.
-        let held = |hold: &Hold| hold.promised.is_some() || self.is_in_use(index);
-        self.slot(index).hold.filter(held).and_then(|_| self.last_holder(index, now))
+        let held = self.is_in_use(index) || self.promised(index).is_some();
+        held.then(|| self.last_holder(index, now)).flatten()
     }
 
     /// Who holds a connection, or has just given it back.
     pub(crate) fn last_holder(&self, index: SlotIndex, now: Instant) -> Option<Holder> {
         let (slot, record) = (self.slot(index), self.record(index));
         let hold = slot.hold?;
-        let promised = hold.promised.filter(|_| !self.is_in_use(index));
-        let since = promised.unwrap_or_else(|| self.epoch.instant(record.held_since.load(Relaxed)));
+        let since =
+            self.promised(index).unwrap_or_else(|| self.epoch.instant(record.held_since.load(Relaxed)));
         Some(Holder {
             connection: slot.id,
             owner: Owner::from_number(record.owner.load(Relaxed)),

@@ -3,6 +3,7 @@
 
 mod model;
 mod oracle;
+mod reviewed;
 mod stories;
 
 use std::panic::Location;
@@ -99,6 +100,7 @@ impl World {
             shrunk: false,
             detached: 0,
         };
+        world.engine.tell(now);
         world.run(|state, now, fx| state.open(now, fx));
         world
     }

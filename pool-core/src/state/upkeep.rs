@@ -59,7 +59,6 @@ impl<T> State<T> {
 
     /// The keeper asks for work; `busy` tells whether it still has some.
     pub(crate) fn keeper_turn(&mut self, busy: bool, now: Instant, fx: &mut Effects<T>) -> Turn<T> {
-        self.notice_use(now);
         self.housekeep(now, fx);
         if self.next_retirement.is_some_and(|date| date <= now) {
             self.retire_expired(now);
@@ -94,8 +93,7 @@ impl<T> State<T> {
         });
         let due = [connects, overdue.flatten()].into_iter().flatten().filter(|at| *at > now);
         let retirement = self.next_retirement.filter(|_| tick.is_some());
-        let step = self.next_step(now).filter(|_| tick.is_some());
-        tick.into_iter().chain(retirement).chain(step).chain(due).min()
+        tick.into_iter().chain(retirement).chain(due).min()
     }
 
     /// Whether anything needs a keeper: a connection to look after, or one to open or close.

@@ -85,6 +85,8 @@ struct Node<T> {
     request: Request,
     /// When it was first overtaken: a grant was taken back, or it was nudged and found nothing.
     overtaken: Option<Instant>,
+    /// From when on it could have come for what it was granted.
+    seen: Option<Instant>,
 }
 
 /// The other end of a link, if there is one, in four bytes.
@@ -207,7 +209,7 @@ impl<T> Waiters<T> {
                 let next = node.next;
                 node.progress = progress;
                 (node.begun, node.validate) = (request.begun, request.validate);
-                (node.overtaken, node.timed, node.looked_at) = (None, timed, false);
+                (node.overtaken, node.seen, node.timed, node.looked_at) = (None, None, timed, false);
                 node.request = request;
                 self.free = next;
                 index
@@ -224,6 +226,7 @@ impl<T> Waiters<T> {
                     looked_at: false,
                     request,
                     overtaken: None,
+                    seen: None,
                 });
                 index
             }
@@ -275,7 +278,8 @@ impl<T> Waiters<T> {
     /// Takes a waiter out of its lane with a promise. Returns its waker, to be woken outside the lock.
     pub(crate) fn settle(&mut self, waiter: WaiterId, progress: Progress<T>) -> Option<Waker> {
         let priority = self.node(waiter.0).request.priority;
-        if let Progress::Granted(..) = progress {
+        if let Progress::Granted(_, since) = &progress {
+            self.node_mut(waiter.0).seen = Some(*since);
             self.high_streak = match priority {
                 Priority::High if self.lanes[Priority::Normal as usize].length > 0 => self.high_streak + 1,
                 _ => 0,
@@ -368,16 +372,19 @@ impl<T> Waiters<T> {
         grace: Duration,
         now: Instant,
     ) -> Option<(WaiterId, Lease<T>)> {
-        let idle = |node: &&Node<T>| match &node.progress {
-            Progress::Granted(_, since) => {
-                let owed = node.overtaken.is_some() || node.request.priority > for_whom;
-                now >= *since + grace && !owed && !node.request.is_late(now)
+        // In no order: whoever is found has had long enough to come. Grants of a saturated pool are dated a little
+        // early, so for them the time counts from the search that first saw them.
+        let mut found = None;
+        for (index, node) in (0..).zip(&mut self.nodes) {
+            let Progress::Granted(..) = node.progress else { continue };
+            let owed = node.overtaken.is_some() || node.request.priority > for_whom;
+            let seen = *node.seen.get_or_insert(now);
+            if now >= seen + grace && !owed && !node.request.is_late(now) {
+                found = Some((index, node.request.priority as usize));
+                break;
             }
-            _ => false,
-        };
-        // In no order: whoever is found has waited long enough to be overtaken.
-        let (index, node) = (0..).zip(&self.nodes).find(|(_, node)| idle(node))?;
-        let priority = node.request.priority as usize;
+        }
+        let (index, priority) = found?;
         self.link(priority, index, End::Head);
         // It was woken for the grant, and will say whom to wake next when it comes.
         self.nudged += 1;

@@ -39,6 +39,9 @@ async fn a_grant_that_nobody_comes_for_may_be_taken_over_once() {
         let mut early = pin!(pool.acquire());
         assert!(poll(early.as_mut()).is_none(), "not yet");
         advance(ms(1)).await;
+        let mut looking = pin!(pool.acquire());
+        assert!(poll(looking.as_mut()).is_none(), "the first to see it");
+        advance(ms(1)).await;
         let mut quick = pin!(pool.acquire());
         let taken = poll(quick.as_mut()).expect("taken over");
         assert!(poll(slow.as_mut()).is_none(), "it was taken from the first");
@@ -49,6 +52,7 @@ async fn a_grant_that_nobody_comes_for_may_be_taken_over_once() {
         drop(poll(slow.as_mut()).expect("still the first in line"));
         drop(poll(second.as_mut()).expect("then the second"));
         drop(poll(early.as_mut()).expect("then those that came later, in order"));
+        drop(poll(looking.as_mut()).expect("in order"));
         drop(poll(quick.as_mut()).expect("the last"));
     }
     settle().await;

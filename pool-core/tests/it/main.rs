@@ -26,6 +26,7 @@ mod lifetime;
 mod outage;
 mod peers;
 mod recovery;
+mod reviewed;
 mod runtimes;
 mod sets;
 mod sizing;
