@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks to its user")]
 
 mod dag;
+mod prove;
 
 use std::ffi::OsString;
 use std::fs;
@@ -28,6 +29,8 @@ struct Xtask {
 enum Chore {
     /// Check who depends on whom against the tables in ARCHITECTURE.md.
     Dag,
+    /// Prove the engine of pool-core with model checkers and sanitizers, and that the proof can fail.
+    Prove(prove::Arguments),
     /// Compare our pool with other pools; see `cargo xtask bench-peers --help`.
     #[command(disable_help_flag = true)]
     BenchPeers {
@@ -40,6 +43,7 @@ enum Chore {
 fn main() -> ExitCode {
     let outcome = match Xtask::parse().chore {
         Chore::Dag => check_dag(),
+        Chore::Prove(arguments) => prove::run(&arguments),
         Chore::BenchPeers { arguments } => bench_peers(&arguments),
     };
     outcome.unwrap_or_else(|error| {

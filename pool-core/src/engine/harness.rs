@@ -415,6 +415,22 @@ impl World {
         lease.put().expect("the gate is open");
     }
 
+    /// A guard is dropped, and must not need the lock for that.
+    pub(super) fn release_over_the_shelf(&self, lease: Lease<Conn>) {
+        let_go(&lease);
+        assert!(put(lease).is_ok(), "the gate is open, and nothing is doubtful");
+    }
+
+    /// A guard is dropped while the gate is shut: it sees that at once, and in the last moment.
+    pub(super) fn release_at_the_gate(&self, lease: Lease<Conn>) {
+        let_go(&lease);
+        let Err(Unshelved { lease, counted: false }) = put(lease) else {
+            panic!("it saw that the gate is shut before it counted the use")
+        };
+        let Err(lease) = lease.put() else { panic!("nothing is put through a gate that is shut") };
+        self.run(|state, now, fx| state.release(lease, Verdict::Clean, false, now, fx));
+    }
+
     /// A guard is dropped where there is no other handle of the pool.
     pub(super) fn release_alone(lease: Lease<Conn>) {
         let_go(&lease);

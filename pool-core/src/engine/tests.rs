@@ -79,6 +79,19 @@ fn threads_that_do_what_they_like_lose_nothing() {
     }
 }
 
+#[test]
+fn a_guard_comes_back_over_the_shelf_unless_the_gate_is_shut() {
+    let world = World::full(options(2));
+    let mut held = world.hold(2);
+    world.release_over_the_shelf(held.remove(0));
+    world.pause();
+    world.release_at_the_gate(held.remove(0));
+    assert!(matches!(world.look(1), Taken::Nothing), "nothing is taken through a gate that is shut");
+    world.resume();
+    assert_eq!(world.stats().idle, 2);
+    world.finish(held);
+}
+
 // What is touched after that only a sanitizer sees, with luck: `cargo xtask prove asan`.
 #[test]
 fn the_last_handle_may_go_while_a_guard_comes_back() {
