@@ -182,6 +182,7 @@ impl World {
             has_keeper: AtomicBool::new(false),
         };
         let world = World { engine, ledger: Arc::new(ledger) };
+        world.engine.tell(start);
         world.run(|state, now, fx| state.open(now, fx));
         Arc::new(world)
     }
@@ -212,6 +213,7 @@ impl World {
     /// Lets time pass.
     pub(super) fn pass(&self, time: Duration) {
         self.ledger.time.fetch_add(u64::try_from(time.as_millis()).unwrap(), SeqCst);
+        self.engine.tell(self.now());
     }
 
     /// Runs one operation as the shell does, but for the keeper: that has its turn in [`keep`](World::keep).

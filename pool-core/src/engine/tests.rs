@@ -145,8 +145,6 @@ fn a_connection_evicted_while_it_came_back_is_given_to_nobody() {
 fn a_connection_found_doubtful_before_a_close_is_closed_with_the_others() {
     let world = World::full(PoolOptions { validate_after_idle: Duration::from_millis(100), ..options(1) });
     world.pass(Duration::from_millis(200));
-    // Any operation tells the time to those who look at the shelf.
-    world.resume();
     let Taken::Doubtful(lease) = world.look(1) else { panic!("it was idle for long") };
     world.close();
     let outcome = world.ask_with(Some(lease), 1, Some(LONG));
