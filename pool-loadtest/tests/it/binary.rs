@@ -301,8 +301,10 @@ fn the_help_tells_every_flag_and_exit_code() {
           --output <FILE>               Where the result goes, as JSON [default: results.json]
           --config <FILE>               Test a pool of this connection_pool.yaml
           --pool <NAME>                 Which pool of the configuration [default: the first]
-          --format <FORMAT>             What to print: a report, or the same JSON as in the file [default: text] [possible values: text, json]
-          --quiet                       Print neither progress nor report; JSON is still printed if asked for
+          --format <FORMAT>             What to print: a report, or the same JSON as in the file
+                                        [default: text] [possible values: text, json]
+          --quiet                       Print neither progress nor report; JSON is still printed if
+                                        asked for
       -h, --help                        Print help
       -V, --version                     Print version
 

@@ -30,7 +30,7 @@ async fn failures_are_told_and_not_judged() {
       Succeeded  382 of 764 (50 %)      191 per second
       acquireTimeout  382, from 9ms to 2.00s into the run
           acquire a connection from pool `fake`: none within 9ms (waited 9ms; total 2 of 2, active 2,
-          idle 0, creating 0, waiting 1)
+          idle 0, creating 0, waiting 0)
 
                         p50      p90      p99    p99.9      max
       acquire wait       0s      9ms        –        –      9ms
