@@ -291,10 +291,8 @@ fn a_connection_that_is_closed_for_idleness_is_in_nobodys_hands() {
                 world.work(work);
             }
         });
-        let other = spawn(&world, |world| one_look(world, 1));
-        one_look(&world, 2);
+        one_look(&world, 1);
         keeper.join().unwrap();
-        other.join().unwrap();
         world.finish(Held::new());
     });
 }
@@ -325,8 +323,8 @@ fn who_looks_while_its_promise_is_taken_back_has_it_or_leaves_it_to_the_next() {
         let (world, mut held) = all_held(1);
         let waiter = world.queue(1, MOMENT);
         world.release(held.remove(0));
+        world.pass(Duration::from_secs(2));
         let keeper = spawn(&world, |world| {
-            world.pass(Duration::from_secs(2));
             assert!(world.turn().is_empty(), "it only takes back what was promised");
         });
         let slow = spawn(&world, move |world| match world.claim(1, waiter, Waker::noop().clone()) {
@@ -347,17 +345,13 @@ fn a_promise_that_nobody_takes_goes_to_the_next() {
     explore("L12 unpolled", || {
         let (world, mut held) = all_held(1);
         let waiter = world.queue(1, MOMENT);
-        let next = spawn(&world, |world| one_use(world, 2));
-        let keeper = spawn(&world, |world| {
-            world.pass(Duration::from_secs(2));
-            world.turn();
-        });
         world.release(held.remove(0));
-        keeper.join().unwrap();
-        // It may have been promised to the first only after the keeper had looked.
         world.pass(Duration::from_secs(2));
-        world.turn();
+        let next = spawn(&world, |world| one_use(world, 2));
+        let other = spawn(&world, |world| one_look(world, 3));
+        assert!(world.turn().is_empty(), "it only takes back what was promised");
         next.join().unwrap();
+        other.join().unwrap();
         let claim = world.claim(1, waiter, Waker::noop().clone());
         assert!(matches!(claim, Some(Outcome::Refused(_))), "it was too late: {claim:?}");
         world.finish(held);
@@ -485,7 +479,7 @@ fn a_pool_that_grows_serves_who_waits() {
         let mut held = world.hold(2);
         let waiter = world.queue(1, LONG);
         let keeper = spawn(&world, |world| world.keep());
-        let caller = spawn(&world, |world| one_use(world, 2));
+        let caller = spawn(&world, |world| one_look(world, 2));
         world.release(held.remove(0));
         use_and_release(&world, world.wait(1, waiter).unwrap());
         keeper.join().unwrap();

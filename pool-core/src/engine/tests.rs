@@ -11,6 +11,7 @@ use super::crowd::{CONNECTIONS, meddle, turn};
 use super::harness::{LONG, Outcome, World, options};
 use crate::connection::ConnectionId;
 use crate::options::PoolOptions;
+use crate::shelf::Lease;
 use crate::state::Refusal;
 use crate::sync::thread;
 
@@ -90,6 +91,32 @@ fn a_guard_comes_back_over_the_shelf_unless_the_gate_is_shut() {
     world.resume();
     assert_eq!(world.stats().idle, 2);
     world.finish(held);
+}
+
+// The fourth word is the last of a block of two.
+#[test]
+fn a_pool_of_four_words_finds_every_connection() {
+    let world = World::full(options(200));
+    let mut held = world.hold(200);
+    held.sort_by_key(Lease::index);
+    assert!(held.iter().map(Lease::index).eq(0..200), "each is taken once");
+    assert!(matches!(world.look(1), Taken::Nothing));
+    for index in 0..200 {
+        let lease = held.remove(0);
+        assert_eq!(lease.index(), index);
+        world.release_over_the_shelf(lease);
+        let Taken::Ready(lease) = world.look(1) else { panic!("{index} is free, and no other") };
+        assert_eq!(lease.index(), index);
+        held.push(lease);
+    }
+    for lease in held {
+        world.release_over_the_shelf(lease);
+    }
+    assert_eq!(world.stats().idle, 200);
+    world.reconfigure(options(70));
+    world.keep();
+    assert_eq!(world.stats().total, 70);
+    world.finish(Vec::new());
 }
 
 // What is touched after that only a sanitizer sees, with luck: `cargo xtask prove asan`.
