@@ -15,6 +15,7 @@ use crate::event::{Callback, Observer, Observers};
 use crate::options::{Fairness, PoolOptions, Reuse};
 use crate::pool::Pool;
 use crate::shared::Shared;
+use crate::shelf::Layout;
 use crate::sizing::Sizing;
 use crate::state::State;
 use crate::timer::Timer;
@@ -163,7 +164,9 @@ impl<C: Connector> PoolBuilder<C> {
         }
         let (observed, seed) = (observers.want_uses(), fastrand::u64(..));
         let clock = Clock::new(Instant::now(), clock::is_paused());
-        let engine = Engine::new(clock, |shelf, clock| State::new(options, observed, seed, shelf, clock));
+        let layout = Layout::new(runtime.metrics().num_workers(), options.max_connections as usize);
+        let engine =
+            Engine::new(clock, layout, |shelf, clock| State::new(options, observed, seed, shelf, clock));
         let shared = Arc::new(Shared::new(Arc::from(name), connector, observers, runtime, engine));
         shared.with(|state, now, fx| state.open(now, fx));
         Ok(Pool::from_shared(shared))

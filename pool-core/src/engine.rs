@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, Reading};
 use crate::connection::Owner;
-use crate::shelf::{Housed, Shelf};
+use crate::shelf::{Housed, Layout, Shelf};
 use crate::state::{Effects, Lease, Request, State, WaiterId};
 use crate::sync::{AtomicU64, Defect, Mutex, MutexGuard, planted};
 
@@ -93,8 +93,12 @@ pub(crate) struct Unshelved<T> {
 
 impl<T> Engine<T> {
     /// `make` makes the state machine, for this shelf and clock.
-    pub(crate) fn new(clock: Clock, make: impl FnOnce(Arc<Shelf<T>>, &Clock) -> State<T>) -> Self {
-        let shelf = Shelf::new();
+    pub(crate) fn new(
+        clock: Clock,
+        layout: Layout,
+        make: impl FnOnce(Arc<Shelf<T>>, &Clock) -> State<T>,
+    ) -> Self {
+        let shelf = Shelf::new(layout);
         let state = make(Arc::clone(&shelf), &clock);
         let reading = Reading::new(clock.epoch().instant(0));
         Engine {

@@ -26,6 +26,8 @@
 
 #![expect(unsafe_code, reason = "cells are owned by whoever holds their place: see above")]
 
+mod layout;
+
 use std::fmt;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -41,13 +43,15 @@ use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Defect, UnsafeCe
 /// Where a slot is in the table.
 pub(crate) type SlotIndex = u32;
 
+pub(crate) use layout::{Layout, SlotSet};
+
 /// Slots of one chunk. Few under the model checkers, so that they see several words.
-pub(crate) const SLOTS_PER_CHUNK: usize = if cfg!(any(pool_loom, pool_shuttle)) { 2 } else { 63 };
+const SLOTS_PER_CHUNK: usize = if cfg!(any(pool_loom, pool_shuttle)) { 2 } else { 63 };
 
 /// Set while nothing may be taken or put without the lock.
 const GATE: u64 = 1 << 63;
 
-/// Doublings of the table beyond the first chunk: room for two million slots.
+/// Doublings of the table beyond the stripes: room for two million slots.
 const LEVELS: usize = 15;
 
 /// The right to the cell of one slot, which is empty.
@@ -346,13 +350,15 @@ pub(crate) fn add(counter: &AtomicU64, amount: u64) {
 
 /// See the module's first lines.
 pub(crate) struct Shelf<T> {
-    first: Chunk<T>,
-    /// Level n holds the chunks 2^n to 2^(n+1) - 1. Never shrinks: a guard may be out for any of them.
+    layout: Layout,
+    stripes: Box<[Chunk<T>]>,
+    /// What comes after the stripes: level n holds 2^n chunks. Never shrinks, as a guard may be out for any of them.
     more: [OnceLock<Box<[Chunk<T>]>>; LEVELS],
     /// How many chunks there are; read by everyone, written when the pool grows.
     chunks: AtomicUsize,
     slots: AtomicU32,
-    /// The chunk to look at first. Only a hint: who finds nothing without the lock, looks everywhere under it.
+    /// The chunk after the stripes to look at first. Only a hint: who finds nothing without the lock, looks everywhere
+    /// under it.
     hint: AtomicU32,
     /// How long connections were held, but for those that were held for less than the clock can tell.
     pub(crate) uses: SharedHistogram,
@@ -360,26 +366,30 @@ pub(crate) struct Shelf<T> {
 
 impl<T> Shelf<T> {
     /// An empty shelf, shut. It never moves, as its cells point into it.
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(layout: Layout) -> Arc<Self> {
         Arc::new(Shelf {
-            first: Chunk::new(),
+            layout,
+            stripes: chunks(layout.stripes()),
             more: std::array::from_fn(|_| OnceLock::new()),
-            chunks: AtomicUsize::new(1),
+            chunks: AtomicUsize::new(layout.stripes()),
             slots: AtomicU32::new(0),
             hint: AtomicU32::new(0),
             uses: SharedHistogram::new(),
         })
     }
 
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// Makes one more slot.
     pub(crate) fn grow(self: &Arc<Self>) -> Place {
         // Ordering: Relaxed. Only the number must be unique; the place itself is passed on by the lock.
         let index = self.slots.fetch_add(1, Relaxed);
-        let (at, bit) = split(index);
-        if at > 0 {
-            let level = at.ilog2();
-            let chunks = || (0..1_usize << level).map(|_| Chunk::new()).collect();
-            self.more[level as usize].get_or_init(chunks);
+        let (at, bit) = self.layout.split(index);
+        if at >= self.stripes.len() {
+            let level = self.level(at);
+            self.more[level].get_or_init(|| chunks(1 << level));
         }
         // Ordering: Release, so that who reads the number finds the chunk.
         self.chunks.fetch_max(at + 1, Release);
@@ -410,25 +420,32 @@ impl<T> Shelf<T> {
             "a connection lies on the shelf of its own pool"
         );
         let Place { index } = place;
-        let (at, bit) = split(index);
+        let (at, bit) = self.layout.split(index);
         let cell = self.chunk(at).cell(bit);
         // SAFETY: the caller had the place, so nobody else touches the cell.
         cell.connection.with_mut(|inside| unsafe { *inside = Some(connection) });
         Lease { cell: NonNull::from(cell) }
     }
 
-    /// Takes the lowest free connection of the first chunk that has one, if the gate is open.
+    /// Takes a free connection, if the gate is open: the lowest of the thread's stripe, or of the next chunk that has one.
     #[inline]
     pub(crate) fn take(&self) -> Option<Lease<T>> {
-        match self.chunks.load(Acquire) {
-            1 => self.first.take(),
-            chunks => self.search(chunks),
+        let home = self.layout.home();
+        match self.stripes[home].take() {
+            Some(taken) => Some(taken),
+            None => self.search(home),
         }
     }
 
-    fn search(&self, chunks: usize) -> Option<Lease<T>> {
-        let hint = self.hint.load(Relaxed) as usize;
-        for at in (hint..chunks).chain(0..hint.min(chunks)) {
+    #[inline(never)]
+    fn search(&self, home: usize) -> Option<Lease<T>> {
+        let (stripes, chunks) = (self.stripes.len(), self.chunks.load(Acquire));
+        let others = (home + 1..stripes).chain(0..home);
+        if let Some(taken) = others.into_iter().find_map(|at| self.stripes[at].take()) {
+            return Some(taken);
+        }
+        let hint = (self.hint.load(Relaxed) as usize).max(stripes);
+        for at in (hint..chunks).chain(stripes..hint.min(chunks)) {
             if let Some(taken) = self.chunk(at).take() {
                 if at != hint {
                     self.hint.store(at as u32, Relaxed);
@@ -442,7 +459,7 @@ impl<T> Shelf<T> {
     /// What is known of a slot.
     #[inline]
     pub(crate) fn record(&self, index: SlotIndex) -> &Record {
-        let (at, bit) = split(index);
+        let (at, bit) = self.layout.split(index);
         &self.chunk(at).cell(bit).record
     }
 
@@ -476,7 +493,7 @@ impl<T> Shelf<T> {
 
     /// Takes one connection, whether the gate is open or not, if it is there.
     pub(crate) fn withdraw(&self, index: SlotIndex) -> Option<Lease<T>> {
-        let (at, bit) = split(index);
+        let (at, bit) = self.layout.split(index);
         let chunk = self.chunk(at);
         let before = chunk.word.0.fetch_and(!(1 << bit), AcqRel);
         (before & 1 << bit != 0).then(|| chunk.pick_up(bit))
@@ -496,20 +513,22 @@ impl<T> Shelf<T> {
 
     #[inline]
     fn chunk(&self, at: usize) -> &Chunk<T> {
-        if at == 0 {
-            return &self.first;
+        if let Some(stripe) = self.stripes.get(at) {
+            return stripe;
         }
-        let level = at.ilog2();
-        let chunks = self.more[level as usize].get().expect("chunks are counted after they are made");
-        &chunks[at - (1 << level)]
+        let level = self.level(at);
+        let chunks = self.more[level].get().expect("chunks are counted after they are made");
+        &chunks[at - self.stripes.len() + 1 - (1 << level)]
+    }
+
+    /// The level of a chunk that is no stripe.
+    fn level(&self, at: usize) -> usize {
+        (at - self.stripes.len() + 1).ilog2() as usize
     }
 }
 
-/// Chunk and bit of a slot.
-#[inline]
-fn split(index: SlotIndex) -> (usize, usize) {
-    let index = index as usize;
-    (index / SLOTS_PER_CHUNK, index % SLOTS_PER_CHUNK)
+fn chunks<T>(number: usize) -> Box<[Chunk<T>]> {
+    (0..number).map(|_| Chunk::new()).collect()
 }
 
 impl<T> fmt::Debug for Shelf<T> {

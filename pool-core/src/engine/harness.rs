@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::connection::{CloseReason, ConnectionId, Owner};
 use crate::event::PoolEvent;
 use crate::options::{Fairness, PoolOptions};
-use crate::shelf::{Housed, Lease, Place};
+use crate::shelf::{Housed, Layout, Lease, Place};
 use crate::state::{
     Admission, Claim, Effects, Phase, Refusal, Request, State, Ticket, Verdict, WaiterId, Work,
 };
@@ -166,9 +166,13 @@ pub(super) fn options(connections: usize) -> PoolOptions {
 impl World {
     /// An engine without a connection, open.
     pub(super) fn empty(options: PoolOptions) -> Arc<World> {
+        World::laid_out(options, Layout::PLAIN)
+    }
+
+    fn laid_out(options: PoolOptions, layout: Layout) -> Arc<World> {
         let (start, options) = (Instant::now(), options.checked().unwrap());
         let make = |shelf, clock: &Clock| State::new(options, false, 7, shelf, clock);
-        let engine = Counted::new(Engine::new(Clock::new(start, false), make));
+        let engine = Counted::new(Engine::new(Clock::new(start, false), layout, make));
         let ledger = Ledger {
             start,
             time: Time::new(0),
@@ -195,7 +199,17 @@ impl World {
 
     /// An engine with some connections, all free.
     pub(super) fn with(options: PoolOptions, connections: usize) -> Arc<World> {
-        let world = World::empty(options);
+        World::empty(options).filled(connections)
+    }
+
+    /// An engine whose idle connections lie in several stripes, full of free ones.
+    pub(super) fn striped(options: PoolOptions, stripes: usize) -> Arc<World> {
+        let connections = options.max_connections;
+        World::laid_out(options, Layout::new(stripes, 2 * stripes)).filled(connections)
+    }
+
+    fn filled(self: Arc<Self>, connections: usize) -> Arc<World> {
+        let world = self;
         let waiting: Vec<_> =
             (0..connections as u64).map(|caller| (caller, world.queue(caller, LONG))).collect();
         world.keep();

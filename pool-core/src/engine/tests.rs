@@ -20,7 +20,8 @@ const TURNS: usize = 400;
 const ROUNDS: u64 = 60;
 
 fn one_round(seed: u64) {
-    let world = World::full(options(CONNECTIONS));
+    let stripes = if seed.is_multiple_of(2) { 1 } else { 2 };
+    let world = World::striped(options(CONNECTIONS), stripes);
     world.hire_keeper();
     let (left, stop) = (Arc::new(AtomicUsize::new(CALLERS as usize)), Arc::new(AtomicBool::new(false)));
     let mut threads = Vec::new();
@@ -117,6 +118,20 @@ fn a_pool_of_four_words_finds_every_connection() {
     world.keep();
     assert_eq!(world.stats().total, 70);
     world.finish(Vec::new());
+}
+
+#[test]
+fn a_striped_pool_finds_every_connection() {
+    for connections in [2, 5, 200, 300] {
+        let world = World::striped(options(connections), 4);
+        for _ in 0..2 {
+            let held = world.hold(connections);
+            assert!(matches!(world.look(1), Taken::Nothing));
+            held.into_iter().for_each(|lease| world.release_over_the_shelf(lease));
+        }
+        assert_eq!(world.stats().idle, connections);
+        world.finish(Vec::new());
+    }
 }
 
 // What is touched after that only a sanitizer sees, with luck: `cargo xtask prove asan`.

@@ -25,7 +25,7 @@ use crate::histogram::Histogram;
 use crate::options::Reuse;
 pub(crate) use crate::shelf::Lease;
 pub(crate) use crate::shelf::SlotIndex;
-use crate::shelf::{Housed, Place, Record, SLOTS_PER_CHUNK, Shelf, add, set};
+use crate::shelf::{Housed, Place, Record, Shelf, SlotSet, add, set};
 
 /// What a slot's connection is doing, and where it is.
 #[derive(Debug)]
@@ -299,45 +299,6 @@ enum Sign {
     Minus,
 }
 
-/// A set of slots, in the same words as the shelf.
-#[derive(Debug, Default)]
-struct SlotSet(Vec<u64>);
-
-impl SlotSet {
-    fn change(&mut self, index: SlotIndex, present: bool) {
-        let (word, bit) = (index as usize / SLOTS_PER_CHUNK, index as usize % SLOTS_PER_CHUNK);
-        if word >= self.0.len() {
-            self.0.resize(word + 1, 0);
-        }
-        if present {
-            self.0[word] |= 1 << bit;
-        } else {
-            self.0[word] &= !(1 << bit);
-        }
-    }
-
-    fn word(&self, word: usize) -> u64 {
-        self.0.get(word).copied().unwrap_or(0)
-    }
-
-    fn first(&self) -> Option<SlotIndex> {
-        self.iter().next()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = SlotIndex> + '_ {
-        self.0.iter().enumerate().flat_map(|(word, bits)| slots_of(word, *bits))
-    }
-}
-
-/// The slots that the bits of a word stand for.
-fn slots_of(word: usize, mut bits: u64) -> impl Iterator<Item = SlotIndex> {
-    std::iter::from_fn(move || {
-        let bit = (bits != 0).then(|| bits.trailing_zeros())?;
-        bits &= bits - 1;
-        Some((word * SLOTS_PER_CHUNK) as SlotIndex + bit)
-    })
-}
-
 /// What came back to the shelf although it should have gone through the lock: it was marked in that very moment.
 #[derive(Debug)]
 pub(crate) enum Stray<T> {
@@ -376,15 +337,15 @@ pub(crate) struct Slots<T> {
 impl<T> Slots<T> {
     pub(crate) fn new(shelf: Arc<Shelf<T>>, epoch: Epoch) -> Self {
         Slots {
-            shelf,
             epoch,
             slots: Vec::new(),
             free: Vec::new(),
-            kept: SlotSet::default(),
-            shelved: SlotSet::default(),
+            kept: SlotSet::new(shelf.layout()),
+            shelved: SlotSet::new(shelf.layout()),
             counts: Counts::default(),
             last_id: 0,
             last_turn: 0,
+            shelf,
         }
     }
 
@@ -420,10 +381,10 @@ impl<T> Slots<T> {
         self.slots.get(index as usize).is_some_and(|slot| slot.id == id && !matches!(slot.stage, Stage::Free))
     }
 
-    /// Idle slots, the lowest first.
+    /// Idle slots, word by word, the lowest first.
     pub(crate) fn idle(&self) -> impl Iterator<Item = SlotIndex> + '_ {
-        let words = self.kept.0.len().max(self.shelved.0.len());
-        (0..words).flat_map(|word| slots_of(word, self.kept.word(word) | self.shelved.word(word)))
+        let (layout, words) = (self.shelf.layout(), self.kept.words().max(self.shelved.words()));
+        (0..words).flat_map(move |word| layout.slots(word, self.kept.word(word) | self.shelved.word(word)))
     }
 
     /// Idle slots, longest idle first.
@@ -533,14 +494,15 @@ impl<T> Slots<T> {
     /// Those that should not stay there while others may look for them: with `quietly` they are left for the next time.
     pub(crate) fn absorb(&mut self, quietly: bool, now: Instant) -> Absorbed<T> {
         let mut absorbed = Absorbed { strays: Vec::new(), came_back: false };
+        let layout = self.shelf.layout();
         for word in 0..self.shelf.chunks() {
             let there = self.shelf.free(word);
             let known = self.shelved.word(word);
-            for index in slots_of(word, known & !there) {
+            for index in layout.slots(word, known & !there) {
                 self.enter(index, Stage::Active);
                 self.hold(index, Priority::Normal);
             }
-            for index in slots_of(word, there & !known) {
+            for index in layout.slots(word, there & !known) {
                 if !self.is_marked(index) {
                     absorbed.came_back = true;
                     self.set_hold(index, None);
@@ -815,9 +777,14 @@ impl<T> Slots<T> {
         let staged = |wanted: fn(&Stage<T>) -> bool| -> Vec<_> {
             self.iter().filter(|(_, slot)| wanted(&slot.stage)).map(|(index, _)| index).collect()
         };
-        let kept: Vec<_> = self.kept.iter().collect();
+        let sorted = |set: &SlotSet| {
+            let mut slots: Vec<_> = set.iter().collect();
+            slots.sort_unstable();
+            slots
+        };
+        let kept = sorted(&self.kept);
         assert_eq!(kept, staged(|stage| matches!(stage, Stage::Idle(_))), "kept are the idle ones here");
-        let shelved: Vec<_> = self.shelved.iter().collect();
+        let shelved = sorted(&self.shelved);
         assert_eq!(
             shelved,
             staged(|stage| matches!(stage, Stage::Shelved)),

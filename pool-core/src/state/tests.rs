@@ -20,7 +20,7 @@ use crate::connector::ErrorClass;
 use crate::engine::{Engine, Taken, Unshelved, put};
 use crate::error::ConnectError;
 use crate::options::PoolOptions;
-use crate::shelf::{Housed, Place};
+use crate::shelf::{Housed, Layout, Place};
 
 /// A connection that is but a number.
 pub(super) struct Numbered {
@@ -85,7 +85,7 @@ impl World {
         let options = options.checked().unwrap();
         let make = |shelf, clock: &Clock| State::new(options, gate == Gate::Shut, 7, shelf, clock);
         let mut world = World {
-            engine: Arc::new(Engine::new(Clock::new(now, false), make)),
+            engine: Arc::new(Engine::new(Clock::new(now, false), Layout::PLAIN, make)),
             now,
             held: Vec::new(),
             validating: Vec::new(),
