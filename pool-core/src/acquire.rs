@@ -95,16 +95,27 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 #[must_use = "futures do nothing unless awaited"]
 pub struct Acquire<'a, C: Connector> {
     shared: &'a Arc<Shared<C>>,
-    options: AcquireOptions,
+    /// `None` = as the pool's own, which is quicker to see than to compare.
+    options: Option<AcquireOptions>,
     site: &'static Location<'static>,
-    stage: Stage<C>,
+    stage: Stage,
+    // Both boxed, so that an acquire that finds a connection on the shelf has next to nothing to drop.
+    /// What ends its wait, if the timekeeper does not.
+    timer: Option<Box<Timer>>,
+    /// The check of the connection that it was given. While there is one, nothing else counts.
+    validation: Option<Box<Validation<C>>>,
 }
 
-enum Stage<C: Connector> {
+#[derive(Clone, Copy)]
+enum Stage {
     New,
-    Waiting { waiter: WaiterId, timer: Option<Timer> },
-    Validating { request: Request, check: Pin<Box<dyn Future<Output = Checked<C>> + Send>> },
+    Waiting(WaiterId),
     Done,
+}
+
+struct Validation<C: Connector> {
+    request: Request,
+    check: Pin<Box<dyn Future<Output = Checked<C>> + Send>>,
 }
 
 type Checked<C> = (Unready<C>, Result<(), Failing>);
@@ -131,17 +142,18 @@ enum Next<C: Connector> {
 impl<'a, C: Connector> Acquire<'a, C> {
     pub(crate) fn new(
         shared: &'a Arc<Shared<C>>,
-        options: AcquireOptions,
+        options: Option<AcquireOptions>,
         site: &'static Location<'static>,
     ) -> Self {
-        Acquire { shared, options, site, stage: Stage::New }
+        Acquire { shared, options, site, stage: Stage::New, timer: None, validation: None }
     }
 
     /// Takes a connection from the shelf, if one is there that needs no second look.
     #[inline]
     fn take(&self, context: &mut Context<'_>) -> Result<Poll<Pooled<C>>, Option<Lease<Resident<C>>>> {
-        let AcquireOptions { timeout, priority, validate } = self.options;
-        if priority != Priority::Normal || validate || timeout == Some(Duration::ZERO) {
+        if let Some(AcquireOptions { timeout, priority, validate }) = self.options
+            && (priority != Priority::Normal || validate || timeout == Some(Duration::ZERO))
+        {
             return Err(None);
         }
         let may_proceed = |uses: u64| !uses.is_multiple_of(TAKES_PER_UNIT) || proceeds(context);
@@ -164,15 +176,9 @@ impl<'a, C: Connector> Acquire<'a, C> {
     }
 
     fn request(&self, owner: Owner, state: &State<Resident<C>>, now: Instant) -> Request {
-        let timeout = self.options.timeout.unwrap_or(state.options().acquire_timeout).min(LONGEST);
-        Request {
-            owner,
-            site: self.site,
-            priority: self.options.priority,
-            begun: now,
-            deadline: Some(now + timeout),
-            validate: self.options.validate,
-        }
+        let AcquireOptions { timeout, priority, validate } = self.options.clone().unwrap_or_default();
+        let timeout = timeout.unwrap_or(state.options().acquire_timeout).min(LONGEST);
+        Request { owner, site: self.site, priority, begun: now, deadline: Some(now + timeout), validate }
     }
 
     /// Asks under the lock; `found` is what must not simply be taken.
@@ -182,7 +188,7 @@ impl<'a, C: Connector> Acquire<'a, C> {
         let owner = Owner::current();
         if found.is_none() {
             match self.shared.engine.queue(
-                self.options.timeout,
+                self.options.as_ref().and_then(|options| options.timeout),
                 |state, now| self.request(owner, state, now),
                 waker,
             ) {
@@ -202,17 +208,13 @@ impl<'a, C: Connector> Acquire<'a, C> {
 
     /// Enters the stage that follows, or ends.
     fn proceed(&mut self, next: Next<C>) -> Option<Result<Pooled<C>, AcquireError>> {
-        self.stage = match next {
-            Next::Deliver(lease) => {
-                self.stage = Stage::Done;
-                return Some(Ok(Pooled::new(lease)));
-            }
-            Next::Fail(error) => {
-                self.stage = Stage::Done;
-                return Some(Err(error));
-            }
+        (self.stage, self.timer) = (Stage::Done, None);
+        match next {
+            Next::Deliver(lease) => return Some(Ok(Pooled::new(lease))),
+            Next::Fail(error) => return Some(Err(error)),
             Next::Wait { waiter, timer } => {
-                Stage::Waiting { waiter, timer: timer.map(|at| Timer::new(&self.shared.runtime, at)) }
+                self.stage = Stage::Waiting(waiter);
+                self.timer = timer.map(|at| Box::new(Timer::new(&self.shared.runtime, at)));
             }
             Next::Check { lease, request, limit, clipped } => {
                 let mut unready = Unready::in_caller(Arc::clone(self.shared), lease);
@@ -220,10 +222,10 @@ impl<'a, C: Connector> Acquire<'a, C> {
                     let result = validate(&mut unready, limit, clipped).await;
                     (unready, result)
                 });
-                Stage::Validating { request, check }
+                self.validation = Some(Box::new(Validation { request, check }));
             }
             Next::Nothing => unreachable!("only an acquire without deadline finds nothing"),
-        };
+        }
         None
     }
 }
@@ -256,96 +258,100 @@ impl<C: Connector> Acquire<'_, C> {
         mut found: Option<Lease<Resident<C>>>,
         context: &mut Context<'_>,
     ) -> Poll<Result<Pooled<C>, AcquireError>> {
-        let this = self;
         loop {
-            let first = matches!(this.stage, Stage::New);
-            let next = match &mut this.stage {
+            let first = matches!(self.stage, Stage::New);
+            let next = match self.stage {
                 Stage::New => {
                     // A task that always finds a connection must let others run now and then.
                     if !proceeds(context) {
-                        this.put_back(found);
+                        self.put_back(found);
                         return Poll::Pending;
                     }
-                    this.ask(found.take(), context)
+                    self.ask(found.take(), context)
                 }
-                Stage::Waiting { waiter, timer } => {
-                    let waiter = *waiter;
-                    if let Some(lease) = this.shared.engine.collect(waiter, Owner::current(), this.site) {
-                        this.stage = Stage::Done;
+                Stage::Waiting(waiter) => {
+                    if let Some(lease) = self.shared.engine.collect(waiter, Owner::current(), self.site) {
+                        self.stage = Stage::Done;
                         return Poll::Ready(Ok(Pooled::new(lease)));
                     }
-                    // Cloned before the lock: a waker is user code.
-                    let waker = context.waker().clone();
-                    let claimed =
-                        step_if(this.shared, |state, now, fx| match state.claim(waiter, waker, now, fx) {
-                            Claim::Waiting => None,
-                            Claim::Over(request, admission) => Some((request, admission)),
-                        });
-                    match claimed {
-                        Some(next) => next,
-                        None => match ready!(
-                            timer.as_mut().map_or(Poll::Pending, |timer| { Pin::new(timer).poll(context) })
-                        ) {
-                            Ended::Due => step(this.shared, |state, now, fx| state.expire(waiter, now, fx)),
-                            Ended::RuntimeGone => {
-                                this.shared.with(State::lose_runtime);
-                                continue;
-                            }
-                        },
-                    }
+                    ready!(self.wait(waiter, context))
                 }
-                Stage::Validating { check, .. } => {
-                    let polled = {
-                        // Timers of the validation belong to the pool's runtime, whatever polls us.
-                        let _context = this.shared.runtime.enter();
-                        catch("validation", || check.as_mut().poll(context))
-                    };
-                    let checked = match polled {
-                        Ok(Poll::Pending) => return Poll::Pending,
-                        Ok(Poll::Ready(checked)) => Some(checked),
-                        // User code in it is guarded, so this was its timer: the runtime is gone.
-                        Err(_) => None,
-                    };
-                    let Stage::Validating { request, check } =
-                        std::mem::replace(&mut this.stage, Stage::Done)
-                    else {
-                        unreachable!("the stage was matched above")
-                    };
-                    let Some((mut unready, result)) = checked else {
-                        drop(check);
-                        this.shared.with(State::lose_runtime);
-                        let diagnosis =
-                            this.shared.read(|state, now| state.diagnose(&this.shared.name, &request, now));
-                        return Poll::Ready(Err(AcquireError::Closed(diagnosis)));
-                    };
-                    let lease = unready.take();
-                    step(this.shared, |state, now, fx| {
-                        let admission = match result {
-                            Ok(()) => state.validated(lease, request, now, fx),
-                            Err(failing) => state.validation_failed(lease, request, failing, now, fx),
-                        };
-                        (request, admission)
-                    })
-                }
-                Stage::Done => panic!("`Acquire` polled after it was ready"),
+                Stage::Done => match self.validation.take() {
+                    Some(validation) => ready!(self.check(validation, context)),
+                    None => panic!("`Acquire` polled after it was ready"),
+                },
             };
-            if let Some(result) = this.proceed(next) {
+            if let Some(result) = self.proceed(next) {
                 return Poll::Ready(result);
             }
-            if let Stage::Waiting { timer: None, .. } = this.stage
-                && first
-            {
+            if first && matches!(self.stage, Stage::Waiting(_)) && self.timer.is_none() {
                 // It joined with its waker, and has no timer to be polled.
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Looks whether its turn has come, or its time is over.
+    fn wait(&mut self, waiter: WaiterId, context: &mut Context<'_>) -> Poll<Next<C>> {
+        loop {
+            // Cloned before the lock: a waker is user code.
+            let waker = context.waker().clone();
+            let claimed = step_if(self.shared, |state, now, fx| match state.claim(waiter, waker, now, fx) {
+                Claim::Waiting => None,
+                Claim::Over(request, admission) => Some((request, admission)),
+            });
+            if let Some(next) = claimed {
+                return Poll::Ready(next);
+            }
+            let Some(timer) = &mut self.timer else { return Poll::Pending };
+            match ready!(Pin::new(timer).poll(context)) {
+                Ended::Due => {
+                    let ended = step(self.shared, |state, now, fx| state.expire(waiter, now, fx));
+                    return Poll::Ready(ended);
+                }
+                Ended::RuntimeGone => self.shared.with(State::lose_runtime),
+            }
+        }
+    }
+
+    /// Goes on with the check of a connection.
+    fn check(&mut self, mut validation: Box<Validation<C>>, context: &mut Context<'_>) -> Poll<Next<C>> {
+        let polled = {
+            // Timers of the validation belong to the pool's runtime, whatever polls us.
+            let _context = self.shared.runtime.enter();
+            catch("validation", || validation.check.as_mut().poll(context))
+        };
+        let request = validation.request;
+        let (mut unready, result) = match polled {
+            Ok(Poll::Pending) => {
+                self.validation = Some(validation);
+                return Poll::Pending;
+            }
+            Ok(Poll::Ready(checked)) => checked,
+            // User code in it is guarded, so this was its timer: the runtime is gone.
+            Err(_) => {
+                drop(validation);
+                self.shared.with(State::lose_runtime);
+                let diagnosis =
+                    self.shared.read(|state, now| state.diagnose(&self.shared.name, &request, now));
+                return Poll::Ready(Next::Fail(AcquireError::Closed(diagnosis)));
+            }
+        };
+        let lease = unready.take();
+        Poll::Ready(step(self.shared, |state, now, fx| {
+            let admission = match result {
+                Ok(()) => state.validated(lease, request, now, fx),
+                Err(failing) => state.validation_failed(lease, request, failing, now, fx),
+            };
+            (request, admission)
+        }))
     }
 }
 
 impl<C: Connector> Drop for Acquire<'_, C> {
     fn drop(&mut self) {
         // A validation looks after itself: see `Unready`.
-        if let Stage::Waiting { waiter, .. } = self.stage {
+        if let Stage::Waiting(waiter) = self.stage {
             self.shared.with(|state, now, fx| state.cancel(waiter, now, fx));
         }
     }

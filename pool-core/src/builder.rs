@@ -164,7 +164,7 @@ impl<C: Connector> PoolBuilder<C> {
         }
         let (observed, seed) = (observers.want_uses(), fastrand::u64(..));
         let clock = Clock::new(Instant::now(), clock::is_paused());
-        let layout = Layout::new(runtime.metrics().num_workers(), options.max_connections as usize);
+        let layout = Layout::new(runtime.metrics().num_workers(), options.max_connections);
         let engine =
             Engine::new(clock, layout, |shelf, clock| State::new(options, observed, seed, shelf, clock));
         let shared = Arc::new(Shared::new(Arc::from(name), connector, observers, runtime, engine));

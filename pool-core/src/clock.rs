@@ -161,7 +161,7 @@ mod kernel {
     use rustix::time::{ClockId, Timespec, clock_gettime};
 
     fn nanos(time: Timespec) -> u64 {
-        time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+        time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
     }
 
     /// The coarse clock.

@@ -121,9 +121,9 @@ impl<T> Engine<T> {
         site: &'static Location<'static>,
         wanted: impl FnOnce(u64) -> bool,
     ) -> Taken<T> {
+        let now = self.clock.ticks();
         let Some(lease) = self.shelf.take() else { return Taken::Nothing };
         let record = lease.record();
-        let now = self.clock.ticks();
         let stale = now.saturating_sub(record.last_good()) >= self.fresh_for.load(Relaxed);
         if stale || record.is_due(now) {
             return Taken::Doubtful(lease);

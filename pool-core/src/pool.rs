@@ -122,9 +122,10 @@ impl<C: Connector> Pool<C> {
     /// # Cancel safety
     ///
     /// Dropping the future at any point loses nothing.
+    #[inline]
     #[track_caller]
     pub fn acquire(&self) -> Acquire<'_, C> {
-        Acquire::new(&self.shared, AcquireOptions::default(), Location::caller())
+        Acquire::new(&self.shared, None, Location::caller())
     }
 
     /// Waits for a connection, for at most `timeout`.
@@ -139,7 +140,7 @@ impl<C: Connector> Pool<C> {
     /// Dropping the future at any point loses nothing.
     #[track_caller]
     pub fn acquire_timeout(&self, timeout: Duration) -> Acquire<'_, C> {
-        Acquire::new(&self.shared, AcquireOptions::new().timeout(timeout), Location::caller())
+        Acquire::new(&self.shared, Some(AcquireOptions::new().timeout(timeout)), Location::caller())
     }
 
     /// Waits for a connection, with a priority or timeout of its own.
@@ -153,7 +154,7 @@ impl<C: Connector> Pool<C> {
     /// Dropping the future at any point loses nothing.
     #[track_caller]
     pub fn acquire_with(&self, options: AcquireOptions) -> Acquire<'_, C> {
-        Acquire::new(&self.shared, options, Location::caller())
+        Acquire::new(&self.shared, Some(options), Location::caller())
     }
 
     /// Takes a connection if one is free and needs no validation, which those need that were idle for
