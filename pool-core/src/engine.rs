@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, Reading};
 use crate::connection::Owner;
-use crate::shelf::{Housed, Layout, Shelf};
+use crate::shelf::{Housed, Layout, Record, Shelf, set};
 use crate::state::{Effects, Lease, Request, State, WaiterId};
 use crate::sync::{AtomicU64, Defect, Mutex, MutexGuard, planted};
 
@@ -47,7 +47,7 @@ const PATIENT: Duration = Duration::from_secs(1);
 pub(crate) struct Engine<T> {
     shelf: Arc<Shelf<T>>,
     clock: Clock,
-    /// How many ticks ago a connection may last have been good to be handed out without the lock.
+    /// How many ticks ago a connection may last have been good to be taken without the lock.
     fresh_for: AtomicU64,
     /// Lock: held for one operation of the state machine, never across user code or an await.
     desk: Lines<Mutex<Desk<T>>>,
@@ -124,8 +124,7 @@ impl<T> Engine<T> {
         let now = self.clock.ticks();
         let Some(lease) = self.shelf.take() else { return Taken::Nothing };
         let record = lease.record();
-        let stale = now.saturating_sub(record.last_good()) >= self.fresh_for.load(Relaxed);
-        if stale || record.is_due(now) {
+        if self.is_doubtful(record, now) {
             return Taken::Doubtful(lease);
         }
         if !wanted(record.acquired.load(Relaxed)) {
@@ -135,6 +134,13 @@ impl<T> Engine<T> {
         record.address(owner, site);
         record.begin_use(now);
         Taken::Ready(lease)
+    }
+
+    /// Whether a connection must go through the lock before anyone gets it.
+    #[inline]
+    fn is_doubtful(&self, record: &Record, now: u64) -> bool {
+        let stale = now.saturating_sub(record.last_good()) >= self.fresh_for.load(Relaxed);
+        stale || record.is_due(now)
     }
 
     /// Passes a connection that comes back to the next in line, if the pool is saturated and nothing else is to be done.
@@ -180,7 +186,27 @@ impl<T> Engine<T> {
         owner: Owner,
         site: &'static Location<'static>,
     ) -> Option<Lease<T>> {
-        self.lock().state.collect(waiter, owner, site, self.clock.ticks())
+        self.collect_by(self.clock.ticks(), waiter, owner, site)
+    }
+
+    fn collect_by(
+        &self,
+        now: u64,
+        waiter: WaiterId,
+        owner: Owner,
+        site: &'static Location<'static>,
+    ) -> Option<Lease<T>> {
+        let Some(lease) = self.shelf.hatches().take(waiter.node()) else {
+            return self.lock().state.collect(waiter, owner, site, now);
+        };
+        let record = lease.record();
+        if self.is_doubtful(record, now) {
+            self.lock().state.uncollect(waiter, lease);
+            return None;
+        }
+        record.address(owner, site);
+        record.begin_use(now);
+        Some(lease)
     }
 
     /// Runs one operation under the lock. What follows from it is for the caller to carry out.
@@ -217,9 +243,8 @@ impl<T> Engine<T> {
         }
         let result = operate(state, now, &mut effects);
         self.clock.set_exact(state.options().times_exactly());
+        set(&self.fresh_for, u64::try_from(state.fresh_for().as_nanos()).unwrap_or(u64::MAX));
         if state.shelve() {
-            let fresh_for = state.fresh_for();
-            self.fresh_for.store(u64::try_from(fresh_for.as_nanos()).unwrap_or(u64::MAX), Relaxed);
             self.shelf.open();
             *open = true;
         }
@@ -283,8 +308,7 @@ impl<T> Engine<T> {
 
     /// As [`collect`](Engine::collect).
     pub(crate) fn collect_at(&self, waiter: WaiterId, request: &Request, now: Instant) -> Option<Lease<T>> {
-        let ticks = self.clock.epoch().ticks(now);
-        self.lock().state.collect(waiter, request.owner, request.site, ticks)
+        self.collect_by(self.clock.epoch().ticks(now), waiter, request.owner, request.site)
     }
 
     /// Looks at the state as the last operation left it.

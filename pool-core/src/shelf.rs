@@ -26,6 +26,7 @@
 
 #![expect(unsafe_code, reason = "cells are owned by whoever holds their place: see above")]
 
+mod hatch;
 mod layout;
 
 use std::fmt;
@@ -43,6 +44,7 @@ use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Defect, UnsafeCe
 /// Where a slot is in the table.
 pub(crate) type SlotIndex = u32;
 
+pub(crate) use hatch::Hatches;
 pub(crate) use layout::{Layout, SlotSet};
 
 /// Slots of one chunk. Few under the model checkers, so that they see several words.
@@ -360,6 +362,8 @@ pub(crate) struct Shelf<T> {
     /// The chunk after the stripes to look at first. Only a hint: who finds nothing without the lock, looks everywhere
     /// under it.
     hint: AtomicU32,
+    /// Where granted connections lie.
+    hatches: Arc<Hatches<T>>,
     /// How long connections were held, but for those that were held for less than the clock can tell.
     pub(crate) uses: SharedHistogram,
 }
@@ -374,12 +378,17 @@ impl<T> Shelf<T> {
             chunks: AtomicUsize::new(layout.stripes()),
             slots: AtomicU32::new(0),
             hint: AtomicU32::new(0),
+            hatches: Arc::new(Hatches::new()),
             uses: SharedHistogram::new(),
         })
     }
 
     pub(crate) fn layout(&self) -> Layout {
         self.layout
+    }
+
+    pub(crate) fn hatches(&self) -> &Arc<Hatches<T>> {
+        &self.hatches
     }
 
     /// Makes one more slot.

@@ -43,6 +43,7 @@ use self::advice::SizingWindow;
 use self::connecting::Connecting;
 pub(crate) use self::effects::Effects;
 pub(crate) use self::returns::{Failing, Verdict};
+use self::rush::Rest;
 use self::shrink::IdleSamples;
 pub(crate) use self::slots::Lease;
 use self::slots::{Absorbed, Slots, Stage, Stray, Totals};
@@ -188,8 +189,8 @@ impl<T> State<T> {
             _apart: Apart { _padding: [0; 16] },
             options,
             phase: Phase::Open,
+            waiters: Waiters::new(Arc::clone(shelf.hatches())),
             slots: Slots::new(shelf, clock.epoch()),
-            waiters: Waiters::default(),
             alarm_at: None,
             timekeeper_runs: false,
             next_search: None,
@@ -253,6 +254,7 @@ impl<T> State<T> {
 
     /// Brings the state up to date with what was taken and put without the lock.
     pub(crate) fn absorb(&mut self, now: Instant, fx: &mut Effects<T>) {
+        self.note_collected(Rest::Recover);
         let Absorbed { strays, came_back } = self.slots.absorb(false, now);
         self.spare_wanted &= !came_back;
         for stray in strays {
@@ -268,6 +270,7 @@ impl<T> State<T> {
 
     /// As [`absorb`](State::absorb), for someone who only looks.
     pub(crate) fn glance(&mut self, now: Instant) {
+        self.note_collected(Rest::Leave);
         self.spare_wanted &= !self.slots.absorb(true, now).came_back;
     }
 

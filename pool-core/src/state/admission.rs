@@ -23,7 +23,7 @@ use crate::options::Fairness;
 /// to be run after it was woken (2 to 20 us), much shorter than a query.
 const GRACE: Duration = Duration::from_micros(100);
 
-/// Time between two searches for such a waiter, for each that there may be: ten times what looking at one takes.
+/// Time between two searches for such a waiter, for each that there is: ten times what looking at one takes.
 const SEARCH_COST: Duration = Duration::from_nanos(300);
 
 /// With [`Fairness::Throughput`]: for how long others may go before a waiter. As Go's mutex does.
@@ -205,8 +205,8 @@ impl<T> State<T> {
         if !self.may_take_over(now) {
             return None;
         }
-        // The search looks at every waiter, so it is made less often when there are many.
-        self.next_search = Some(now + GRACE + SEARCH_COST * self.waiters.capacity() as u32);
+        // The search may look at every grant, so it is made less often when there are many.
+        self.next_search = Some(now + GRACE + SEARCH_COST * self.waiters.granted() as u32);
         // Not before one who was overtaken already, or who has a higher priority.
         let owed = self.waiters.next(|_| true).is_some_and(|first| {
             self.waiters.overtaken(first).is_some() || self.waiters.request(first).priority > request.priority
@@ -334,7 +334,7 @@ impl<T> State<T> {
                 }
             }
             Progress::Refused(refusal) => self.refuse(refusal),
-            Progress::Waiting(_) | Progress::Nudged | Progress::Over => {
+            Progress::Waiting(_) | Progress::Nudged | Progress::Handed(_) | Progress::Over => {
                 unreachable!("only waiters that were served are concluded")
             }
         };
@@ -349,7 +349,7 @@ impl<T> State<T> {
         let (_, progress) = self.waiters.remove(waiter);
         match progress {
             Progress::Waiting(waker) => fx.forget.extend(waker),
-            Progress::Refused(_) | Progress::Nudged | Progress::Over => {}
+            Progress::Refused(_) | Progress::Nudged | Progress::Handed(_) | Progress::Over => {}
             Progress::Granted(lease, _) => self.take_back(lease, now, fx),
         }
         self.settle(now, fx);

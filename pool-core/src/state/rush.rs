@@ -6,16 +6,25 @@
 //! at everything. Each of them declines, changing nothing, as soon as anything is not as usual.
 
 use std::panic::Location;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::waiters::End;
+use super::waiters::{End, Handed, Progress};
 use super::{Lease, Phase, Request, State, WaiterId};
 use crate::acquire::Priority;
 use crate::connection::Owner;
 use crate::options::Fairness;
+
+/// What is to be done with grants that still lie in their hatches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    Leave,
+    /// Into the nodes with them, so that nobody takes one meanwhile.
+    Recover,
+}
 
 impl<T> State<T> {
     /// Whether nothing can happen but that connections pass from caller to caller.
@@ -62,7 +71,11 @@ impl<T> State<T> {
             // By the coarse clock, as the use began: what one rounds down the other does on average.
             self.slots.end_use(lease.index(), ticks);
         }
-        Ok(self.waiters.grant(waiter, lease, now))
+        let index = lease.index();
+        if let Some(holder) = self.slots.hand_to(index, waiter) {
+            self.note_if_collected(holder);
+        }
+        Ok(self.waiters.hand(waiter, lease, now))
     }
 
     /// A caller asks while others wait: into line with him. Only in a steady state.
@@ -83,7 +96,7 @@ impl<T> State<T> {
         Ok(self.waiters.join(*request, Some(waker), End::Tail).waiter)
     }
 
-    /// A caller comes for what he was granted. In any state; declines when it needs a second look.
+    /// A caller comes under the lock for what he was granted. In any state; declines when it needs a second look.
     pub(crate) fn collect(
         &mut self,
         waiter: WaiterId,
@@ -97,7 +110,8 @@ impl<T> State<T> {
         if self.waiters.request(waiter).priority == Priority::High {
             return None;
         }
-        let (lease, since, begun) = self.waiters.granted(waiter)?;
+        self.waiters.recover(waiter);
+        let (lease, since, begun) = self.waiters.grant(waiter)?;
         let epoch = self.slots.epoch();
         // The tick may lag behind, the grant does not.
         let now = ticks.max(epoch.ticks(since));
@@ -113,10 +127,49 @@ impl<T> State<T> {
         record.address(owner, site);
         record.begin_use(ticks);
         let lease = self.waiters.take_grant(waiter);
+        self.count_collected(waited);
+        Some(lease)
+    }
+
+    /// A caller took from his hatch what needs a second look. It is his still.
+    pub(crate) fn uncollect(&mut self, waiter: WaiterId, lease: Lease<T>) {
+        self.waiters.give_back(waiter, lease);
+    }
+
+    /// Notes what callers took from their hatches.
+    pub(super) fn note_collected(&mut self, rest: Rest) {
+        let mut next = self.waiters.first_granted();
+        while let Some(waiter) = next {
+            next = self.waiters.granted_after(waiter);
+            if !self.note_if_collected(waiter) && rest == Rest::Recover {
+                // If it is not there, its caller has it in his hands this very moment, and it is noted the next time.
+                self.waiters.recover(waiter);
+            }
+        }
+    }
+
+    /// Notes that a caller took what he was handed, if he did.
+    fn note_if_collected(&mut self, waiter: WaiterId) -> bool {
+        let Progress::Handed(Handed { since, slot, uses }) = *self.waiters.progress(waiter) else {
+            return false;
+        };
+        let record = self.slots.record(slot);
+        // Ordering: Acquire, to see since when he has it.
+        if record.acquired.load(Acquire) == uses {
+            return false;
+        }
+        let epoch = self.slots.epoch();
+        // The tick may lag behind, the grant does not.
+        let until = record.held_since.load(Relaxed).max(epoch.ticks(since));
+        let begun = self.waiters.dismiss(waiter);
+        self.count_collected(until.saturating_sub(epoch.ticks(begun)));
+        true
+    }
+
+    fn count_collected(&mut self, waited: u64) {
         self.passed.acquired += 1;
         self.passed.waits += 1;
         self.passed.waited += Duration::from_nanos(waited);
         self.waits.record_nanos(waited, 1);
-        Some(lease)
     }
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::WaiterId;
 use crate::acquire::Priority;
 use crate::clock::Epoch;
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo, ConnectionState, Holder, Owner};
@@ -88,6 +89,8 @@ pub(crate) struct Slot<T> {
     /// What its slot had counted before.
     before: Totals,
     hold: Option<Hold>,
+    /// The waiter that it was handed to last, who may be long gone: a hint where to look.
+    handed_to: Option<WaiterId>,
     successor_wanted: bool,
 }
 
@@ -466,6 +469,7 @@ impl<T> Slots<T> {
             turn: 0,
             before: Totals::of(record),
             hold: None,
+            handed_to: None,
             successor_wanted: false,
         };
         self.counts.add(&slot, Sign::Plus);
@@ -685,6 +689,11 @@ impl<T> Slots<T> {
         for hold in self.slots.iter_mut().filter_map(|slot| slot.hold.as_mut()) {
             hold.threshold.get_or_insert(threshold);
         }
+    }
+
+    /// Notes to which waiter a connection is handed. Returns to whom it was the last time.
+    pub(crate) fn hand_to(&mut self, index: SlotIndex, waiter: WaiterId) -> Option<WaiterId> {
+        self.slots[index as usize].handed_to.replace(waiter)
     }
 
     pub(crate) fn want_successor(&mut self, index: SlotIndex, wanted: bool) {

@@ -9,12 +9,17 @@
 //! normal caller has its turn, so that no stream of high ones starves the rest. Those that were granted a connection
 //! and have not come for it stand in a third line, in the order of the grants.
 //!
+//! A grant is either kept in its node, or lies in the node's [hatch](Hatches), from where its caller takes it without
+//! the lock. Whether it is still there only [`Waiters::recover`] can say.
+//!
 //! Deadlines: most callers of a pool bring the same timeout, so those of a lane come in order, and one alarm for the
 //! first of them does for all ([`Waiters::expire`]). One whose deadline is before that of its predecessor has a timer of
 //! its own. A timer for each caller would cost more than all the rest of waiting (150 ns of 250, 2026-11-21).
 
 use std::collections::HashSet;
 use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -23,7 +28,7 @@ use tokio::time::Instant;
 use super::Refusal;
 use crate::acquire::Priority;
 use crate::connection::Owner;
-use crate::shelf::Lease;
+use crate::shelf::{Hatches, Lease, SlotIndex};
 
 /// How many callers of high priority may be served in a row while a normal one waits.
 pub(crate) const HIGH_BURST: u32 = 8;
@@ -31,6 +36,13 @@ pub(crate) const HIGH_BURST: u32 = 8;
 /// A node of the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WaiterId(u32);
+
+impl WaiterId {
+    /// Which node.
+    pub(crate) fn node(self) -> u32 {
+        self.0
+    }
+}
 
 /// An acquire, as the state machine sees it.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +75,20 @@ pub(crate) enum Progress<T> {
     Nudged,
     /// This connection is its own, since then.
     Granted(Lease<T>, Instant),
+    /// As `Granted`, but the connection lies in its hatch, or was taken from there.
+    Handed(Handed),
     /// It is to fail.
     Refused(Refusal),
+}
+
+/// A grant that may have been taken already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Handed {
+    /// When it was granted.
+    pub(crate) since: Instant,
+    pub(crate) slot: SlotIndex,
+    /// How often the slot had been used by then: once it was used more often, the connection is in its caller's hands.
+    pub(crate) uses: u64,
 }
 
 /// What is touched when a connection passes from caller to caller comes first, so that it is on one cache line: on a
@@ -120,12 +144,18 @@ impl Lane {
     const EMPTY: Lane = Lane { head: Link::NONE, tail: Link::NONE, length: 0, latest: None };
 }
 
+/// The lines that callers wait in.
+const LANES: std::ops::Range<usize> = 0..2;
+
+/// The line of those that were granted a connection.
+const GRANTED: usize = 2;
+
 /// The arena and its lanes. Ordered so that what each hand-over touches is close together.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Waiters<T> {
-    /// Normal and high priority.
-    lanes: [Lane; 2],
+    /// Normal and high priority, and those that were granted a connection.
+    lanes: [Lane; 3],
     /// The first node that is not in use; those are linked by `next`.
     free: Link,
     pending: u32,
@@ -133,19 +163,7 @@ pub(crate) struct Waiters<T> {
     nudged: u32,
     high_streak: u32,
     nodes: Vec<Node<T>>,
-}
-
-impl<T> Default for Waiters<T> {
-    fn default() -> Self {
-        Waiters {
-            lanes: [Lane::EMPTY; 2],
-            free: Link::NONE,
-            pending: 0,
-            nudged: 0,
-            high_streak: 0,
-            nodes: Vec::new(),
-        }
-    }
+    hatches: Arc<Hatches<T>>,
 }
 
 /// A place in line.
@@ -166,6 +184,18 @@ pub(crate) enum End {
 }
 
 impl<T> Waiters<T> {
+    pub(crate) fn new(hatches: Arc<Hatches<T>>) -> Self {
+        Waiters {
+            lanes: [Lane::EMPTY; 3],
+            free: Link::NONE,
+            pending: 0,
+            nudged: 0,
+            high_streak: 0,
+            nodes: Vec::new(),
+            hatches,
+        }
+    }
+
     /// Callers in the lanes.
     pub(crate) fn waiting(&self) -> usize {
         (self.lanes[0].length + self.lanes[1].length) as usize
@@ -176,9 +206,9 @@ impl<T> Waiters<T> {
         self.lanes[priority as usize].length as usize
     }
 
-    /// Nodes there are.
-    pub(crate) fn capacity(&self) -> usize {
-        self.nodes.len()
+    /// Callers that were granted a connection, and have not come for it as far as is known.
+    pub(crate) fn granted(&self) -> usize {
+        self.lanes[GRANTED].length as usize
     }
 
     /// Nodes in use: those in the lanes, and those whose acquire has not yet run again.
@@ -188,7 +218,7 @@ impl<T> Waiters<T> {
 
     /// When the oldest wait began.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.lanes.iter().filter_map(|lane| lane.head.get()).map(|index| self.node(index).begun).min()
+        self.lanes[LANES].iter().filter_map(|lane| lane.head.get()).map(|index| self.node(index).begun).min()
     }
 
     /// Puts a caller in line, to be woken by `waker`.
@@ -228,6 +258,7 @@ impl<T> Waiters<T> {
                     overtaken: None,
                     seen: None,
                 });
+                self.hatches.grow(index);
                 index
             }
         };
@@ -286,6 +317,9 @@ impl<T> Waiters<T> {
             };
         }
         self.unlink(priority as usize, waiter.0);
+        if let Progress::Granted(..) = &progress {
+            self.link(GRANTED, waiter.0, End::Tail);
+        }
         match std::mem::replace(&mut self.node_mut(waiter.0).progress, progress) {
             Progress::Waiting(waker) => waker,
             Progress::Nudged => {
@@ -308,10 +342,14 @@ impl<T> Waiters<T> {
     }
 
     /// Grants a connection to the first in line of normal priority, while nobody of high priority waits.
-    pub(crate) fn grant(&mut self, waiter: WaiterId, lease: Lease<T>, now: Instant) -> Option<Waker> {
+    pub(crate) fn hand(&mut self, waiter: WaiterId, lease: Lease<T>, now: Instant) -> Option<Waker> {
         self.unlink(Priority::Normal as usize, waiter.0);
-        let granted = Progress::Granted(lease, now);
-        match std::mem::replace(&mut self.node_mut(waiter.0).progress, granted) {
+        self.link(GRANTED, waiter.0, End::Tail);
+        let uses = lease.record().acquired.load(Relaxed);
+        let handed = Progress::Handed(Handed { since: now, slot: lease.index(), uses });
+        let before = std::mem::replace(&mut self.node_mut(waiter.0).progress, handed);
+        self.hatches.lay_in(waiter.0, lease);
+        match before {
             Progress::Waiting(waker) => waker,
             Progress::Nudged => {
                 self.nudged -= 1;
@@ -321,13 +359,47 @@ impl<T> Waiters<T> {
         }
     }
 
+    /// The one who was granted a connection first and is not known to have taken it.
+    pub(crate) fn first_granted(&self) -> Option<WaiterId> {
+        self.lanes[GRANTED].head.get().map(WaiterId)
+    }
+
+    pub(crate) fn granted_after(&self, waiter: WaiterId) -> Option<WaiterId> {
+        self.node(waiter.0).next.get().map(WaiterId)
+    }
+
+    /// Takes a grant from its hatch into its node, if it is still there.
+    pub(crate) fn recover(&mut self, waiter: WaiterId) {
+        if let Progress::Handed(_) = self.progress(waiter)
+            && let Some(lease) = self.hatches.take(waiter.0)
+        {
+            self.give_back(waiter, lease);
+        }
+    }
+
+    /// Puts what was taken from a waiter's hatch into his node.
+    pub(crate) fn give_back(&mut self, waiter: WaiterId, lease: Lease<T>) {
+        let progress = &mut self.node_mut(waiter.0).progress;
+        let Progress::Handed(Handed { since, .. }) = *progress else {
+            unreachable!("only what is handed over lies in a hatch")
+        };
+        *progress = Progress::Granted(lease, since);
+    }
+
+    /// Ends a waiter who took what he was granted. Returns when his wait began.
+    pub(crate) fn dismiss(&mut self, waiter: WaiterId) -> Instant {
+        self.unlink(GRANTED, waiter.0);
+        self.retire(waiter.0);
+        self.node(waiter.0).begun
+    }
+
     /// Whether a waiter wants a connection that was validated.
     pub(crate) fn wants_validation(&self, waiter: WaiterId) -> bool {
         self.node(waiter.0).validate
     }
 
-    /// What a waiter was granted, when, and when its wait began.
-    pub(crate) fn granted(&self, waiter: WaiterId) -> Option<(&Lease<T>, Instant, Instant)> {
+    /// What a waiter was granted and did not take, when, and when its wait began.
+    pub(crate) fn grant(&self, waiter: WaiterId) -> Option<(&Lease<T>, Instant, Instant)> {
         let node = self.node(waiter.0);
         match &node.progress {
             Progress::Granted(lease, since) => Some((lease, *since, node.begun)),
@@ -337,6 +409,7 @@ impl<T> Waiters<T> {
 
     /// Ends a waiter who was granted a connection.
     pub(crate) fn take_grant(&mut self, waiter: WaiterId) -> Lease<T> {
+        self.unlink(GRANTED, waiter.0);
         match self.retire(waiter.0) {
             Progress::Granted(lease, _) => lease,
             _ => unreachable!("the caller looked"),
@@ -372,10 +445,13 @@ impl<T> Waiters<T> {
         grace: Duration,
         now: Instant,
     ) -> Option<(WaiterId, Lease<T>)> {
-        // In no order: whoever is found has had long enough to come. Grants of a saturated pool are dated a little
-        // early, so for them the time counts from the search that first saw them.
+        // Grants of a saturated pool are dated a little early, so for them the time counts from the search that first
+        // saw them.
         let mut found = None;
-        for (index, node) in (0..).zip(&mut self.nodes) {
+        let mut at = self.lanes[GRANTED].head.get();
+        while let Some(index) = at {
+            let node = self.node_mut(index);
+            at = node.next.get();
             let Progress::Granted(..) = node.progress else { continue };
             let owed = node.overtaken.is_some() || node.request.priority > for_whom;
             let seen = *node.seen.get_or_insert(now);
@@ -385,6 +461,7 @@ impl<T> Waiters<T> {
             }
         }
         let (index, priority) = found?;
+        self.unlink(GRANTED, index);
         self.link(priority, index, End::Head);
         // It was woken for the grant, and will say whom to wake next when it comes.
         self.nudged += 1;
@@ -400,11 +477,12 @@ impl<T> Waiters<T> {
     pub(crate) fn late_grants(&self, now: Instant) -> Vec<WaiterId> {
         let late =
             |node: &Node<T>| matches!(node.progress, Progress::Granted(..)) && node.request.is_late(now);
-        (0..).zip(&self.nodes).filter(|(_, node)| late(node)).map(|(index, _)| WaiterId(index)).collect()
+        self.line(GRANTED).filter(|index| late(self.node(*index))).map(WaiterId).collect()
     }
 
     /// Takes a promise back. Returns it.
     pub(crate) fn revoke(&mut self, waiter: WaiterId, refusal: Refusal) -> Progress<T> {
+        self.unlink(GRANTED, waiter.0);
         std::mem::replace(&mut self.node_mut(waiter.0).progress, Progress::Refused(refusal))
     }
 
@@ -416,7 +494,7 @@ impl<T> Waiters<T> {
         wake: &mut impl Extend<Waker>,
     ) -> Option<Instant> {
         let mut next = None;
-        for lane in 0..self.lanes.len() {
+        for lane in LANES {
             let mut at = self.lanes[lane].head.get();
             while let Some(index) = at {
                 let node = self.node(index);
@@ -441,7 +519,7 @@ impl<T> Waiters<T> {
     /// Waiters in the lanes that are among `owners`, and where they acquire; each is told of once.
     pub(crate) fn nested(&mut self, owners: &HashSet<Owner>) -> Vec<(Owner, &'static Location<'static>)> {
         let mut nested = Vec::new();
-        for lane in 0..self.lanes.len() {
+        for lane in LANES {
             let mut at = self.lanes[lane].head.get();
             while let Some(index) = at {
                 let node = self.node_mut(index);
@@ -462,8 +540,9 @@ impl<T> Waiters<T> {
                 self.nudged -= 1;
                 self.unlink(self.node(waiter.0).request.priority as usize, waiter.0);
             }
-            Progress::Granted(..) | Progress::Refused(_) => {}
-            Progress::Over => unreachable!("a waiter belongs to one acquire"),
+            Progress::Granted(..) => self.unlink(GRANTED, waiter.0),
+            Progress::Refused(_) => {}
+            Progress::Handed(_) | Progress::Over => unreachable!("a waiter belongs to one acquire"),
         }
         let progress = self.retire(waiter.0);
         (self.node(waiter.0).request, progress)
@@ -478,6 +557,11 @@ impl<T> Waiters<T> {
         self.free = Link(index);
         self.pending -= 1;
         progress
+    }
+
+    /// The nodes of a line.
+    fn line(&self, lane: usize) -> impl Iterator<Item = u32> + '_ {
+        std::iter::successors(self.lanes[lane].head.get(), |index| self.node(*index).next.get())
     }
 
     fn node(&self, index: u32) -> &Node<T> {
@@ -551,10 +635,13 @@ impl<T> Waiters<T> {
             while let Some(index) = at.get() {
                 let node = self.node(index);
                 assert_eq!(node.previous, previous, "links lead both ways");
-                let waits = matches!(node.progress, Progress::Waiting(_) | Progress::Nudged);
-                assert!(waits, "who was promised something left the lane");
-                assert_eq!(node.request.priority as usize, line, "a waiter is in its own lane");
-                if node.timed && node.overtaken.is_none() {
+                let own = match node.progress {
+                    Progress::Waiting(_) | Progress::Nudged => node.request.priority as usize,
+                    Progress::Granted(..) | Progress::Handed(_) => GRANTED,
+                    Progress::Over | Progress::Refused(_) => usize::MAX,
+                };
+                assert_eq!(own, line, "a waiter is in its own lane");
+                if line != GRANTED && node.timed && node.overtaken.is_none() {
                     assert!(
                         latest <= node.request.deadline,
                         "those that the alarm looks after come in order"
@@ -565,7 +652,7 @@ impl<T> Waiters<T> {
             }
             assert_eq!((lane.tail, lane.length), (previous, length), "a lane knows its end and length");
             assert!(latest <= lane.latest, "and its latest deadline");
-            linked += length;
+            linked += if line == GRANTED { 0 } else { length };
         }
         let count = |wanted: fn(&Progress<T>) -> bool| {
             u32::try_from(self.nodes.iter().filter(|node| wanted(&node.progress)).count()).unwrap()
