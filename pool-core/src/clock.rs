@@ -115,12 +115,12 @@ impl Clock {
         self.source.store(self.epoch.ticks(now), Relaxed);
     }
 
-    /// The time, or a moment ago if that is good enough for these options.
-    pub(crate) fn recent(&self, reading: &mut Reading, exact: bool) -> Instant {
+    /// The time, or a moment ago if that is good enough for these options. `ticks` is what the coarse clock shows.
+    pub(crate) fn recent(&self, reading: &mut Reading, ticks: u64, exact: bool) -> Instant {
         if exact || self.paused {
             return Instant::now();
         }
-        reading.recent()
+        reading.recent(ticks)
     }
 }
 
@@ -129,7 +129,7 @@ impl Clock {
 pub(crate) struct Reading {
     at: Instant,
     left: u8,
-    coarse: u64,
+    ticks: u64,
 }
 
 /// How many operations share one look at the clock.
@@ -137,7 +137,7 @@ const USES_OF_A_READING: u8 = 4;
 
 impl Reading {
     pub(crate) fn new(at: Instant) -> Self {
-        Reading { at, left: 0, coarse: 0 }
+        Reading { at, left: 0, ticks: 0 }
     }
 
     /// Replaces it by one of now.
@@ -146,10 +146,9 @@ impl Reading {
     }
 
     /// The time, or a moment ago.
-    fn recent(&mut self) -> Instant {
-        let coarse = coarse();
-        if self.left == 0 || coarse == 0 || coarse != self.coarse {
-            *self = Reading { at: Instant::now(), left: USES_OF_A_READING, coarse };
+    fn recent(&mut self, ticks: u64) -> Instant {
+        if self.left == 0 || ticks != self.ticks {
+            *self = Reading { at: Instant::now(), left: USES_OF_A_READING, ticks };
         }
         self.left -= 1;
         self.at

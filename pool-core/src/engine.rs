@@ -121,6 +121,10 @@ impl<T> Engine<T> {
         site: &'static Location<'static>,
         wanted: impl FnOnce(u64) -> bool,
     ) -> Taken<T> {
+        if self.shelf.seems_shut() {
+            return Taken::Nothing;
+        }
+        // Read before the connection is taken: after the one atomic operation all else would have to wait for it.
         let now = self.clock.ticks();
         let Some(lease) = self.shelf.take() else { return Taken::Nothing };
         let record = lease.record();
@@ -152,8 +156,9 @@ impl<T> Engine<T> {
         if !desk.steady {
             return Err(lease);
         }
-        let now = self.recent(&mut desk, false);
-        desk.state.pass_on(lease, counted, now, self.clock.ticks())
+        let ticks = self.clock.ticks();
+        let now = self.recent(&mut desk, ticks, false);
+        desk.state.pass_on(lease, counted, now, ticks)
     }
 
     /// Puts a caller in line, if the pool is saturated and nothing else is to be done.
@@ -168,15 +173,15 @@ impl<T> Engine<T> {
             return Err(waker);
         }
         let patience = timeout.unwrap_or(desk.state.options().acquire_timeout);
-        let now = self.recent(&mut desk, patience < PATIENT);
+        let now = self.recent(&mut desk, self.clock.ticks(), patience < PATIENT);
         let request = make(&desk.state, now);
         desk.state.queue(&request, waker, now)
     }
 
     /// The time for an operation in a saturated pool.
-    fn recent(&self, desk: &mut Desk<T>, exact: bool) -> Instant {
+    fn recent(&self, desk: &mut Desk<T>, ticks: u64, exact: bool) -> Instant {
         let Desk { state, reading, .. } = desk;
-        self.clock.recent(reading, exact || state.options().times_exactly())
+        self.clock.recent(reading, ticks, exact || state.options().times_exactly())
     }
 
     /// Collects what a caller was granted, if nothing else is to be done.
@@ -276,9 +281,12 @@ impl<T> Engine<T> {
 /// Gives a connection back without the lock, if that may be.
 #[inline]
 pub(crate) fn put<T: Housed>(lease: Lease<T>) -> Result<(), Unshelved<T>> {
+    if lease.gate_is_shut() {
+        return Err(Unshelved { lease, counted: false });
+    }
     let engine = lease.connection().engine();
     let now = engine.clock.ticks();
-    if lease.record().is_due(now) || lease.gate_is_shut() {
+    if lease.record().is_due(now) {
         return Err(Unshelved { lease, counted: false });
     }
     let used = lease.record().end_use(now);

@@ -436,6 +436,12 @@ impl<T> Shelf<T> {
         Lease { cell: NonNull::from(cell) }
     }
 
+    /// Whether the gate seems to be shut, as seen from where this thread begins.
+    #[inline]
+    pub(crate) fn seems_shut(&self) -> bool {
+        self.stripes[self.layout.home()].word.0.load(Relaxed) & GATE != 0
+    }
+
     /// Takes a free connection, if the gate is open: the lowest of the thread's stripe, or of the next chunk that has one.
     #[inline]
     pub(crate) fn take(&self) -> Option<Lease<T>> {
