@@ -23,8 +23,8 @@ mod schedules;
 mod tests;
 
 use std::panic::Location;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ use crate::clock::{Clock, Reading};
 use crate::connection::Owner;
 use crate::shelf::{Housed, Layout, Record, Shelf, set};
 use crate::state::{Effects, Lease, Request, State, WaiterId};
-use crate::sync::{AtomicU64, Defect, Mutex, MutexGuard, planted};
+use crate::sync::{AtomicU64, Defect, Lock, Locked, planted};
 
 /// With a shorter timeout the few milliseconds that a [`Reading`] may be late would matter.
 const PATIENT: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ pub(crate) struct Engine<T> {
     /// How many ticks ago a connection may last have been good to be taken without the lock.
     fresh_for: AtomicU64,
     /// Lock: held for one operation of the state machine, never across user code or an await.
-    desk: Lines<Mutex<Desk<T>>>,
+    desk: Lines<Lock<Desk<T>>>,
 }
 
 /// Has cache lines of its own.
@@ -105,7 +105,7 @@ impl<T> Engine<T> {
             shelf,
             clock,
             fresh_for: AtomicU64::new(0),
-            desk: Lines(Mutex::new(Desk { state, open: false, steady: false, reading })),
+            desk: Lines(Lock::new(Desk { state, open: false, steady: false, reading })),
         }
     }
 
@@ -272,9 +272,8 @@ impl<T> Engine<T> {
         look(&desk.state, now)
     }
 
-    /// Poisoned only if the state machine itself panicked; its data is then still the best there is.
-    fn lock(&self) -> MutexGuard<'_, Desk<T>> {
-        self.desk.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_, Desk<T>> {
+        self.desk.0.lock()
     }
 }
 
@@ -315,8 +314,14 @@ impl<T> Engine<T> {
     }
 
     /// As [`collect`](Engine::collect).
-    pub(crate) fn collect_at(&self, waiter: WaiterId, request: &Request, now: Instant) -> Option<Lease<T>> {
-        self.collect_by(self.clock.epoch().ticks(now), waiter, request.owner, request.site)
+    pub(crate) fn collect_at(
+        &self,
+        waiter: WaiterId,
+        owner: Owner,
+        site: &'static Location<'static>,
+        now: Instant,
+    ) -> Option<Lease<T>> {
+        self.collect_by(self.clock.epoch().ticks(now), waiter, owner, site)
     }
 
     /// Looks at the state as the last operation left it.

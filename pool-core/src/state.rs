@@ -48,8 +48,8 @@ use self::shrink::IdleSamples;
 pub(crate) use self::slots::Lease;
 use self::slots::{Absorbed, Slots, Stage, Stray, Totals};
 pub(crate) use self::upkeep::{Ticket, Turn, Work};
-use self::waiters::{Progress, Waiters};
-pub(crate) use self::waiters::{Request, WaiterId};
+use self::waiters::Waiters;
+pub(crate) use self::waiters::{Progress, Request, WaiterId};
 use crate::acquire::Priority;
 use crate::clock::Clock;
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo, Holder};
@@ -494,6 +494,12 @@ impl<T> State<T> {
             last_connect_failure: self.connecting.last_failure(now),
             outage: self.outage(now),
         })
+    }
+
+    /// How far a waiter has come.
+    #[cfg(test)]
+    pub(crate) fn progress(&self, waiter: WaiterId) -> &Progress<T> {
+        self.waiters.progress(waiter)
     }
 
     /// Whether the target is known to be down and no connection lives.

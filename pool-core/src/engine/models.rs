@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::Taken;
 use super::harness::{Conn, LONG, Outcome, World, number, options, touch};
+use crate::options::{Fairness, PoolOptions};
 use crate::shelf::Lease;
 use crate::state::Refusal;
 use crate::sync::thread::{self, JoinHandle};
@@ -356,6 +357,124 @@ fn a_promise_that_nobody_takes_goes_to_the_next() {
         assert!(matches!(claim, Some(Outcome::Refused(_))), "it was too late: {claim:?}");
         world.finish(held);
     });
+}
+
+// L12, in a saturated pool, where the promise lies in its hatch.
+#[test]
+fn what_lies_in_a_hatch_is_had_once() {
+    explore("L12 hatch", || {
+        let (world, mut held) = all_held(1);
+        let (first, second) = (world.queue(1, LONG), world.queue(2, LONG));
+        world.release(held.remove(0));
+        assert!(world.lies_in_its_hatch(first));
+        let slow = spawn(&world, move |world| use_and_release(world, world.wait(1, first).unwrap()));
+        let look = spawn(&world, |world| assert_eq!(world.stats().total, 1));
+        world.cancel(2, second);
+        slow.join().unwrap();
+        look.join().unwrap();
+        world.finish(held);
+    });
+}
+
+// L2, in a saturated pool: who looks into his hatch in the moment in which something is laid in.
+#[test]
+fn who_looks_into_his_hatch_sees_what_was_done_with_what_lies_there() {
+    explore("L2 hatch", || {
+        let (world, mut held) = all_held(1);
+        let (first, second) = (world.queue(1, LONG), world.queue(2, LONG));
+        let mut lease = held.remove(0);
+        let other = spawn(&world, move |world| {
+            touch(&mut lease);
+            world.release(lease);
+        });
+        let lease = world.collect(1, first).unwrap_or_else(|| world.wait(1, first).unwrap());
+        use_and_release(&world, lease);
+        use_and_release(&world, world.wait(2, second).unwrap());
+        other.join().unwrap();
+        world.finish(held);
+    });
+}
+
+// L12, in a saturated pool, and L6.
+#[test]
+fn what_lies_in_a_hatch_for_too_long_goes_to_the_next() {
+    explore("L12 hatch late", || {
+        let (world, mut held) = all_held(1);
+        let (first, second) = (world.queue(1, MOMENT), world.queue(2, LONG));
+        world.release(held.remove(0));
+        assert!(world.lies_in_its_hatch(first));
+        world.pass(Duration::from_secs(2));
+        let keeper = spawn(&world, |world| {
+            assert!(world.turn().is_empty(), "it only takes back what was promised");
+        });
+        let slow = spawn(&world, move |world| match world.wait(1, first) {
+            Ok(lease) => use_and_release(world, lease),
+            Err(refusal) => assert_eq!(refusal, Refusal::Timeout),
+        });
+        use_and_release(&world, world.wait(2, second).unwrap());
+        keeper.join().unwrap();
+        slow.join().unwrap();
+        world.finish(held);
+    });
+}
+
+// Adaptive fairness: who comes takes what another was granted and has not come for.
+#[test]
+fn who_takes_over_a_promise_leaves_its_owner_first_in_line() {
+    let overtaken = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&overtaken);
+    explore("take over", move || {
+        let world = World::full(PoolOptions { fairness: Fairness::Adaptive, ..options(1) });
+        let mut held = world.hold(1);
+        let waiter = world.queue(1, LONG);
+        world.release(held.remove(0));
+        world.pass(MOMENT);
+        let slow = spawn(&world, move |world| use_and_release(world, world.wait(1, waiter).unwrap()));
+        let look = spawn(&world, |world| one_look(world, 3));
+        match world.ask(2, Some(LONG)) {
+            Outcome::Has(lease) => {
+                count.fetch_add(1, Ordering::Relaxed);
+                use_and_release(&world, lease);
+            }
+            Outcome::Waits(waiter) => use_and_release(&world, world.wait(2, waiter).unwrap()),
+            Outcome::Refused(refusal) => unreachable!("{refusal:?}"),
+        }
+        slow.join().unwrap();
+        look.join().unwrap();
+        world.finish(held);
+    });
+    assert_ne!(overtaken.load(Ordering::Relaxed), 0, "in some execution the second has it first");
+}
+
+// The same in a saturated pool: the first search notes who has a promise, the second takes it.
+#[test]
+fn who_takes_over_out_of_a_hatch_leaves_its_owner_first_in_line() {
+    let overtaken = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&overtaken);
+    explore("take over hatch", move || {
+        let world = World::full(PoolOptions { fairness: Fairness::Adaptive, ..options(1) });
+        let mut held = world.hold(1);
+        let (first, second) = (world.queue(1, LONG), world.queue(2, LONG));
+        world.pass(MOMENT);
+        world.release(held.remove(0));
+        assert!(world.lies_in_its_hatch(first));
+        let third = world.queue(3, LONG);
+        world.pass(MOMENT);
+        let slow = spawn(&world, move |world| use_and_release(world, world.wait(1, first).unwrap()));
+        match world.ask(4, Some(LONG)) {
+            Outcome::Has(lease) => {
+                count.fetch_add(1, Ordering::Relaxed);
+                use_and_release(&world, lease);
+            }
+            Outcome::Waits(waiter) => world.cancel(4, waiter),
+            Outcome::Refused(refusal) => unreachable!("{refusal:?}"),
+        }
+        world.cancel(3, third);
+        use_and_release(&world, world.wait(2, second).unwrap());
+        slow.join().unwrap();
+        world.finish(held);
+    });
+    assert_ne!(overtaken.load(Ordering::Relaxed), 0, "in some execution the fourth has it first");
 }
 
 // L13

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::{Cell, Lease};
-use crate::sync::AtomicPtr;
+use crate::sync::{AtomicPtr, Defect, planted};
 
 /// Hatches of the first level. Few under the model checkers, where each costs.
 const FIRST: usize = if cfg!(any(pool_loom, pool_shuttle)) { 4 } else { 64 };
@@ -40,11 +40,14 @@ impl<T> Hatch<T> {
 
     #[inline]
     fn take(&self) -> Option<Lease<T>> {
-        if self.cell.load(Relaxed).is_null() {
+        let seen = self.cell.load(Relaxed);
+        if seen.is_null() {
             return None;
         }
         // Ordering: Acquire, to see what was done with the connection before.
-        NonNull::new(self.cell.swap(null_mut(), Acquire)).map(|cell| Lease { cell })
+        let acquire = if planted(Defect::RelaxedHatch) { Relaxed } else { Acquire };
+        let taken = self.cell.swap(null_mut(), acquire);
+        NonNull::new(if planted(Defect::TornHatch) { seen } else { taken }).map(|cell| Lease { cell })
     }
 }
 

@@ -86,7 +86,9 @@ impl<T> State<T> {
             && request.priority == Priority::Normal
             && !request.is_late(now)
             && (limit == 0 || length < limit)
-            && request.deadline.is_some_and(|deadline| self.alarm_at.is_some_and(|at| at <= deadline))
+            && request
+                .deadline
+                .is_some_and(|deadline| self.alarm_at.is_some_and(|at| now < at && at <= deadline))
             && self.waiters.keeps_order(request)
             && !self.may_take_over(now);
         if !usual {

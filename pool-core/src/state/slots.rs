@@ -733,9 +733,17 @@ impl<T> Slots<T> {
 
     /// Who holds a connection.
     pub(crate) fn holder(&self, index: SlotIndex, now: Instant) -> Option<Holder> {
+        self.held_since(index)?;
+        self.last_holder(index, now)
+    }
+
+    /// Since when somebody has a connection, or the promise of it.
+    fn held_since(&self, index: SlotIndex) -> Option<Instant> {
+        let record = self.record(index);
+        let in_use = || self.is_in_use(index).then(|| self.epoch.instant(record.held_since.load(Relaxed)));
         // Promised in a saturated pool, and not yet come for: nobody's.
-        let held = self.is_in_use(index) || self.promised(index).is_some();
-        held.then(|| self.last_holder(index, now)).flatten()
+        self.slot(index).hold?;
+        self.promised(index).or_else(in_use)
     }
 
     /// Who holds a connection, or has just given it back.
@@ -755,10 +763,15 @@ impl<T> Slots<T> {
 
     /// Who holds connections, oldest first, at most `limit`.
     pub(crate) fn holders(&self, now: Instant, limit: usize) -> Vec<Holder> {
-        let mut holders: Vec<_> = self.iter().filter_map(|(index, _)| self.holder(index, now)).collect();
-        holders.sort_unstable_by_key(|holder| (std::cmp::Reverse(holder.held), holder.connection));
-        holders.truncate(limit);
-        holders
+        // Only those that are told of are looked at closely: whoever is refused by a large pool asks for a few.
+        let since = |(index, slot): (SlotIndex, &Slot<T>)| Some((self.held_since(index)?, slot.id, index));
+        let mut held: Vec<_> = self.iter().filter_map(since).collect();
+        if limit < held.len() {
+            held.select_nth_unstable(limit);
+            held.truncate(limit);
+        }
+        held.sort_unstable();
+        held.into_iter().filter_map(|(.., index)| self.last_holder(index, now)).collect()
     }
 
     /// All who hold connections.
@@ -767,11 +780,13 @@ impl<T> Slots<T> {
         held.map(|(index, _)| Owner::from_number(self.record(index).owner.load(Relaxed))).collect()
     }
 
-    /// What `owner` holds, if anything.
+    /// What `owner` holds, if anything. What it was only promised it does not hold.
     pub(crate) fn held_by(&self, owner: Owner, now: Instant) -> Option<Holder> {
         self.iter()
             .filter(|(index, slot)| {
-                slot.hold.is_some() && self.record(*index).owner.load(Relaxed) == owner.as_number()
+                slot.hold.is_some()
+                    && self.is_in_use(*index)
+                    && self.record(*index).owner.load(Relaxed) == owner.as_number()
             })
             .find_map(|(index, _)| self.holder(index, now))
     }

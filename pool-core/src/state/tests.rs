@@ -258,7 +258,7 @@ impl World {
     /// A waiting caller looks whether it was served. True if its wait is over.
     pub(super) fn claim(&mut self, waiter: WaiterId) -> bool {
         let request = self.engine.peek(|state| *state.waiters.request(waiter));
-        if let Some(lease) = self.engine.collect_at(waiter, &request, self.now) {
+        if let Some(lease) = self.engine.collect_at(waiter, request.owner, request.site, self.now) {
             self.waiting.retain(|other| *other != waiter);
             self.held.push(lease);
             self.check();

@@ -27,6 +27,7 @@ use tokio::time::Instant;
 
 use super::Refusal;
 use crate::acquire::Priority;
+use crate::clock::Clock;
 use crate::connection::Owner;
 use crate::shelf::{Hatches, Lease, SlotIndex};
 
@@ -445,16 +446,16 @@ impl<T> Waiters<T> {
         grace: Duration,
         now: Instant,
     ) -> Option<(WaiterId, Lease<T>)> {
-        // Grants of a saturated pool are dated a little early, so for them the time counts from the search that first
-        // saw them.
+        // Grants of a saturated pool may be dated a little early, so for them the time counts from the search that first
+        // saw them, or from when they were made for certain.
         let mut found = None;
         let mut at = self.lanes[GRANTED].head.get();
         while let Some(index) = at {
             let node = self.node_mut(index);
             at = node.next.get();
-            let Progress::Granted(..) = node.progress else { continue };
+            let Progress::Granted(_, since) = node.progress else { continue };
             let owed = node.overtaken.is_some() || node.request.priority > for_whom;
-            let seen = *node.seen.get_or_insert(now);
+            let seen = (*node.seen.get_or_insert(now)).min(since + Clock::LAG);
             if now >= seen + grace && !owed && !node.request.is_late(now) {
                 found = Some((index, node.request.priority as usize));
                 break;

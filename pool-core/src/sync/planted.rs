@@ -3,7 +3,7 @@
 //! Only a model checker can have one, the one that the environment variable `POOL_PLANTED` names. Everywhere else
 //! [`planted`] is a constant that the compiler takes away.
 
-/// A defect of the gated bitmap, or of what the engine does with it.
+/// A defect of the gated bitmap, of a hatch, or of what the engine does with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
     /// Giving back does not look at the gate.
@@ -18,6 +18,10 @@ pub(crate) enum Defect {
     RelaxedPut,
     /// Taking does not see what was published.
     RelaxedTake,
+    /// Taking from a hatch is two steps.
+    TornHatch,
+    /// Taking from a hatch does not see what was published.
+    RelaxedHatch,
 }
 
 /// Whether the code is to have this defect.
@@ -29,12 +33,23 @@ pub(crate) const fn planted(_: Defect) -> bool {
 
 #[cfg(any(pool_loom, pool_shuttle))]
 pub(crate) fn planted(defect: Defect) -> bool {
-    use Defect::{HalfShut, LookThenShut, NoGateCheck, OpenTooEarly, RelaxedPut, RelaxedTake};
+    use Defect::{
+        HalfShut, LookThenShut, NoGateCheck, OpenTooEarly, RelaxedHatch, RelaxedPut, RelaxedTake, TornHatch,
+    };
 
     static PLANTED: std::sync::OnceLock<Option<Defect>> = std::sync::OnceLock::new();
     let chosen = PLANTED.get_or_init(|| {
         let name = std::env::var("POOL_PLANTED").ok()?;
-        let all = [NoGateCheck, OpenTooEarly, LookThenShut, HalfShut, RelaxedPut, RelaxedTake];
+        let all = [
+            NoGateCheck,
+            OpenTooEarly,
+            LookThenShut,
+            HalfShut,
+            RelaxedPut,
+            RelaxedTake,
+            TornHatch,
+            RelaxedHatch,
+        ];
         let found = all.into_iter().find(|defect| format!("{defect:?}") == name);
         Some(found.expect("POOL_PLANTED names a defect"))
     });
