@@ -1,6 +1,6 @@
 //! The future that [`Pool::acquire`](crate::Pool::acquire) returns.
 //!
-//! Its first poll takes a connection from the shelf if one is free: no lock, no clock, no timer, no allocation. Otherwise
+//! Its first poll takes a connection from the shelf if one is free: no lock, no timer, no allocation. Otherwise
 //! it waits in line with one timer, and validates what it is given where that is due; every step is clipped to the
 //! same deadline.
 
@@ -22,7 +22,7 @@ use crate::keeper::{Unready, validate};
 use crate::panic::catch;
 use crate::pooled::Pooled;
 use crate::shared::{Resident, Shared};
-use crate::state::{Admission, Claim, Effects, Failing, Lease, Refusal, Request, State, WaiterId};
+use crate::state::{Admission, Claim, Effects, Failing, Lease, Left, Refusal, Request, State, WaiterId};
 use crate::timer::{Ended, Timer};
 
 /// Who goes first when callers wait.
@@ -351,8 +351,17 @@ impl<C: Connector> Acquire<'_, C> {
 impl<C: Connector> Drop for Acquire<'_, C> {
     fn drop(&mut self) {
         // A validation looks after itself: see `Unready`.
-        if let Stage::Waiting(waiter) = self.stage {
-            self.shared.with(|state, now, fx| state.cancel(waiter, now, fx));
+        let Stage::Waiting(waiter) = self.stage else { return };
+        match self.shared.engine.give_up(waiter) {
+            Some(Left { wake, forget }) => {
+                if let Some(waker) = wake {
+                    self.shared.guard("wake", || waker.wake());
+                }
+                if let Some(waker) = forget {
+                    self.shared.guard("drop of a waker", || drop(waker));
+                }
+            }
+            None => self.shared.with(|state, now, fx| state.cancel(waiter, now, fx)),
         }
     }
 }

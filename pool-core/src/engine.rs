@@ -33,7 +33,7 @@ use tokio::time::Instant;
 use crate::clock::{Clock, Reading};
 use crate::connection::Owner;
 use crate::shelf::{Housed, Layout, Record, Shelf, set};
-use crate::state::{Effects, Lease, Request, State, WaiterId};
+use crate::state::{Effects, Lease, Left, Request, State, WaiterId};
 use crate::sync::{AtomicU64, Defect, Lock, Locked, planted};
 
 /// With a shorter timeout the few milliseconds that a [`Reading`] may be late would matter.
@@ -178,6 +178,17 @@ impl<T> Engine<T> {
         desk.state.queue(&request, waker, now)
     }
 
+    /// A waiter gives up, if the pool is saturated and nothing else is to be done.
+    pub(crate) fn give_up(&self, waiter: WaiterId) -> Option<Left> {
+        let mut desk = self.lock();
+        if !desk.steady {
+            return None;
+        }
+        let ticks = self.clock.ticks();
+        let now = self.recent(&mut desk, ticks, false);
+        desk.state.give_up(waiter, now, ticks)
+    }
+
     /// The time for an operation in a saturated pool.
     fn recent(&self, desk: &mut Desk<T>, ticks: u64, exact: bool) -> Instant {
         let Desk { state, reading, .. } = desk;
@@ -313,6 +324,11 @@ impl<T> Engine<T> {
         desk.steady.then(|| operate(&mut desk.state))
     }
 
+    /// An instant as the coarse clock would show it.
+    pub(crate) fn ticks(&self, at: Instant) -> u64 {
+        self.clock.epoch().ticks(at)
+    }
+
     /// As [`collect`](Engine::collect).
     pub(crate) fn collect_at(
         &self,
@@ -321,7 +337,7 @@ impl<T> Engine<T> {
         site: &'static Location<'static>,
         now: Instant,
     ) -> Option<Lease<T>> {
-        self.collect_by(self.clock.epoch().ticks(now), waiter, owner, site)
+        self.collect_by(self.ticks(now), waiter, owner, site)
     }
 
     /// Looks at the state as the last operation left it.

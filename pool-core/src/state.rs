@@ -43,6 +43,7 @@ use self::advice::SizingWindow;
 use self::connecting::Connecting;
 pub(crate) use self::effects::Effects;
 pub(crate) use self::returns::{Failing, Verdict};
+pub(crate) use self::rush::Left;
 use self::rush::Rest;
 use self::shrink::IdleSamples;
 pub(crate) use self::slots::Lease;

@@ -413,6 +413,16 @@ impl World {
 
     /// A waiting caller gives up.
     pub(super) fn cancel(&self, caller: u64, waiter: WaiterId) {
+        let (now, ticks) = (self.now(), self.engine.ticks(self.now()));
+        let left = self.engine.if_steady(|state| {
+            let left = state.give_up(waiter, now, ticks)?;
+            self.ledger.line.lock().unwrap().leave(caller);
+            Some(left)
+        });
+        if let Some(left) = left.flatten() {
+            left.wake.into_iter().for_each(Waker::wake);
+            return;
+        }
         self.run(|state, now, fx| {
             self.ledger.line.lock().unwrap().leave(caller);
             state.cancel(waiter, now, fx);

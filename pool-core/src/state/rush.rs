@@ -12,11 +12,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::slots::SlotIndex;
 use super::waiters::{End, Handed, Progress};
 use super::{Lease, Phase, Request, State, WaiterId};
 use crate::acquire::Priority;
 use crate::connection::Owner;
 use crate::options::Fairness;
+
+/// What a caller leaves behind who gives up.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) wake: Option<Waker>,
+    pub(crate) forget: Option<Waker>,
+}
 
 /// What is to be done with grants that still lie in their hatches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,25 +65,17 @@ impl<T> State<T> {
         if self.waiters.waiting_with(Priority::Normal) < 2 {
             return Err(lease);
         }
-        let record = lease.record();
         let held_normally =
             self.slots.slot(lease.index()).hold().is_some_and(|hold| hold.priority == Priority::Normal);
-        if record.is_due(ticks) || !held_normally {
+        if !held_normally {
             return Err(lease);
         }
-        let Some(waiter) = self.waiters.first_normal() else { return Err(lease) };
-        if self.waiters.wants_validation(waiter) || self.waiters.request(waiter).is_late(now) {
-            return Err(lease);
-        }
+        let Some(waiter) = self.successor(lease.index(), now, ticks) else { return Err(lease) };
         if !counted {
             // By the coarse clock, as the use began: what one rounds down the other does on average.
             self.slots.end_use(lease.index(), ticks);
         }
-        let index = lease.index();
-        if let Some(holder) = self.slots.hand_to(index, waiter) {
-            self.note_if_collected(holder);
-        }
-        Ok(self.waiters.hand(waiter, lease, now))
+        Ok(self.hand(waiter, lease, now))
     }
 
     /// A caller asks while others wait: into line with him. Only in a steady state.
@@ -96,6 +96,49 @@ impl<T> State<T> {
         }
         self.passed.requests += 1;
         Ok(self.waiters.join(*request, Some(waker), End::Tail).waiter)
+    }
+
+    /// A caller gives up: what he was granted goes to the next in line. Returns whom to wake, and the waker that is of no more
+    /// use. Declines if nobody would be left in line: the gate may be opened then.
+    ///
+    /// Only in a steady state.
+    pub(crate) fn give_up(&mut self, waiter: WaiterId, now: Instant, ticks: u64) -> Option<Left> {
+        if self.waiters.waiting_with(Priority::Normal) < 2 {
+            return None;
+        }
+        let left = match *self.waiters.progress(waiter) {
+            Progress::Waiting(_) => match self.waiters.remove(waiter) {
+                (_, Progress::Waiting(waker)) => Left { wake: None, forget: waker },
+                _ => unreachable!("looked at above"),
+            },
+            Progress::Handed(Handed { slot, .. }) => {
+                let next = self.successor(slot, now, ticks)?;
+                let lease = self.waiters.take_back(waiter)?;
+                // It was idle for no time, and nobody used it.
+                self.counters.idle_spells += 1;
+                Left { wake: self.hand(next, lease, now), forget: None }
+            }
+            _ => return None,
+        };
+        self.counters.cancelled += 1;
+        Some(left)
+    }
+
+    /// Who is to have a connection that is free now, if it needs no second look.
+    fn successor(&self, slot: SlotIndex, now: Instant, ticks: u64) -> Option<WaiterId> {
+        if self.slots.record(slot).is_due(ticks) {
+            return None;
+        }
+        let waiter = self.waiters.first_normal()?;
+        let usual = !self.waiters.wants_validation(waiter) && !self.waiters.request(waiter).is_late(now);
+        usual.then_some(waiter)
+    }
+
+    fn hand(&mut self, waiter: WaiterId, lease: Lease<T>, now: Instant) -> Option<Waker> {
+        if let Some(holder) = self.slots.hand_to(lease.index(), waiter) {
+            self.note_if_collected(holder);
+        }
+        self.waiters.hand(waiter, lease, now)
     }
 
     /// A caller comes under the lock for what he was granted. In any state; declines when it needs a second look.

@@ -283,6 +283,10 @@ impl World {
 
     pub(super) fn cancel(&mut self, waiter: WaiterId) {
         self.waiting.retain(|other| *other != waiter);
+        let (now, ticks) = (self.now, self.engine.ticks(self.now));
+        if self.engine.if_steady(|state| state.give_up(waiter, now, ticks)).flatten().is_some() {
+            return self.check();
+        }
         self.run(|state, now, fx| state.cancel(waiter, now, fx));
     }
 

@@ -378,6 +378,13 @@ impl<T> Waiters<T> {
         }
     }
 
+    /// Takes back the grant of a waiter who gives up, if it lies in its hatch. The waiter is no more.
+    pub(crate) fn take_back(&mut self, waiter: WaiterId) -> Option<Lease<T>> {
+        let lease = self.hatches.take(waiter.0)?;
+        self.dismiss(waiter);
+        Some(lease)
+    }
+
     /// Puts what was taken from a waiter's hatch into his node.
     pub(crate) fn give_back(&mut self, waiter: WaiterId, lease: Lease<T>) {
         let progress = &mut self.node_mut(waiter.0).progress;
