@@ -164,18 +164,20 @@ fn specials(report: &Report, out: &mut String) -> fmt::Result {
         )?;
         writeln!(
             out,
-            "| pool | completed/s | without cancellations | ratio | cancelled | peak held | acquirable afterwards | \
+            "| pool | completed/s | without cancellations | ratio | ratio of all that ended | cancelled | peak held | acquirable afterwards | \
              one too many | hung tasks | sound |\n|{}",
-            "---|".repeat(10)
+            "---|".repeat(11)
         )?;
         for row in rows {
-            let StormOutcome { per_second, calm_per_second, .. } = row.outcome;
+            let StormOutcome { per_second, calm_per_second, completed, cancelled, .. } = row.outcome;
+            let ended = per_second * (completed + cancelled) as f64 / completed as f64;
             writeln!(
                 out,
-                "| {} | {per_second:.0} | {calm_per_second:.0} | {:.2} | {} | {} of {} | {} of {} | {} | {} | {} |",
+                "| {} | {per_second:.0} | {calm_per_second:.0} | {:.2} | {:.2} | {} | {} of {} | {} of {} | {} | {} | {} |",
                 row.pool,
                 per_second / calm_per_second,
-                row.outcome.cancelled,
+                ended / calm_per_second,
+                cancelled,
                 row.outcome.peak_held,
                 row.outcome.size,
                 row.outcome.acquirable,
