@@ -6,8 +6,9 @@
 //! Why not a tick that the keeper tells: it costs nothing, and stands still when the runtime does.
 //!
 //! A saturated pool does millions of operations a second under the lock, each too short to be worth a look at the clock.
-//! There a [`Reading`] is used up to four times, while the coarse clock stands. A wait begins and ends with
-//! such a reading, each late by the same on average, so the mean of many waits is right.
+//! There a [`Reading`] is used up to four times, while the coarse clock stands. A wait begins with such
+//! a reading. It ends when the caller comes, without the lock: one in eight looks at the exact clock then, and the others are
+//! taken to have come as soon after their grant as the last of those.
 //!
 //! With `precise_timing`, where the kernel has no such clock, and on a paused tokio clock each look reads the exact clock:
 //! on a paused clock nothing but the test itself makes time pass, and it expects to see that.
@@ -113,6 +114,14 @@ impl Clock {
     #[cfg(test)]
     pub(crate) fn tell(&self, now: Instant) {
         self.source.store(self.epoch.ticks(now), Relaxed);
+    }
+
+    /// The exact time in ticks: what the coarse clock showed, if that is exact now, or by a look at it if that is `wanted`.
+    pub(crate) fn exact(&self, shown: u64, wanted: bool) -> Option<u64> {
+        match self.source.load(Relaxed) {
+            COARSE => wanted.then(|| self.epoch.ticks(Instant::now())),
+            _ => Some(shown),
+        }
     }
 
     /// The time, or a moment ago if that is good enough for these options. `ticks` is what the coarse clock shows.

@@ -82,6 +82,7 @@ impl<C: Connector> Pooled<C> {
     pub fn detach(mut self) -> C::Connection {
         let lease = self.lease.take().expect("the lease is taken only when the guard ends");
         let id = lease.id();
+        // The share in the pool is dropped last, after the lock was had: see `Lease::pass_on`.
         let (place, Resident { connection, shared }) = lease.vacate();
         shared.with(|state, now, fx| state.detach(place, id, now, fx));
         connection

@@ -173,9 +173,10 @@ impl<T: Housed> Lease<T> {
     /// all processors write to: with two of them it cost 10 to 50 ns of 230 (2026-11-21).
     pub(crate) fn pass_on(self, counted: bool) -> Result<Option<Waker>, Self> {
         let engine = NonNull::from(self.connection().engine());
-        // SAFETY: the connection keeps the engine alive until it is dropped. Only the next one to have the lease can do
-        // that, and he gets it under the engine's lock: not before `pass_on` has let go of it, after which `pass_on`
-        // touches nothing of the engine.
+        // SAFETY: the connection keeps the engine alive until its share in it is dropped. Only the next one to have the lease
+        // can do that. He may have it before `pass_on` has let go of the lock, out of his hatch; but whoever ends a
+        // connection of the pool has its slot retired under the lock before he drops that share (`Pooled::detach`, the
+        // keeper's jobs, the effects), so not before `pass_on` has let go, after which it touches nothing of the engine.
         unsafe { engine.as_ref() }.pass_on(self, counted)
     }
 }

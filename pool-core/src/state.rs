@@ -122,6 +122,8 @@ struct Latest {
 pub(crate) struct State<T> {
     waiters: Waiters<T>,
     passed: Passed,
+    /// How long after its grant the last caller came who looked at the exact clock, in ticks.
+    way: u64,
     _apart: Apart,
     options: CheckedOptions,
     phase: Phase,
@@ -187,6 +189,7 @@ impl<T> State<T> {
         State {
             sizing,
             passed: Passed::default(),
+            way: 0,
             _apart: Apart { _padding: [0; 16] },
             options,
             phase: Phase::Open,
@@ -392,7 +395,7 @@ impl<T> State<T> {
         self.waits = Histogram::new();
         self.connect_times = Histogram::new();
         self.uses_before = self.slots.uses_so_far();
-        self.before = self.slots.totals();
+        self.before = self.totals();
         self.latest = Latest::default();
     }
 
@@ -434,7 +437,7 @@ impl<T> State<T> {
 
     pub(crate) fn snapshot(&self, now: Instant) -> PoolSnapshot {
         let ago = |instant: Option<Instant>| instant.map(|at| now.saturating_duration_since(at));
-        let totals = self.slots.totals().since(self.before);
+        let totals = self.totals().since(self.before);
         let last = |count: u64, ticks| ago((count > 0).then(|| self.slots.epoch().instant(ticks)));
         let counters = PoolCounters {
             // Those that went over the shelf were counted nowhere else.
@@ -457,13 +460,27 @@ impl<T> State<T> {
         PoolSnapshot { stats: self.stats(now), counters }
     }
 
+    /// What all records count, together.
+    ///
+    /// A use that began after the books were brought up to date is left out until the next time: else it would count as one
+    /// that went over the shelf, and the number of requests would step back once it is known to have waited.
+    fn totals(&self) -> Totals {
+        self.slots.totals(|index| {
+            let waiter = self.slots.slot(index).handed_to()?;
+            match self.waiters.progress(waiter) {
+                Progress::Handed(handed) if handed.slot == index => Some(handed.uses),
+                _ => None,
+            }
+        })
+    }
+
     /// What the pool would have its limit be.
     pub(crate) fn sizing_advice(&self) -> Option<SizingAdvice> {
         self.sizing.advice()
     }
 
     pub(crate) fn histograms(&self) -> PoolHistograms {
-        let totals = self.slots.totals().since(self.before);
+        let totals = self.totals().since(self.before);
         let mut wait = self.waits.clone();
         // Those that went over the shelf waited for nothing.
         wait.record_nanos(0, totals.acquired.saturating_sub(wait.count()));

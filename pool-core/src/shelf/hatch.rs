@@ -12,28 +12,32 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::{Cell, Lease};
-use crate::sync::{AtomicPtr, Defect, planted};
+use crate::sync::{AtomicPtr, AtomicU64, Defect, planted};
 
 /// Hatches of the first level. Few under the model checkers, where each costs.
 const FIRST: usize = if cfg!(any(pool_loom, pool_shuttle)) { 4 } else { 64 };
 
-/// Doublings: room for two hundred million callers.
+/// Doublings: room for two hundred million callers. More of them at a time do not fit into memory.
 const LEVELS: usize = 22;
 
 /// A place for one lease.
 struct Hatch<T> {
     cell: AtomicPtr<Cell<T>>,
+    /// When the waiter came for it, if he looked at the exact clock; else zero.
+    came_at: AtomicU64,
     /// It owns a cell, as far as threads are concerned.
     owns: PhantomData<Cell<T>>,
 }
 
 impl<T> Hatch<T> {
     fn new() -> Self {
-        Hatch { cell: AtomicPtr::new(null_mut()), owns: PhantomData }
+        Hatch { cell: AtomicPtr::new(null_mut()), came_at: AtomicU64::new(0), owns: PhantomData }
     }
 
     fn lay_in(&self, lease: Lease<T>) {
-        // Ordering: Release, for whoever takes it out.
+        self.came_at.store(0, Relaxed);
+        // Ordering: Release, for whoever takes it out. What is done with the connection before this happens before what
+        // he does; what the caller of this does after it, may not.
         self.cell.store(lease.cell.as_ptr(), Release);
         std::mem::forget(lease);
     }
@@ -83,6 +87,16 @@ impl<T> Hatches<T> {
     #[inline]
     pub(crate) fn take(&self, node: u32) -> Option<Lease<T>> {
         self.hatch(node).take()
+    }
+
+    /// Notes when a waiter came. To be read by who has seen that he took what lay there.
+    pub(crate) fn set_came_at(&self, node: u32, ticks: u64) {
+        self.hatch(node).came_at.store(ticks, Relaxed);
+    }
+
+    /// When a waiter came, if that is known.
+    pub(crate) fn came_at(&self, node: u32) -> Option<u64> {
+        Some(self.hatch(node).came_at.load(Relaxed)).filter(|ticks| *ticks != 0)
     }
 
     #[inline]

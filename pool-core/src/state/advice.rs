@@ -86,7 +86,7 @@ impl<T> State<T> {
         if length.is_some_and(|length| length < SHORTEST_WINDOW) {
             return;
         }
-        let totals = self.slots.totals();
+        let totals = self.totals();
         let (waited, wait_time) = (self.passed.waits, self.counters.wait_time + self.passed.waited);
         let used = totals.since(self.sizing.totals);
         let window = Window {

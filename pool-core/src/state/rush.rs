@@ -16,6 +16,7 @@ use super::slots::SlotIndex;
 use super::waiters::{End, Handed, Progress};
 use super::{Lease, Phase, Request, State, WaiterId};
 use crate::acquire::Priority;
+use crate::clock::Clock;
 use crate::connection::Owner;
 use crate::options::Fairness;
 
@@ -141,13 +142,15 @@ impl<T> State<T> {
         self.waiters.hand(waiter, lease, now)
     }
 
-    /// A caller comes under the lock for what he was granted. In any state; declines when it needs a second look.
+    /// A caller comes under the lock for what he was granted. In any state; declines when it needs a second look. `ticks` is
+    /// what the coarse clock tells, `now` the exact one.
     pub(crate) fn collect(
         &mut self,
         waiter: WaiterId,
         owner: Owner,
         site: &'static Location<'static>,
         ticks: u64,
+        now: u64,
     ) -> Option<Lease<T>> {
         if self.observed {
             return None;
@@ -156,10 +159,8 @@ impl<T> State<T> {
             return None;
         }
         self.waiters.recover(waiter);
-        let (lease, since, begun) = self.waiters.grant(waiter)?;
+        let (lease, begun) = self.waiters.grant(waiter)?;
         let epoch = self.slots.epoch();
-        // The tick may lag behind, the grant does not.
-        let now = ticks.max(epoch.ticks(since));
         let record = lease.record();
         let fresh_for = self.fresh_for().as_nanos() as u64;
         if record.is_due(now)
@@ -204,8 +205,18 @@ impl<T> State<T> {
             return false;
         }
         let epoch = self.slots.epoch();
-        // The tick may lag behind, the grant does not.
-        let until = record.held_since.load(Relaxed).max(epoch.ticks(since));
+        let granted = epoch.ticks(since);
+        let until = match self.waiters.came_at(waiter) {
+            Some(came_at) => {
+                self.way = came_at.saturating_sub(granted);
+                came_at.max(granted)
+            }
+            // The tick lags behind, by one of its steps at most.
+            None => {
+                let tick = record.held_since.load(Relaxed);
+                (granted + self.way).min(tick.max(granted) + Clock::LAG.as_nanos() as u64).max(tick)
+            }
+        };
         let begun = self.waiters.dismiss(waiter);
         self.count_collected(until.saturating_sub(epoch.ticks(begun)));
         true

@@ -103,6 +103,11 @@ impl<T> Slot<T> {
         self.hold.as_ref()
     }
 
+    /// The waiter that it was handed to last.
+    pub(crate) fn handed_to(&self) -> Option<WaiterId> {
+        self.handed_to
+    }
+
     pub(crate) fn retire_at(&self) -> Option<Instant> {
         self.retire_at
     }
@@ -172,10 +177,11 @@ impl Totals {
     /// What was counted since `earlier`.
     pub(crate) fn since(self, earlier: Totals) -> Totals {
         Totals {
-            acquired: self.acquired - earlier.acquired,
-            released: self.released - earlier.released,
-            used: self.used - earlier.used,
-            idled: self.idled - earlier.idled,
+            acquired: self.acquired.saturating_sub(earlier.acquired),
+            // A use that was written off is counted as over twice for a moment.
+            released: self.released.saturating_sub(earlier.released),
+            used: self.used.saturating_sub(earlier.used),
+            idled: self.idled.saturating_sub(earlier.idled),
             ..self
         }
     }
@@ -424,11 +430,16 @@ impl<T> Slots<T> {
         Totals::of(self.record(index)).acquired - self.slot(index).before.acquired
     }
 
-    /// What all records count, together.
-    pub(crate) fn totals(&self) -> Totals {
+    /// What all records count, together; of a slot for which there is a limit, as if it had been used no more often.
+    pub(crate) fn totals(&self, limit: impl Fn(SlotIndex) -> Option<u64>) -> Totals {
         let mut totals = Totals::default();
-        for index in 0..self.slots.len() {
-            totals.add(Totals::of(self.record(index as SlotIndex)));
+        for index in 0..self.slots.len() as SlotIndex {
+            let mut of_slot = Totals::of(self.record(index));
+            if let Some(limit) = limit(index) {
+                of_slot.acquired = of_slot.acquired.min(limit);
+                of_slot.released = of_slot.released.min(limit);
+            }
+            totals.add(of_slot);
         }
         totals
     }

@@ -246,7 +246,8 @@ impl<T> Waiters<T> {
                 index
             }
             None => {
-                let index = u32::try_from(self.nodes.len()).expect("fewer than four billion callers wait");
+                let index =
+                    u32::try_from(self.nodes.len()).expect("fewer than two hundred million callers wait");
                 self.nodes.push(Node {
                     progress,
                     begun: request.begun,
@@ -348,6 +349,7 @@ impl<T> Waiters<T> {
         self.link(GRANTED, waiter.0, End::Tail);
         let uses = lease.record().acquired.load(Relaxed);
         let handed = Progress::Handed(Handed { since: now, slot: lease.index(), uses });
+        self.high_streak = 0;
         let before = std::mem::replace(&mut self.node_mut(waiter.0).progress, handed);
         self.hatches.lay_in(waiter.0, lease);
         match before {
@@ -378,6 +380,11 @@ impl<T> Waiters<T> {
         }
     }
 
+    /// When a waiter came for what he was handed, if he looked at the exact clock.
+    pub(crate) fn came_at(&self, waiter: WaiterId) -> Option<u64> {
+        self.hatches.came_at(waiter.0)
+    }
+
     /// Takes back the grant of a waiter who gives up, if it lies in its hatch. The waiter is no more.
     pub(crate) fn take_back(&mut self, waiter: WaiterId) -> Option<Lease<T>> {
         let lease = self.hatches.take(waiter.0)?;
@@ -406,11 +413,11 @@ impl<T> Waiters<T> {
         self.node(waiter.0).validate
     }
 
-    /// What a waiter was granted and did not take, when, and when its wait began.
-    pub(crate) fn grant(&self, waiter: WaiterId) -> Option<(&Lease<T>, Instant, Instant)> {
+    /// What a waiter was granted and did not take, and when its wait began.
+    pub(crate) fn grant(&self, waiter: WaiterId) -> Option<(&Lease<T>, Instant)> {
         let node = self.node(waiter.0);
         match &node.progress {
-            Progress::Granted(lease, since) => Some((lease, *since, node.begun)),
+            Progress::Granted(lease, _) => Some((lease, node.begun)),
             _ => None,
         }
     }

@@ -344,3 +344,40 @@ async fn thousands_of_slots() {
     }
     assert_eq!(pool.counters().acquired, 10_000);
 }
+
+// Second review, 2: who had just come for what he was granted counted as one who had not waited, for one snapshot.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_number_of_requests_never_goes_back() {
+    let (builder, _connector) = lazy(3);
+    let pool = builder.fairness(Fairness::Strict).build().unwrap();
+    pool.warm_up().await.unwrap();
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let watcher = std::thread::spawn({
+        let (pool, over) = (pool.clone(), std::sync::Arc::clone(&over));
+        move || {
+            let mut requests = 0;
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                let now = pool.snapshot().counters.requests;
+                assert!(now >= requests, "{requests} requests became {now}");
+                requests = now;
+            }
+        }
+    });
+    let callers: Vec<_> = (0..12)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                for _ in 0..20_000 {
+                    let guard = pool.acquire().await.unwrap();
+                    tokio::task::yield_now().await;
+                    drop(guard);
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    over.store(true, std::sync::atomic::Ordering::Relaxed);
+    watcher.join().unwrap();
+}
