@@ -20,7 +20,7 @@ use crate::workload::{self, Special, Workload};
 #[derive(Debug, Parser)]
 #[command(name = "bench-peers", version, max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// Measure the six main workloads with short windows: about two minutes
+    /// Measure the six main workloads with short windows: 80 to 120 seconds
     #[arg(long)]
     pub(crate) quick: bool,
 

@@ -40,7 +40,7 @@ pub enum Fairness {
 ///
 /// Every duration is exact to about a millisecond, except those that housekeeping looks after
 /// (`idle_timeout`, `max_lifetime`, `keepalive_interval`, `leak_detection_threshold`): these may be late by
-/// one `maintenance_interval`.
+/// one `maintenance_interval`. `validate_after_idle` may come up to 10 ms early.
 ///
 /// # Examples
 ///

@@ -43,7 +43,7 @@ enum Step {
     Asan,
     /// Real threads under the thread sanitizer; needs a nightly toolchain with its `rust-src`.
     Tsan,
-    /// That no change of the engine's code passes its tests: takes about an hour; needs `cargo mutants`.
+    /// That no change of the engine's code passes its tests: takes half an hour to an hour; needs `cargo mutants`.
     Mutants,
 }
 
