@@ -1,6 +1,7 @@
 //! Defects that the review of the gated bitmap found on 2026-11-21, each with the scenario that showed it.
 
 use super::*;
+use crate::state::waiters::HIGH_BURST;
 
 fn full(options: PoolOptions) -> World {
     let mut world = World::with_gate(options, Gate::Free, Instant::now());
@@ -200,6 +201,30 @@ fn a_random_walk_with_callers_between_two_steps() {
         let counters = world.counters();
         assert!(counters.acquired >= counters.released, "seed {seed}: {counters:?}");
     }
+}
+
+// Second review, 4: normal callers who were served in a saturated pool did not end a streak of high ones.
+#[test]
+fn a_normal_caller_served_in_a_saturated_pool_ends_a_streak_of_high_ones() {
+    let mut world = full(options(2, 2));
+    world.acquire();
+    world.acquire();
+    let normal: Vec<_> = (0..4).map(|_| world.acquire().expect("it waits")).collect();
+    let high = |world: &mut World| {
+        let request = world.request(Priority::High, Some(Duration::from_secs(30)));
+        world.ask(request).expect("it waits")
+    };
+    for _ in 0..HIGH_BURST {
+        let first = high(&mut world);
+        world.release(1, Verdict::Clean);
+        assert!(world.claim(first), "high ones go first, so many in a row");
+    }
+    // A normal caller gives back: a connection of a high one goes through the general path.
+    world.release(0, Verdict::Clean);
+    assert!(world.claim(normal[0]));
+    let next = high(&mut world);
+    world.release(0, Verdict::Clean);
+    assert!(world.claim(next), "the streak is over, so the next one goes first again");
 }
 
 fn finish(world: &mut World, lease: Lease<Numbered>) {
