@@ -2,33 +2,21 @@
 //!
 //! Comparisons with other pools, under contention and with a control, are in `bench-peers`.
 
+mod nothing;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 
 use divan::Bencher;
-use pool_core::{Connector, Observer, Pool, PoolBuilder, PoolEvent};
+use pool_core::{Observer, Pool, PoolBuilder, PoolEvent};
 use tokio::runtime::Runtime;
+
+use nothing::Nothing;
 
 fn main() {
     divan::main();
-}
-
-/// Connections that cost nothing.
-struct Nothing;
-
-impl Connector for Nothing {
-    type Connection = u64;
-    type Error = std::io::Error;
-
-    async fn connect(&self) -> Result<u64, std::io::Error> {
-        Ok(0)
-    }
-
-    async fn validate(&self, _connection: &mut u64) -> Result<(), std::io::Error> {
-        Ok(())
-    }
 }
 
 /// Wants to be told of everything, and does nothing with it.

@@ -14,32 +14,20 @@
     reason = "the macros make public items, and name them in full"
 )]
 
+mod nothing;
+
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
-use pool_core::{Connector, Pool};
+use pool_core::Pool;
 use tokio::runtime::Runtime;
 
-/// Connections that cost nothing.
-struct Nothing;
+use nothing::Nothing;
 
-impl Connector for Nothing {
-    type Connection = u64;
-    type Error = std::io::Error;
-
-    async fn connect(&self) -> Result<u64, std::io::Error> {
-        Ok(0)
-    }
-
-    async fn validate(&self, _connection: &mut u64) -> Result<(), std::io::Error> {
-        Ok(())
-    }
-}
-
-/// A pool of ten open connections, which was used already, and where its keeper runs.
+/// A pool of so many open connections, which was used already, and where its keeper runs.
 fn used(size: usize) -> (Runtime, Pool<Nothing>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let pool = runtime.block_on(async {

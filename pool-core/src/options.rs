@@ -137,7 +137,7 @@ pub struct PoolOptions {
     /// are right on average.
     ///
     /// Connects and all else that takes the lock are measured exactly anyway; waits as well, but in a saturated pool a
-    /// few share one look at the clock. On a paused tokio clock everything is exact; one that is paused after the pool was
+    /// few share one look at the clock when they begin, and of those that end one in eight is looked at and stands for the next. On a paused tokio clock everything is exact; one that is paused after the pool was
     /// built is noticed by the keeper.
     pub precise_timing: bool,
 }

@@ -12,7 +12,7 @@
 //!
 //! Ownership: each slot has a cell, and the right to touch the cell's connection exists once. It is a [`Place`] while the
 //! cell is empty, a [`Lease`] while a connection is in it and in somebody's hands, and the set bit while it lies there
-//! free: [`Shelf::grow`] makes the place, [`Shelf::seat`] turns a place and a connection into a lease,
+//! free, and the pointer in a [hatch](Hatches) while it lies there for one waiter: [`Shelf::grow`] makes the place, [`Shelf::seat`] turns a place and a connection into a lease,
 //! [`Lease::vacate`] turns it back, putting a lease on the shelf sets the bit, and whoever clears the bit has the lease.
 //! All `unsafe` of the crate is in this file and rests on that. A connection is never moved between: a lease is a
 //! pointer to its cell.

@@ -177,11 +177,11 @@ impl Totals {
     /// What was counted since `earlier`.
     pub(crate) fn since(self, earlier: Totals) -> Totals {
         Totals {
-            acquired: self.acquired.saturating_sub(earlier.acquired),
+            acquired: self.acquired - earlier.acquired,
             // A use that was written off is counted as over twice for a moment.
             released: self.released.saturating_sub(earlier.released),
-            used: self.used.saturating_sub(earlier.used),
-            idled: self.idled.saturating_sub(earlier.idled),
+            used: self.used - earlier.used,
+            idled: self.idled - earlier.idled,
             ..self
         }
     }
