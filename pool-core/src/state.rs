@@ -25,6 +25,7 @@ mod returns;
 mod rush;
 mod shrink;
 mod slots;
+mod totals;
 mod upkeep;
 mod waiters;
 
@@ -47,7 +48,8 @@ pub(crate) use self::rush::Left;
 use self::rush::Rest;
 use self::shrink::IdleSamples;
 pub(crate) use self::slots::Lease;
-use self::slots::{Absorbed, Slots, Stage, Stray, Totals};
+use self::slots::{Absorbed, Slots, Stage, Stray};
+use self::totals::Totals;
 pub(crate) use self::upkeep::{Ticket, Turn, Work};
 use self::waiters::Waiters;
 pub(crate) use self::waiters::{Progress, Request, WaiterId};

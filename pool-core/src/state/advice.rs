@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::slots::Totals;
+use super::totals::Totals;
 use super::{Effects, Phase, State};
 use crate::connection::CloseReason;
 use crate::event::PoolEvent;
