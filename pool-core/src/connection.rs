@@ -63,7 +63,7 @@ impl fmt::Display for ConnectionState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// [`Connector::is_broken`](crate::Connector::is_broken) said so when it came back.
+    /// [`Connector::condition`](crate::Connector::condition) said so when it came back.
     Broken,
     /// Validation failed or timed out.
     ValidationFailed,

@@ -31,6 +31,22 @@ pub enum ErrorClass {
     Auth,
 }
 
+/// What can be seen of a connection that comes back, without asking the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Condition {
+    /// Ready for the next caller.
+    #[default]
+    Clean,
+    /// Needs [`reset`](Connector::reset) before the next caller may have it.
+    Dirty,
+    /// Of no more use: closed by the peer, or in the middle of an exchange that cannot be ended.
+    Broken,
+    /// Of no more use, for a reason that concerns all connections of its age, as
+    /// [`ErrorClass::FatalAll`]: the idle ones are closed, the busy ones validated before anyone else gets them.
+    AllBroken,
+}
+
 /// Opens, checks, cleans and closes connections of one backend.
 ///
 /// The pool calls these methods outside all its locks. A panic in any of them is caught and counted, and
@@ -39,7 +55,7 @@ pub enum ErrorClass {
 /// # Examples
 ///
 /// ```
-/// use pool_core::Connector;
+/// use pool_core::{Condition, Connector};
 ///
 /// struct Echo;
 ///
@@ -55,8 +71,8 @@ pub enum ErrorClass {
 ///         Ok(())
 ///     }
 ///
-///     fn is_dirty(&self, connection: &mut Vec<u8>) -> bool {
-///         !connection.is_empty()
+///     fn condition(&self, connection: &mut Vec<u8>) -> Condition {
+///         if connection.is_empty() { Condition::Clean } else { Condition::Dirty }
 ///     }
 ///
 ///     async fn reset(&self, connection: &mut Vec<u8>) -> Result<(), std::io::Error> {
@@ -97,7 +113,7 @@ pub trait Connector: Send + Sync + 'static {
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Makes a [dirty](Connector::is_dirty) connection as good as new: rolls back, restores settings.
+    /// Makes a [dirty](Condition::Dirty) connection as good as new: rolls back, restores settings.
     ///
     /// Called by the keeper after a dirty connection came back, under `reset_timeout`. On failure the
     /// connection is dropped without [`close`](Connector::close). The default does nothing.
@@ -113,22 +129,13 @@ pub trait Connector: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// Whether the connection cannot be used any more: closed by the peer, or in the middle of an exchange.
+    /// What the connection is like when its holder gives it back.
     ///
     /// Called when a guard is dropped, on the holder's thread: it must not block and does no I/O. The
-    /// default says no.
-    fn is_broken(&self, connection: &mut Self::Connection) -> bool {
+    /// default calls every connection clean. A panic counts as [`Condition::Broken`].
+    fn condition(&self, connection: &mut Self::Connection) -> Condition {
         let _ = connection;
-        false
-    }
-
-    /// Whether the connection needs [`reset`](Connector::reset) before another caller may have it.
-    ///
-    /// Called when a guard is dropped and [`is_broken`](Connector::is_broken) said no, on the holder's
-    /// thread: it must not block and does no I/O. The default says no.
-    fn is_dirty(&self, connection: &mut Self::Connection) -> bool {
-        let _ = connection;
-        false
+        Condition::Clean
     }
 
     /// Says goodbye to the server and closes the connection.

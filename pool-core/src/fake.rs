@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::connector::{Connector, ErrorClass};
+use crate::connector::{Condition, Connector, ErrorClass};
 use crate::target::Target;
 
 /// What one call does.
@@ -122,6 +122,7 @@ impl FakeError {
 pub struct FakeConnection {
     number: u64,
     broken: AtomicBool,
+    all_broken: AtomicBool,
     dirty: AtomicBool,
     world: Arc<World>,
 }
@@ -135,6 +136,11 @@ impl FakeConnection {
     /// Makes it broken: it is discarded when it comes back.
     pub fn break_it(&self) {
         self.broken.store(true, Ordering::SeqCst);
+    }
+
+    /// Makes it broken by something that concerns all connections of its age.
+    pub fn break_all(&self) {
+        self.all_broken.store(true, Ordering::SeqCst);
     }
 
     /// Makes it dirty: it is reset when it comes back.
@@ -252,7 +258,7 @@ impl FakeConnector {
         self.0.connecting_peak.load(Ordering::SeqCst)
     }
 
-    /// Lets `is_broken` and `is_dirty` panic, or stops that.
+    /// Lets `condition` panic, or stops that.
     pub fn inspections_panic(&self, panic: bool) {
         self.0.inspections_panic.store(panic, Ordering::SeqCst);
     }
@@ -321,6 +327,7 @@ impl Connector for FakeConnector {
         Ok(FakeConnection {
             number,
             broken: AtomicBool::new(false),
+            all_broken: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
             world: Arc::clone(world),
         })
@@ -340,13 +347,17 @@ impl Connector for FakeConnector {
         Ok(())
     }
 
-    fn is_broken(&self, connection: &mut FakeConnection) -> bool {
+    fn condition(&self, connection: &mut FakeConnection) -> Condition {
         self.check_panic();
-        connection.broken.load(Ordering::SeqCst)
-    }
-
-    fn is_dirty(&self, connection: &mut FakeConnection) -> bool {
-        connection.is_dirty()
+        if connection.all_broken.load(Ordering::SeqCst) {
+            Condition::AllBroken
+        } else if connection.broken.load(Ordering::SeqCst) {
+            Condition::Broken
+        } else if connection.is_dirty() {
+            Condition::Dirty
+        } else {
+            Condition::Clean
+        }
     }
 
     async fn close(&self, connection: FakeConnection) {

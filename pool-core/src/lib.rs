@@ -79,7 +79,7 @@ pub mod fake;
 pub use acquire::{Acquire, AcquireOptions, Priority};
 pub use builder::PoolBuilder;
 pub use connection::{CloseReason, ConnectionId, ConnectionInfo, ConnectionState, Holder, Owner};
-pub use connector::{Connector, ErrorClass};
+pub use connector::{Condition, Connector, ErrorClass};
 pub use control::{ConnectionPool, ControlFuture, PoolControl};
 pub use error::{AcquireError, BuildError, ConnectError, ConnectFailure, Diagnosis, Outage, WarmUpError};
 pub use event::{Observer, PoolEvent};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo};
-use crate::connector::{Connector, ErrorClass};
+use crate::connector::{Condition, Connector, ErrorClass};
 use crate::engine::{Unshelved, put};
 use crate::panic::{PoolSerial, catch};
 use crate::shared::{Resident, Shared};
@@ -60,7 +60,7 @@ impl<C: Connector> Pooled<C> {
     ///
     /// A fatal one closes the connection when the guard is dropped. One that is fatal to all also closes the
     /// idle ones, and the busy ones of the same age are validated before anyone else gets them. Without a
-    /// report the pool still finds out, later: by [`Connector::is_broken`] or by validation.
+    /// report the pool still finds out, later: by [`Connector::condition`] or by validation.
     pub fn report(&self, error: &C::Error) -> ErrorClass {
         let shared = self.shared();
         let class =
@@ -91,7 +91,15 @@ impl<C: Connector> Pooled<C> {
     #[inline]
     fn end(&mut self, verdict: Option<Verdict>) {
         let Some(mut lease) = self.lease.take() else { return };
-        let verdict = verdict.unwrap_or_else(|| inspect(lease.connection_mut()));
+        let verdict = verdict.unwrap_or_else(|| match inspect(lease.connection_mut()) {
+            Seen::Verdict(verdict) => verdict,
+            Seen::AllBroken => {
+                let shared = &lease.connection().shared;
+                let (slot, id) = (lease.index(), lease.id());
+                shared.with(|state, now, fx| state.report(slot, id, ErrorClass::FatalAll, now, fx));
+                Verdict::Dead(CloseReason::Broken)
+            }
+        });
         let Unshelved { lease, counted } = if verdict == Verdict::Clean {
             match put(lease) {
                 Ok(()) => return,
@@ -129,23 +137,27 @@ fn wake(pool: PoolSerial, waker: Option<Waker>) {
     }
 }
 
+/// What is seen of a connection that comes back.
+enum Seen {
+    Verdict(Verdict),
+    /// It is dead, and so are all of its age.
+    AllBroken,
+}
+
 /// What is to become of a connection that comes back, going by what can be seen of it.
 #[inline]
-fn inspect<C: Connector>(resident: &mut Resident<C>) -> Verdict {
+fn inspect<C: Connector>(resident: &mut Resident<C>) -> Seen {
     if std::thread::panicking() {
-        return Verdict::Dead(CloseReason::Panicked);
+        return Seen::Verdict(Verdict::Dead(CloseReason::Panicked));
     }
     let Resident { connection, shared } = resident;
-    let seen = shared.guard("is_broken or is_dirty", || {
-        if shared.connector.is_broken(connection) {
-            Verdict::Dead(CloseReason::Broken)
-        } else if shared.connector.is_dirty(connection) {
-            Verdict::Dirty
-        } else {
-            Verdict::Clean
-        }
-    });
-    seen.unwrap_or(Verdict::Dead(CloseReason::Broken))
+    let verdict = match shared.guard("condition", || shared.connector.condition(connection)) {
+        Some(Condition::Clean) => Verdict::Clean,
+        Some(Condition::Dirty) => Verdict::Dirty,
+        Some(Condition::Broken) | None => Verdict::Dead(CloseReason::Broken),
+        Some(Condition::AllBroken) => return Seen::AllBroken,
+    };
+    Seen::Verdict(verdict)
 }
 
 impl<C: Connector> Drop for Pooled<C> {

@@ -4,7 +4,9 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use pool_core::fake::{Act, FakeConnector};
-use pool_core::{AcquireOptions, CloseReason, ConnectError, Connector, ErrorClass, Pool, PoolEvent, Target};
+use pool_core::{
+    AcquireOptions, CloseReason, Condition, ConnectError, Connector, ErrorClass, Pool, PoolEvent, Target,
+};
 use tokio::runtime::Builder;
 
 use crate::support::{FakePool, Guard, Recorder, alone, hold, lazy, pass, secs};
@@ -16,8 +18,7 @@ enum Place {
     Validate,
     Reset,
     Close,
-    IsBroken,
-    IsDirty,
+    Condition,
     Classify,
     Target,
     /// Connecting hangs, and its future panics when it is dropped.
@@ -112,14 +113,9 @@ impl Connector for Rude {
         std::future::ready(())
     }
 
-    fn is_broken(&self, _thing: &mut Thing) -> bool {
-        self.pass(Place::IsBroken);
-        false
-    }
-
-    fn is_dirty(&self, thing: &mut Thing) -> bool {
-        self.pass(Place::IsDirty);
-        thing.dirty
+    fn condition(&self, thing: &mut Thing) -> Condition {
+        self.pass(Place::Condition);
+        if thing.dirty { Condition::Dirty } else { Condition::Clean }
     }
 
     fn classify(&self, _error: &std::io::Error) -> ErrorClass {
@@ -170,8 +166,7 @@ async fn a_panic_in_any_method_of_a_connector_is_a_failure_of_that_call() {
         (Place::Validate, "validate", Some(CloseReason::ValidationFailed)),
         (Place::Reset, "reset", Some(CloseReason::ResetFailed)),
         (Place::Close, "close", Some(CloseReason::Evicted)),
-        (Place::IsBroken, "is_broken or is_dirty", Some(CloseReason::Broken)),
-        (Place::IsDirty, "is_broken or is_dirty", Some(CloseReason::Broken)),
+        (Place::Condition, "condition", Some(CloseReason::Broken)),
         (Place::Classify, "classify", None),
         (Place::Target, "target", None),
     ] {
@@ -312,12 +307,15 @@ impl Connector for Meddler {
         Ok(())
     }
 
-    fn is_broken(&self, _meddling: &mut Meddling) -> bool {
-        self.0.get().is_some_and(|pool| pool.stats().total > 2)
-    }
-
-    fn is_dirty(&self, _meddling: &mut Meddling) -> bool {
-        self.0.get().is_some_and(|pool| pool.snapshot().counters.released % 2 == 0)
+    fn condition(&self, _meddling: &mut Meddling) -> Condition {
+        let Some(pool) = self.0.get() else { return Condition::Clean };
+        if pool.stats().total > 2 {
+            Condition::Broken
+        } else if pool.snapshot().counters.released % 2 == 0 {
+            Condition::Dirty
+        } else {
+            Condition::Clean
+        }
     }
 
     async fn close(&self, meddling: Meddling) {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pool_core::fake::{Act, FakeConnector};
-use pool_core::{AcquireOptions, BuildError, Connector, ErrorClass, Pool, PoolEvent, PoolSet};
+use pool_core::{AcquireOptions, BuildError, Condition, Connector, ErrorClass, Pool, PoolEvent, PoolSet};
 use tokio::time::Instant;
 
 use crate::support::{Recorder, check_at_rest, lazy, ms, pass, secs, settle, start_acquire};
@@ -223,8 +223,8 @@ async fn an_error_that_panics_when_displayed_harms_nobody() {
         async fn reset(&self, _connection: &mut ()) -> Result<(), Unspeakable> {
             Err(Unspeakable)
         }
-        fn is_dirty(&self, _connection: &mut ()) -> bool {
-            true
+        fn condition(&self, _connection: &mut ()) -> Condition {
+            Condition::Dirty
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pool_core::fake::{Act, FakeError};
-use pool_core::{CloseReason, ErrorClass, PoolEvent};
+use pool_core::fake::{Act, FakeConnector, FakeError};
+use pool_core::{CloseReason, ErrorClass, PoolEvent, Pooled};
 use tokio::time::Instant;
 
 use crate::support::{Recorder, check_at_rest, lazy, ms, pass, secs, settle, start_acquire};
@@ -168,6 +168,20 @@ async fn a_fatal_error_of_the_holder_closes_the_connection() {
 // E7: 15 busy connections fail at the same moment: one flush, 15 closes, at most 15 + min opens.
 #[tokio::test(start_paused = true)]
 async fn fifteen_failures_at_once_are_one_flush() {
+    let fatal = FakeError::new(ErrorClass::FatalAll, "the server is shutting down");
+    fail_at_once(|guard| {
+        guard.report(&fatal);
+    })
+    .await;
+}
+
+// The same, seen by the connector itself when the connections come back.
+#[tokio::test(start_paused = true)]
+async fn fifteen_returned_all_broken_are_one_flush() {
+    fail_at_once(|guard| guard.break_all()).await;
+}
+
+async fn fail_at_once(fail: impl Fn(&Pooled<FakeConnector>)) {
     let (builder, connector) = lazy(20);
     let pool = builder.min_connections(2).connect_concurrency(20).build().unwrap();
     let mut held = Vec::new();
@@ -175,9 +189,8 @@ async fn fifteen_failures_at_once_are_one_flush() {
         held.push(pool.acquire().await.unwrap());
     }
     let spare = pool.stats().idle as u64;
-    let fatal = FakeError::new(ErrorClass::FatalAll, "the server is shutting down");
     for guard in held {
-        guard.report(&fatal);
+        fail(&guard);
         drop(guard);
     }
     settle().await;

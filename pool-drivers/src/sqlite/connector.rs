@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_core::{Connector, ErrorClass, Target};
+use pool_core::{Condition, Connector, ErrorClass, Target};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::time::{Instant, sleep};
@@ -262,17 +262,16 @@ impl Connector for SqliteConnector {
         connection.reset().await
     }
 
-    fn is_broken(&self, connection: &mut SqliteConnection) -> bool {
-        connection.traces.is_broken()
-    }
-
-    fn is_dirty(&self, connection: &mut SqliteConnection) -> bool {
-        let dirty = connection.is_dirty();
-        if dirty {
-            // The holder has gone, so nobody waits for what may still run.
-            connection.traces.stop().request();
+    fn condition(&self, connection: &mut SqliteConnection) -> Condition {
+        if connection.traces.is_broken() {
+            return Condition::Broken;
         }
-        dirty
+        if !connection.is_dirty() {
+            return Condition::Clean;
+        }
+        // The holder has gone, so nobody waits for what may still run.
+        connection.traces.stop().request();
+        Condition::Dirty
     }
 
     async fn close(&self, connection: SqliteConnection) {
