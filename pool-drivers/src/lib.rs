@@ -34,6 +34,8 @@
 //!
 #![cfg_attr(not(feature = "sqlite"), doc = "[`sqlite`]: # \"needs the feature `sqlite`\"")]
 
+#[cfg(feature = "_net")]
+pub mod credentials;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
