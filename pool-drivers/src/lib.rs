@@ -32,12 +32,17 @@
 //! |---|---|---|---|
 //! | `sqlite` | [`sqlite`] | files and shared in-memory databases | sqlx 0.9, with SQLite built in |
 //!
+//! What goes over the network does so with or without TLS, the same way for all of them: [`tls`].
+//!
 #![cfg_attr(not(feature = "sqlite"), doc = "[`sqlite`]: # \"needs the feature `sqlite`\"")]
+#![cfg_attr(not(feature = "_net"), doc = "[`tls`]: # \"needs a feature that goes over the network\"")]
 
 #[cfg(feature = "_net")]
 pub mod credentials;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "_net")]
+pub mod tls;
 
 /// The sqlx that the connectors are built with, for code that must not end up with another version.
 #[cfg(feature = "sqlite")]
