@@ -39,11 +39,13 @@
 
 #[cfg(feature = "_net")]
 pub mod credentials;
+#[cfg(feature = "_sql")]
+pub mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(feature = "_net")]
 pub mod tls;
 
 /// The sqlx that the connectors are built with, for code that must not end up with another version.
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "_sql")]
 pub use sqlx;

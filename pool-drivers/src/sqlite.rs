@@ -72,15 +72,17 @@ mod class;
 mod connection;
 mod connector;
 mod error;
-mod executor;
 mod place;
+mod pool;
 mod snapshot;
 mod stop;
-mod traces;
-mod transaction;
 mod words;
 
+#[doc(hidden)]
+pub use connection::Keep;
 pub use connection::SqliteConnection;
 pub use connector::SqliteConnector;
 pub use error::{OpenProblem, SqliteError};
-pub use transaction::SqliteTransaction;
+pub use pool::{Begin, SqlitePool, SqliteTransaction};
+
+pub use crate::sql::{Retry, SqlPoolError, acquire_error};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,12 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::time::{Instant, sleep};
 
 use super::class::{classify, is_locked};
-use super::connection::SqliteConnection;
+use super::connection::{Keep, SqliteConnection};
 use super::error::{OpenProblem, SqliteError};
 use super::place::{MEMORY, Memory, Place};
 use super::snapshot::Snapshot;
 use super::stop::Stop;
-use super::traces::Traces;
+use crate::sql::SqlConnection;
 
 /// How long setting up a connection waits for a database that somebody else has locked. Well within the
 /// default `connect_timeout` of a pool, so that the error tells of the lock and not of a timeout.
@@ -85,6 +86,37 @@ impl SqliteConnector {
     /// [`file`](Self::file).
     pub fn from_database(database: &str) -> Self {
         if database == MEMORY { SqliteConnector::memory() } else { SqliteConnector::file(database) }
+    }
+
+    /// What a URL of sqlx names: `sqlite://data/orders.db` or `sqlite::memory:`, with `?mode=` `ro`, `rw` (the default),
+    /// `rwc` to create the file if it is missing, or `memory`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if sqlx cannot understand it.
+    pub fn from_url(url: &str) -> Result<Self, sqlx::Error> {
+        let options = SqliteConnectOptions::from_str(url)?;
+        // sqlx has read the same, and does not tell.
+        let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
+        let mode = parameters.split('&').find_map(|parameter| parameter.strip_prefix("mode="));
+        let connector = SqliteConnector::from_options(options);
+        let connector = match mode {
+            Some("memory") => SqliteConnector { place: SqliteConnector::memory().place, ..connector },
+            _ => connector,
+        };
+        Ok(connector.read_only(mode == Some("ro")).create_if_missing(matches!(mode, Some("rwc" | "memory"))))
+    }
+
+    /// What options of sqlx name: their file, or a database in memory.
+    ///
+    /// Of the settings that have a method here, foreign keys are taken over; the others are the defaults of this type.
+    /// What has no method here stays as the options have it.
+    pub fn from_options(options: SqliteConnectOptions) -> Self {
+        let path = options.get_filename();
+        // The name that sqlx gives to what was `:memory:`.
+        let in_memory = path.to_str().is_some_and(|path| path.starts_with("file:sqlx-in-memory-"));
+        let connector = if in_memory { SqliteConnector::memory() } else { SqliteConnector::file(path) };
+        SqliteConnector { options, ..connector }
     }
 
     /// How long a statement waits for a database that is locked. Default 5 s; 0 = not at all.
@@ -242,7 +274,7 @@ impl Connector for SqliteConnector {
         // Cancel: sqlx's thread closes the database when it finds its other end gone.
         let mut raw = self.open().await?;
         match self.set_up(&mut raw).await {
-            Ok((stop, birth)) => Ok(SqliteConnection::new(raw, Traces::new(stop, self.read_only), birth)),
+            Ok((stop, birth)) => Ok(SqlConnection::new(raw, Keep { stop, birth, read_only: self.read_only })),
             Err(error) => {
                 // The error to tell of is the first one.
                 drop(raw.close().await);
@@ -263,19 +295,16 @@ impl Connector for SqliteConnector {
     }
 
     fn condition(&self, connection: &mut SqliteConnection) -> Condition {
-        if connection.traces.is_broken() {
-            return Condition::Broken;
+        let condition = connection.condition();
+        if condition == Condition::Dirty {
+            // The holder has gone, so nobody waits for what may still run.
+            connection.keep.stop.request();
         }
-        if !connection.is_dirty() {
-            return Condition::Clean;
-        }
-        // The holder has gone, so nobody waits for what may still run.
-        connection.traces.stop().request();
-        Condition::Dirty
+        condition
     }
 
     async fn close(&self, connection: SqliteConnection) {
-        if let Err(error) = connection.close().await {
+        if let Err(error) = connection.shut().await {
             tracing::warn!(database = %self.place, %error, "closing a connection failed");
         }
     }

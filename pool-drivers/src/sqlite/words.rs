@@ -4,39 +4,39 @@
 //! hides its verb does not exist in SQL. The quotes around a name end a word like anything else that is no
 //! letter, digit or underscore, so `"temp".item` is seen.
 
-/// What a holder may have left behind, from harmless to broad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) enum Left {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// A transaction.
-    Transaction,
-    /// Anything a session has: settings, attached databases, temporary tables, a transaction.
-    Session,
-}
+use crate::sql::Effect;
+
+const NOTHING: Effect = Effect { begins: false, ends: false, session: false, statements: false };
+/// A transaction.
+const TRANSACTION: Effect = Effect { begins: true, ..NOTHING };
+/// Anything a session has: settings, attached databases, temporary tables, a transaction.
+const SESSION: Effect = Effect { begins: true, session: true, ..NOTHING };
 
 /// The words, in capitals, and what each may leave.
-const WORDS: [(&[u8], Left); 7] = [
-    (b"BEGIN", Left::Transaction),
-    (b"SAVEPOINT", Left::Transaction),
-    (b"PRAGMA", Left::Session),
-    (b"ATTACH", Left::Session),
-    (b"DETACH", Left::Session),
-    (b"TEMP", Left::Session),
-    (b"TEMPORARY", Left::Session),
+const WORDS: [(&[u8], Effect); 7] = [
+    (b"BEGIN", TRANSACTION),
+    (b"SAVEPOINT", TRANSACTION),
+    (b"PRAGMA", SESSION),
+    (b"ATTACH", SESSION),
+    (b"DETACH", SESSION),
+    (b"TEMP", SESSION),
+    (b"TEMPORARY", SESSION),
 ];
 
 /// What this statement, or these, may leave behind.
-pub(super) fn left_by(sql: &str) -> Left {
-    sql.as_bytes()
+pub(super) fn left_by(sql: &str) -> Effect {
+    let found = sql
+        .as_bytes()
         .split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
         // None of the words is shorter or longer.
         .filter(|word| (4..=9).contains(&word.len()))
         .flat_map(|word| WORDS.iter().filter(|(known, _)| word.eq_ignore_ascii_case(known)))
-        .map(|(_, left)| *left)
-        .max()
-        .unwrap_or_default()
+        .map(|(_, effect)| *effect);
+    found.fold(NOTHING, |all, effect| Effect {
+        begins: all.begins || effect.begins,
+        session: all.session || effect.session,
+        ..NOTHING
+    })
 }
 
 #[cfg(test)]
@@ -53,14 +53,14 @@ mod tests {
             "COMMIT",
             "ROLLBACK TO inner_point",
         ] {
-            assert_eq!(left_by(sql), Left::Nothing, "{sql}");
+            assert_eq!(left_by(sql), NOTHING, "{sql}");
         }
     }
 
     #[test]
     fn transactions_are_seen_in_any_spelling() {
         for sql in ["BEGIN", "begin immediate", "/* x */Begin;", "SELECT 1;\nsavepoint a", "--é\nBEGIN"] {
-            assert_eq!(left_by(sql), Left::Transaction, "{sql}");
+            assert_eq!(left_by(sql), TRANSACTION, "{sql}");
         }
     }
 
@@ -76,7 +76,7 @@ mod tests {
             "CREATE TABLE \"temp\".t (a)",
             "CREATE TABLE temp.t (a)",
         ] {
-            assert_eq!(left_by(sql), Left::Session, "{sql}");
+            assert_eq!(left_by(sql), SESSION, "{sql}");
         }
     }
 }

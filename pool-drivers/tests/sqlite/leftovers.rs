@@ -160,7 +160,7 @@ async fn a_transaction_that_was_forgotten_is_rolled_back() {
     }
 }
 
-/// The savepoint that was forgotten makes the commit one of the savepoint only.
+/// The savepoint that was forgotten would make the commit one of the savepoint only.
 #[tokio::test]
 async fn a_transaction_around_a_forgotten_savepoint_is_rolled_back() {
     let pool = pool_with_items(SqliteConnector::memory()).await;
@@ -168,7 +168,8 @@ async fn a_transaction_around_a_forgotten_savepoint_is_rolled_back() {
     let mut transaction = connection.begin().await.unwrap();
     transaction.execute("INSERT INTO item VALUES ('x')").await.unwrap();
     std::mem::forget(transaction.begin().await.unwrap());
-    transaction.commit().await.unwrap();
+    let error = transaction.commit().await.unwrap_err();
+    assert!(error.to_string().contains("2 are open where there were 1"), "{error}");
     drop(connection);
     assert_as_new(&pool, "half committed").await;
 }
