@@ -30,15 +30,25 @@
 //!
 //! | feature | module | connections | library |
 //! |---|---|---|---|
+//! | `mysql` | [`mysql`] | MySQL and MariaDB | sqlx 0.9 |
+//! | `postgres` | [`postgres`] | PostgreSQL, also through PgBouncer | sqlx 0.9 |
 //! | `sqlite` | [`sqlite`] | files and shared in-memory databases | sqlx 0.9, with SQLite built in |
 //!
 //! What goes over the network does so with or without TLS, the same way for all of them: [`tls`].
 //!
+#![cfg_attr(not(feature = "mysql"), doc = "[`mysql`]: # \"needs the feature `mysql`\"")]
+#![cfg_attr(not(feature = "postgres"), doc = "[`postgres`]: # \"needs the feature `postgres`\"")]
 #![cfg_attr(not(feature = "sqlite"), doc = "[`sqlite`]: # \"needs the feature `sqlite`\"")]
 #![cfg_attr(not(feature = "_net"), doc = "[`tls`]: # \"needs a feature that goes over the network\"")]
 
 #[cfg(feature = "_net")]
 pub mod credentials;
+#[cfg(feature = "mysql")]
+pub mod mysql;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod server;
 #[cfg(feature = "_sql")]
 pub mod sql;
 #[cfg(feature = "sqlite")]

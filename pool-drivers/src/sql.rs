@@ -74,9 +74,9 @@ pub trait Habits: Database {
     #[doc(hidden)]
     fn effect_of(sql: &str) -> Effect;
 
-    /// What an error means for the pool.
+    /// What an error means for the pool; `asked_read_only` if the holder asked for transactions that may not write.
     #[doc(hidden)]
-    fn classify(error: &sqlx::Error, keep: &Self::Keep) -> ErrorClass;
+    fn classify(error: &sqlx::Error, keep: &Self::Keep, asked_read_only: bool) -> ErrorClass;
 
     /// Whether a transaction that failed so may well succeed if it is run again.
     #[doc(hidden)]

@@ -65,7 +65,7 @@ impl<D: Dialect> SqlConnection<D> {
     }
 
     /// What it is like, as far as can be seen without asking the server.
-    pub(crate) fn condition(&self) -> Condition {
+    pub(crate) fn condition(&mut self) -> Condition {
         match self.traces.fatal() {
             Some(ErrorClass::FatalAll) => return Condition::AllBroken,
             Some(_) => return Condition::Broken,
@@ -74,6 +74,7 @@ impl<D: Dialect> SqlConnection<D> {
         if self.traces.is_cut_off() && !D::SURVIVES_CANCELLATION {
             Condition::Broken
         } else if self.traces.is_clean() && !self.raw.is_in_transaction() {
+            self.traces.wipe();
             Condition::Clean
         } else {
             Condition::Dirty
@@ -109,7 +110,10 @@ impl<D: Dialect> SqlConnection<D> {
 pub(crate) fn note_end<D: Habits>(traces: &mut Traces, keep: &D::Keep, error: Option<&sqlx::Error>) {
     match error {
         None => traces.succeeded(),
-        Some(error) => traces.failed(D::classify(error, keep), D::is_retryable(error)),
+        Some(error) => {
+            let class = D::classify(error, keep, traces.asked_read_only());
+            traces.failed(class, D::is_retryable(error));
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Effect {
     pub(crate) session: bool,
     /// It meddles with prepared statements.
     pub(crate) statements: bool,
+    /// It asks for a transaction that may not write.
+    pub(crate) read_only: bool,
 }
 
 impl Effect {
@@ -25,6 +27,7 @@ impl Effect {
             ends: (self.ends && !next.begins) || next.ends,
             session: self.session || next.session,
             statements: self.statements || next.statements,
+            read_only: self.read_only || next.read_only,
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Traces {
     ends: bool,
     session: bool,
     statements: bool,
+    /// Its holder asked for transactions that may not write.
+    read_only: bool,
     /// A roll-back waits in sqlx's buffer.
     owed: bool,
     /// A `BEGIN` was given up in the middle.
@@ -50,6 +52,7 @@ impl Traces {
             ends: false,
             session: false,
             statements: false,
+            read_only: false,
             owed: false,
             abandoned: false,
             lent: false,
@@ -65,6 +68,7 @@ impl Traces {
         self.ends = effect.ends;
         self.session |= effect.session;
         self.statements |= effect.statements;
+        self.read_only |= effect.read_only;
     }
 
     /// A holder is about to begin a transaction by a text. sqlx will count it, so only what else the text may
@@ -72,6 +76,7 @@ impl Traces {
     pub(crate) fn begin_statement(&mut self, effect: Effect) {
         self.session |= effect.session;
         self.statements |= effect.statements;
+        self.read_only |= effect.read_only;
     }
 
     /// A holder borrows the sqlx connection.
@@ -143,6 +148,11 @@ impl Traces {
     /// What the worst error meant, if it was the end of the connection.
     pub(crate) fn fatal(&self) -> Option<ErrorClass> {
         self.fatal
+    }
+
+    /// Whether its holder asked for transactions that may not write.
+    pub(crate) fn asked_read_only(&self) -> bool {
+        self.read_only
     }
 
     /// Whether the last command failed.

@@ -37,7 +37,7 @@ impl Habits for Sqlite {
         left_by(sql)
     }
 
-    fn classify(error: &sqlx::Error, keep: &Keep) -> pool_core::ErrorClass {
+    fn classify(error: &sqlx::Error, keep: &Keep, _asked_read_only: bool) -> pool_core::ErrorClass {
         class::classify(error, keep.read_only)
     }
 

@@ -6,7 +6,8 @@
 
 use crate::sql::Effect;
 
-const NOTHING: Effect = Effect { begins: false, ends: false, session: false, statements: false };
+const NOTHING: Effect =
+    Effect { begins: false, ends: false, session: false, statements: false, read_only: false };
 /// A transaction.
 const TRANSACTION: Effect = Effect { begins: true, ..NOTHING };
 /// Anything a session has: settings, attached databases, temporary tables, a transaction.

@@ -1,0 +1,111 @@
+//! What a statement of MySQL or MariaDB may leave behind in its session.
+
+use crate::sql::{Effect, Statements, Word};
+
+/// What this text may leave behind.
+pub(super) fn left_by(sql: &str) -> Effect {
+    let mut words = Statements::of_mysql(sql).peekable();
+    let mut effect = Effect::default();
+    while let Some(first) = words.next() {
+        if first.is(";") {
+            continue;
+        }
+        let rest = std::iter::from_fn(|| words.next_if(|word| !word.is(";")));
+        effect = effect.then(left_by_statement(first, rest));
+    }
+    effect
+}
+
+fn left_by_statement<'a>(first: Word<'a>, rest: impl Iterator<Item = Word<'a>>) -> Effect {
+    let mut effect = Effect { session: is_of_session(first), ..Effect::default() };
+    let (mut second, mut last) = (None, first);
+    let (mut chained, mut to_savepoint) = (false, false);
+    for word in rest {
+        second.get_or_insert(word);
+        effect.session |= is_of_session(word);
+        effect.read_only |= word.is("ONLY") && last.is("READ");
+        chained |= word.is("CHAIN") && !last.is("NO");
+        to_savepoint |= word.is("TO");
+        last = word;
+    }
+    let starts = first.is("START") && second.is_some_and(|second| second.is("TRANSACTION"));
+    if first.is_one_of(&["BEGIN", "XA"]) || starts {
+        effect.begins = true;
+    } else if first.is_one_of(&["COMMIT", "ROLLBACK"]) {
+        effect.ends = !chained && !to_savepoint;
+    } else if first.is_one_of(&[
+        "SET",
+        "USE",
+        "LOCK",
+        "FLUSH",
+        "PREPARE",
+        "EXECUTE",
+        "DEALLOCATE",
+        "HANDLER",
+        "CALL",
+        "DO",
+        "!",
+    ]) {
+        effect.session = true;
+    }
+    effect.read_only &= effect.begins || first.is("SET");
+    effect
+}
+
+/// Variables of the user, comments that are run, temporary tables, locks by name.
+fn is_of_session(word: Word<'_>) -> bool {
+    word.is_one_of(&["@", "!", "TEMPORARY", "GET_LOCK"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: Effect =
+        Effect { begins: false, ends: false, session: false, statements: false, read_only: false };
+
+    #[test]
+    fn plain_statements_leave_nothing() {
+        for sql in [
+            "",
+            "SELECT @@version",
+            "UPDATE item SET a = 'SET @x', `temporary` = 1 -- BEGIN",
+            "SAVEPOINT a; ROLLBACK TO a; RELEASE SAVEPOINT a",
+            "START SLAVE",
+        ] {
+            assert_eq!(left_by(sql), NOTHING, "{sql}");
+        }
+    }
+
+    #[test]
+    fn transactions_are_followed_through_a_text() {
+        let begun = Effect { begins: true, ..NOTHING };
+        for (sql, effect) in [
+            ("BEGIN", begun),
+            ("start transaction read only", Effect { read_only: true, ..begun }),
+            ("COMMIT", Effect { ends: true, ..NOTHING }),
+            ("COMMIT AND CHAIN", NOTHING),
+            ("ROLLBACK; BEGIN", begun),
+        ] {
+            assert_eq!(left_by(sql), effect, "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_changes_the_session_is_seen() {
+        for sql in [
+            "SET NAMES latin1",
+            "SELECT @a := 1",
+            "SELECT 1 INTO @a",
+            "CREATE TEMPORARY TABLE t (a INT)",
+            "SELECT GET_LOCK('a', 1)",
+            "LOCK TABLES t READ",
+            "USE other",
+            "/*!50000 SET x = 1 */",
+            "PREPARE p FROM 'SELECT 1'",
+            "CALL anything()",
+        ] {
+            assert_eq!(left_by(sql), Effect { session: true, ..NOTHING }, "{sql}");
+        }
+    }
+}

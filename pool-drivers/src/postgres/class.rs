@@ -1,0 +1,84 @@
+//! What an error of PostgreSQL or sqlx means for the pool. The table is in the [parent module](super).
+
+use pool_core::ErrorClass;
+
+use super::connection::Keep;
+use super::connector::Role;
+use crate::sql::code_of;
+
+/// SQLSTATE codes, as far as they matter here (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+pub(super) mod code {
+    pub(in super::super) const PROTOCOL_VIOLATION: &str = "08P01";
+    pub(in super::super) const FEATURE_NOT_SUPPORTED: &str = "0A000";
+    pub(in super::super) const READ_ONLY_TRANSACTION: &str = "25006";
+    pub(in super::super) const IDLE_IN_TRANSACTION: &str = "25P03";
+    pub(in super::super) const NO_SUCH_STATEMENT: &str = "26000";
+    pub(in super::super) const NO_SUCH_DATABASE: &str = "3D000";
+    pub(in super::super) const SERIALIZATION_FAILURE: &str = "40001";
+    pub(in super::super) const DEADLOCK: &str = "40P01";
+    pub(in super::super) const TOO_MANY_CONNECTIONS: &str = "53300";
+    pub(in super::super) const ADMIN_SHUTDOWN: &str = "57P01";
+    pub(in super::super) const CRASH_SHUTDOWN: &str = "57P02";
+    pub(in super::super) const CANNOT_CONNECT_NOW: &str = "57P03";
+    pub(in super::super) const DATABASE_DROPPED: &str = "57P04";
+    pub(in super::super) const IDLE_SESSION: &str = "57P05";
+}
+
+/// What an error means on a connection; `asked_read_only` if its holder asked for a transaction that may not write.
+pub(super) fn classify(error: &sqlx::Error, keep: &Keep, asked_read_only: bool) -> ErrorClass {
+    let Some(code) = code_of(error) else {
+        return match error {
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => ErrorClass::FatalThis,
+            _ => ErrorClass::Transient,
+        };
+    };
+    let message = error.as_database_error().map_or("", |error| error.message());
+    match &*code {
+        code::ADMIN_SHUTDOWN | code::CRASH_SHUTDOWN => ErrorClass::FatalAll,
+        code::READ_ONLY_TRANSACTION if asked_read_only || keep.role == Role::Replica => ErrorClass::Transient,
+        code::READ_ONLY_TRANSACTION => ErrorClass::FatalAll,
+        code::TOO_MANY_CONNECTIONS => ErrorClass::Capacity,
+        code::CANNOT_CONNECT_NOW
+        | code::DATABASE_DROPPED
+        | code::IDLE_SESSION
+        | code::IDLE_IN_TRANSACTION
+        | code::NO_SUCH_STATEMENT => ErrorClass::FatalThis,
+        // A prepared statement whose table was altered fails for as long as the connection lives.
+        code::FEATURE_NOT_SUPPORTED if message.contains("cached plan") => ErrorClass::FatalThis,
+        // PgBouncer has one code for all that it says itself.
+        code::PROTOCOL_VIOLATION if is_login_refused_by_bouncer(message) => ErrorClass::Auth,
+        code::PROTOCOL_VIOLATION if message.contains("no more connections allowed") => ErrorClass::Capacity,
+        code if code.starts_with("28") => ErrorClass::Auth,
+        code if code.starts_with("08") => ErrorClass::FatalThis,
+        _ => ErrorClass::Transient,
+    }
+}
+
+fn is_login_refused_by_bouncer(message: &str) -> bool {
+    ["authentication failed", "auth failed", "no such user", "not allowed"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+/// Whether a transaction that failed so may well succeed if it is run again.
+pub(super) fn is_retryable(error: &sqlx::Error) -> bool {
+    code_of(error).is_some_and(|code| matches!(&*code, code::SERIALIZATION_FAILURE | code::DEADLOCK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_sqlx_itself_are_told_apart() {
+        let keep = Keep { role: Role::Any, transaction_pooling: false };
+        for (error, class) in [
+            (sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()), ErrorClass::FatalThis),
+            (sqlx::Error::Protocol("unexpected message".into()), ErrorClass::FatalThis),
+            (sqlx::Error::RowNotFound, ErrorClass::Transient),
+            (sqlx::Error::ColumnNotFound("name".into()), ErrorClass::Transient),
+        ] {
+            assert_eq!(classify(&error, &keep, false), class, "{error}");
+        }
+    }
+}
