@@ -90,12 +90,13 @@ install_missing() {
     printf 'installing %s\n' "${packages[*]}"
     quiet=$(${as_root[@]+"${as_root[@]}"} sh -c "$keep_quiet" sh "$policy" "$cluster_settings") ||
         fail "could not write $policy and $cluster_settings, without which services would be started"
+    if [ "$quiet" = written ]; then
+        # shellcheck disable=SC2064 # now, while it is known how to become root
+        trap "${as_root[*]-} rm -f '$policy'" EXIT
+    fi
     { ${as_root[@]+"${as_root[@]}"} apt-get update &&
         ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install --yes \
             --no-install-recommends -o Dpkg::Options::=--force-confold "${packages[@]}"; } || code=$?
-    if [ "$quiet" = written ]; then
-        ${as_root[@]+"${as_root[@]}"} rm -f "$policy"
-    fi
     [ "$code" -eq 0 ] || fail "could not install ${packages[*]}; install them by hand and start again"
     python_is_there || fail 'python3 is older than 3.9, or not to be found after installing it'
     compiler_is_there || fail "the C compiler (${CC:-cc}) still does not work after installing ${packages[*]}"
