@@ -36,6 +36,7 @@
 //! | read a result | [`result`] |
 //! | show or keep it | [`write_text`], [`write_json`], [`OutputFile`] |
 //! | know what an exit code means | [`exit`] |
+//! | make the network fail, or count round trips | [`proxy`] |
 //!
 //! # How a run goes
 //!
@@ -57,7 +58,7 @@
 //!
 //! # What is left out
 //!
-//! No load at a fixed rate, no faults and no comparison of pools.
+//! No load at a fixed rate, no faults of a run's own and no comparison of pools.
 
 mod assemble;
 mod clock;
@@ -71,6 +72,7 @@ mod histogram;
 mod leak;
 mod load;
 mod plan;
+pub mod proxy;
 mod record;
 mod redact;
 mod report;
