@@ -7,6 +7,7 @@ mod connection;
 mod executor;
 mod pool;
 mod retry;
+mod scope;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod sqlstate;
 mod statement;
@@ -25,6 +26,7 @@ pub(crate) use executor::forward_to_sqlx;
 pub use executor::{Query, Steps};
 pub use pool::{SqlPool, SqlPoolError, acquire_error};
 pub use retry::Retry;
+pub use scope::Scope;
 pub use transaction::SqlTransaction;
 
 #[cfg(any(feature = "mysql", feature = "postgres"))]

@@ -1,7 +1,7 @@
 //! A pool that is an executor, like the pool of sqlx.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::ops::Deref;
 
 use async_stream::try_stream;
@@ -11,6 +11,7 @@ use sqlx::{Database, Describe, Execute, Executor, SqlSafeStr, SqlStr};
 use super::connection::SqlConnection;
 use super::executor::Steps;
 use super::retry::{Attempts, Retry};
+use super::scope::Scope;
 use super::transaction::SqlTransaction;
 use super::{Boxed, Dialect};
 
@@ -139,24 +140,22 @@ impl<D: Dialect> SqlPool<D> {
     /// # use pool_drivers::sqlite::SqlitePool;
     /// # let pool = SqlitePool::connect("sqlite::memory:").await?;
     /// # sqlx::raw_sql("CREATE TABLE item (name TEXT)").execute(&pool).await?;
-    /// let items: i64 = pool
-    ///     .transaction(async |order| -> Result<i64, sqlx::Error> {
-    ///         sqlx::query("INSERT INTO item VALUES ('lamp')").execute(&mut **order).await?;
-    ///         sqlx::query_scalar("SELECT count(*) FROM item").fetch_one(&mut **order).await
+    /// let items: Result<i64, sqlx::Error> = pool
+    ///     .transaction(|mut order| async move {
+    ///         sqlx::query("INSERT INTO item VALUES ('lamp')").execute(&mut *order).await?;
+    ///         sqlx::query_scalar("SELECT count(*) FROM item").fetch_one(&mut *order).await
     ///     })
-    ///     .await?;
-    /// assert_eq!(items, 1);
+    ///     .await;
+    /// assert_eq!(items?, 1);
     /// # Ok(())
     /// # }
     /// # #[cfg(not(feature = "sqlite"))]
     /// # fn main() {}
     /// ```
-    pub async fn transaction<T, E>(
-        &self,
-        work: impl AsyncFnMut(&mut SqlTransaction<'static, D>) -> Result<T, E>,
-    ) -> Result<T, E>
+    pub async fn transaction<T, E, F>(&self, work: impl FnMut(Scope<D>) -> F) -> Result<T, E>
     where
         E: From<sqlx::Error>,
+        F: Future<Output = Result<T, E>>,
     {
         self.repeat(Retry::default(), None, work).await
     }
@@ -175,26 +174,28 @@ impl<D: Dialect> SqlPool<D> {
     /// # Cancel safety
     ///
     /// If the future is dropped, everything or nothing was committed.
-    pub async fn transaction_with<T, E>(
+    pub async fn transaction_with<T, E, F>(
         &self,
         retry: Retry,
         statement: impl SqlSafeStr,
-        work: impl AsyncFnMut(&mut SqlTransaction<'static, D>) -> Result<T, E>,
+        work: impl FnMut(Scope<D>) -> F,
     ) -> Result<T, E>
     where
         E: From<sqlx::Error>,
+        F: Future<Output = Result<T, E>>,
     {
         self.repeat(retry, Some(statement.into_sql_str()), work).await
     }
 
-    async fn repeat<T, E>(
+    async fn repeat<T, E, F>(
         &self,
         retry: Retry,
         statement: Option<SqlStr>,
-        mut work: impl AsyncFnMut(&mut SqlTransaction<'static, D>) -> Result<T, E>,
+        mut work: impl FnMut(Scope<D>) -> F,
     ) -> Result<T, E>
     where
         E: From<sqlx::Error>,
+        F: Future<Output = Result<T, E>>,
     {
         let mut attempts = Attempts::new(retry);
         loop {
@@ -209,13 +210,14 @@ impl<D: Dialect> SqlPool<D> {
     }
 
     /// Tries once. A failure tells whether it is worth another attempt.
-    async fn attempt<T, E>(
+    async fn attempt<T, E, F>(
         &self,
         statement: Option<SqlStr>,
-        work: &mut impl AsyncFnMut(&mut SqlTransaction<'static, D>) -> Result<T, E>,
+        work: &mut impl FnMut(Scope<D>) -> F,
     ) -> Result<T, (E, bool)>
     where
         E: From<sqlx::Error>,
+        F: Future<Output = Result<T, E>>,
     {
         let judged = |error: sqlx::Error| {
             let worth_it = D::is_retryable(&error);
@@ -224,7 +226,15 @@ impl<D: Dialect> SqlPool<D> {
         let guard = self.0.acquire().await.map_err(|error| judged(into_sqlx(error)))?;
         let mut transaction = SqlTransaction::on(guard, statement).await.map_err(judged)?;
         transaction.traces.take_retryable();
-        match work(&mut transaction).await {
+        let (scope, way_back) = Scope::new(transaction);
+        let outcome = work(scope).await;
+        let Some(mut transaction) = way_back.take() else {
+            // Somebody kept it, and nobody may commit behind his back.
+            let kept =
+                String::from("cannot commit: the transaction was kept beyond the code that it was meant for");
+            return Err((outcome.err().unwrap_or_else(|| E::from(sqlx::Error::Protocol(kept))), false));
+        };
+        match outcome {
             Ok(value) => {
                 transaction.commit().await.map_err(judged)?;
                 Ok(value)
