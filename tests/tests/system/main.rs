@@ -3,6 +3,7 @@
 
 mod configured;
 mod documents;
+mod mysql;
 mod postgres;
 mod servers;
 mod sqlite_pool;

@@ -1,0 +1,269 @@
+//! The MySQL driver against a real MariaDB.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use pool_core::{CloseReason, Connector as _, ErrorClass, Pool, Pooled};
+use pool_drivers::mysql::{Begin, ConnectProblem, Isolation, MySqlConnector, MySqlPool, Role};
+use pool_loadtest::proxy::Proxy;
+use pool_tests::mariadb::MariaDb;
+use pool_tests::process::Server;
+use sqlx::Executor as _;
+use tokio::sync::Barrier;
+
+const USER: &str = "app";
+const PASSWORD: &str = "canary-77aa";
+const DATABASE: &str = "orders";
+
+async fn server() -> Server<MariaDb> {
+    let server = MariaDb::new().launch().await.unwrap();
+    server.create_user(USER, PASSWORD).await.unwrap();
+    server.execute("CREATE DATABASE orders; GRANT ALL ON orders.* TO app").await.unwrap();
+    server
+}
+
+fn pool_of(connector: MySqlConnector, max_connections: usize) -> MySqlPool {
+    let pool = Pool::builder(connector).name("orders").max_connections(max_connections).min_connections(0);
+    pool.acquire_timeout(Duration::from_secs(20)).build().unwrap().into()
+}
+
+fn connector(server: &Server<MariaDb>) -> MySqlConnector {
+    MySqlConnector::from_url(&server.url(USER, PASSWORD, DATABASE)).unwrap()
+}
+
+async fn at_rest(pool: &MySqlPool) -> usize {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let stats = pool.stats();
+        if stats.active + stats.validating + stats.creating + stats.destroying == 0 {
+            return stats.idle;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{stats:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+async fn text(connection: &mut Pooled<MySqlConnector>, sql: &'static str) -> String {
+    sqlx::query_scalar(sql).fetch_one(&mut **connection).await.unwrap()
+}
+
+fn number(error: &sqlx::Error) -> u16 {
+    error.as_database_error().unwrap().downcast_ref::<sqlx::mysql::MySqlDatabaseError>().number()
+}
+
+/// Everything that a session can have and that can be asked for.
+const SESSION: &str = "SELECT CAST(CONCAT_WS(' ', @@sql_mode, @@tx_isolation, @@autocommit, @@lock_wait_timeout, \
+    @@in_transaction, DATABASE(), @mine, IS_USED_LOCK('a') = CONNECTION_ID()) AS CHAR)";
+
+#[tokio::test]
+async fn whatever_a_holder_changes_the_next_one_finds_as_it_was() {
+    let server = server().await;
+    let pool = pool_of(connector(&server), 1);
+    let new = text(&mut pool.acquire().await.unwrap(), SESSION).await;
+    for change in [
+        "SET lock_wait_timeout = 77",
+        "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+        "SET autocommit = 0",
+        "SET @mine = 1",
+        "SELECT @mine := 2",
+        "USE information_schema",
+        "SELECT GET_LOCK('a', 0)",
+        "CREATE TEMPORARY TABLE scratch (a INT)",
+        "START TRANSACTION",
+        "BEGIN; SELECT 1",
+    ] {
+        sqlx::raw_sql(change).execute(&pool).await.unwrap();
+        assert_eq!(text(&mut pool.acquire().await.unwrap(), SESSION).await, new, "after {change}");
+    }
+    pool.execute("CREATE TEMPORARY TABLE scratch (a INT)").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clean_return_costs_no_round_trip_and_a_roll_back_exactly_one() {
+    let server = server().await;
+    let proxy = Proxy::start(server.address()).unwrap();
+    let url = format!("mysql://{USER}:{PASSWORD}@{}/{DATABASE}?ssl-mode=disabled", proxy.address());
+    let pool = pool_of(MySqlConnector::from_url(&url).unwrap(), 1);
+    let round_trips = || proxy.stats().traffic.round_trips;
+    drop(pool.acquire().await.unwrap());
+    let before = round_trips();
+    for _ in 0..100 {
+        drop(pool.acquire().await.unwrap());
+    }
+    assert_eq!(round_trips() - before, 0);
+    let before = round_trips();
+    drop(pool.begin().await.unwrap());
+    at_rest(&pool).await;
+    assert_eq!(round_trips() - before, 2, "the beginning, and the roll-back");
+    let before = round_trips();
+    pool.execute("BEGIN").await.unwrap();
+    at_rest(&pool).await;
+    assert_eq!(round_trips() - before, 2);
+    assert_eq!(pool.counters().created, 1);
+}
+
+async fn give_up_after<F: Future>(times: usize, future: F) {
+    let mut future = pin!(future);
+    for _ in 0..times {
+        if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+}
+
+/// C8.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_given_up_at_any_point_leaves_no_rows_to_the_next_holder() {
+    let server = server().await;
+    let pool = pool_of(connector(&server), 1);
+    for round in 0..200_usize {
+        let mut connection = pool.acquire().await.unwrap();
+        let foreign =
+            sqlx::query("SELECT seq, 'foreign' FROM seq_1_to_5000 WHERE seq > ?").bind(round as i32);
+        give_up_after(round % 12, foreign.fetch_all(&mut *connection)).await;
+        drop(connection);
+        assert_eq!(text(&mut pool.acquire().await.unwrap(), "SELECT 'mine'").await, "mine");
+    }
+}
+
+#[tokio::test]
+async fn a_holder_whose_query_was_given_up_cannot_go_on() {
+    let server = server().await;
+    let pool = pool_of(connector(&server), 1);
+    let mut connection = pool.acquire().await.unwrap();
+    give_up_after(1, sqlx::query("SELECT SLEEP(?)").bind(9).fetch_one(&mut *connection)).await;
+    let error = sqlx::query("SELECT 2").fetch_one(&mut *connection).await.unwrap_err();
+    assert!(error.to_string().contains("was given up before its answer came"), "{error}");
+    drop(connection);
+    assert_eq!(text(&mut pool.acquire().await.unwrap(), "SELECT 'mine'").await, "mine");
+    assert_eq!(pool.counters().closed[CloseReason::Broken], 1);
+}
+
+#[tokio::test]
+async fn a_stream_left_in_the_middle_is_read_to_its_end() {
+    let server = server().await;
+    let pool = pool_of(connector(&server), 1);
+    let mut connection = pool.acquire().await.unwrap();
+    let mut rows = sqlx::query("SELECT seq FROM seq_1_to_100000").fetch(&mut *connection);
+    poll_fn(|cx| rows.as_mut().poll_next(cx)).await.unwrap().unwrap();
+    drop(rows);
+    drop(connection);
+    assert_eq!(text(&mut pool.acquire().await.unwrap(), "SELECT 'mine'").await, "mine");
+    assert_eq!(pool.counters().created, 1);
+}
+
+#[tokio::test]
+async fn transactions_have_their_kind_and_savepoints_nest() {
+    let server = server().await;
+    let pool = pool_of(connector(&server), 1);
+    pool.execute("CREATE TABLE item (id INT PRIMARY KEY)").await.unwrap();
+    let mut order = pool.begin_with(Isolation::ReadCommitted).await.unwrap();
+    order.execute("INSERT INTO item VALUES (1)").await.unwrap();
+    let mut inner = order.begin().await.unwrap();
+    inner.execute("INSERT INTO item VALUES (2)").await.unwrap();
+    inner.rollback().await.unwrap();
+    order.commit().await.unwrap();
+    let mut glance = pool.begin_with(Begin::default().read_only()).await.unwrap();
+    assert_eq!(number(&glance.execute("INSERT INTO item VALUES (3)").await.unwrap_err()), 1792);
+    glance.rollback().await.unwrap();
+    let items: Vec<i32> = sqlx::query_scalar("SELECT id FROM item").fetch_all(&pool).await.unwrap();
+    assert_eq!(items, [1]);
+    assert_eq!((at_rest(&pool).await, pool.counters().created), (1, 1), "{:?}", pool.counters());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadlock_is_run_again() {
+    let server = server().await;
+    let pool = pool_of(connector(&server), 2);
+    pool.execute("CREATE TABLE item (id INT PRIMARY KEY)").await.unwrap();
+    pool.execute("INSERT INTO item VALUES (1), (2)").await.unwrap();
+    let (both, attempts) = (Arc::new(Barrier::new(2)), Arc::new(AtomicU32::new(0)));
+    let mut tasks = tokio::task::JoinSet::new();
+    for (mine, other) in [(1, 2), (2, 1)] {
+        let (pool, both, attempts) = (pool.clone(), Arc::clone(&both), Arc::clone(&attempts));
+        tasks.spawn(async move {
+            pool.transaction(|mut transaction| {
+                let (both, attempts) = (Arc::clone(&both), Arc::clone(&attempts));
+                async move {
+                    let lock = |id: i32| sqlx::query("SELECT 1 FROM item WHERE id = ? FOR UPDATE").bind(id);
+                    lock(mine).execute(&mut *transaction).await?;
+                    if attempts.fetch_add(1, Ordering::Relaxed) < 2 {
+                        both.wait().await;
+                    }
+                    lock(other).execute(&mut *transaction).await.map(drop)
+                }
+            })
+            .await
+            .unwrap();
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(attempts.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn errors_do_what_the_table_says() {
+    let server = server().await;
+    let pool = pool_of(connector(&server).statement_timeout(Duration::from_millis(100)), 1);
+    pool.execute("CREATE TABLE item (id INT PRIMARY KEY)").await.unwrap();
+    pool.execute("INSERT INTO item VALUES (1)").await.unwrap();
+    for (harmless, expected) in [
+        ("INSERT INTO item VALUES (1)", 1062),
+        ("SELECT * FROM nowhere", 1146),
+        ("SELEC", 1064),
+        // J7: the statement timeout, and the connection is good afterwards.
+        ("SELECT SLEEP(20)", 1969),
+    ] {
+        assert_eq!(number(&pool.execute(harmless).await.unwrap_err()), expected, "{harmless}");
+    }
+    assert_eq!((at_rest(&pool).await, pool.counters().created), (1, 1));
+
+    server.set_read_only(true).await.unwrap();
+    assert_eq!(number(&pool.execute("INSERT INTO item VALUES (2)").await.unwrap_err()), 1290);
+    assert_eq!(pool.counters().flushes, 1);
+    let primary = connector(&server).role(Role::Primary);
+    let error = primary.connect().await.map(drop).unwrap_err();
+    assert!(error.to_string().contains("it is read-only"), "{error}");
+    assert_eq!(primary.classify(&error), ErrorClass::FatalAll);
+    server.set_read_only(false).await.unwrap();
+    pool.execute("INSERT INTO item VALUES (2)").await.unwrap();
+
+    let mut connection = pool.acquire().await.unwrap();
+    connection.execute("KILL CONNECTION_ID()").await.unwrap_err();
+    drop(connection);
+    pool.execute("SELECT 1").await.unwrap();
+}
+
+#[tokio::test]
+async fn each_reason_why_a_connect_fails_has_its_own_error() {
+    let server = server().await;
+    let url = |user: &str, password: &str, database: &str| {
+        MySqlConnector::from_url(&server.url(user, password, database)).unwrap()
+    };
+    for (connector, problem, class) in [
+        (url(USER, "canary-wrong", DATABASE), ConnectProblem::LoginRefused, ErrorClass::Auth),
+        (url(USER, PASSWORD, "mysql"), ConnectProblem::LoginRefused, ErrorClass::Auth),
+        (url("root", PASSWORD, "nowhere"), ConnectProblem::LoginRefused, ErrorClass::Auth),
+        (
+            MySqlConnector::from_url("mysql://a:canary-x@127.0.0.1:1/x").unwrap(),
+            ConnectProblem::Refused,
+            ErrorClass::FatalThis,
+        ),
+        (
+            MySqlConnector::from_url("mysql://a:canary-x@no-such-host.invalid/x").unwrap(),
+            ConnectProblem::NameNotFound,
+            ErrorClass::FatalThis,
+        ),
+    ] {
+        let error = connector.connect().await.map(drop).unwrap_err();
+        let told = format!("{error} {error:?} {connector:?}");
+        assert_eq!(error.connect_problem(), Some(&problem), "{told}");
+        assert_eq!(connector.classify(&error), class, "{told}");
+        assert!(!told.contains("canary"), "{told}");
+    }
+}
