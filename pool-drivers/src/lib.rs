@@ -30,15 +30,21 @@
 //!
 //! | feature | module | connections | library |
 //! |---|---|---|---|
+//! | `redis` | [`redis`] | Redis and its relatives, over TCP, TLS or a socket | redis 1.8 |
 //! | `sqlite` | [`sqlite`] | files and shared in-memory databases | sqlx 0.9, with SQLite built in |
 //!
-//! What goes over the network does so with or without TLS, the same way for all of them: [`tls`].
+//! What goes over the network does so with or without TLS, the same way for all of them: [`tls`]. Whom to log in
+//! as, a provider of [`credentials`] tells at each connect.
 //!
+#![cfg_attr(not(feature = "_net"), doc = "[`credentials`]: # \"needs a feature that goes over the network\"")]
+#![cfg_attr(not(feature = "redis"), doc = "[`redis`]: # \"needs the feature `redis`\"")]
 #![cfg_attr(not(feature = "sqlite"), doc = "[`sqlite`]: # \"needs the feature `sqlite`\"")]
 #![cfg_attr(not(feature = "_net"), doc = "[`tls`]: # \"needs a feature that goes over the network\"")]
 
 #[cfg(feature = "_net")]
 pub mod credentials;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(feature = "_net")]
