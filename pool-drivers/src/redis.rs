@@ -29,7 +29,7 @@
 //! | the last holder left | what happens |
 //! |---|---|
 //! | nothing but answered commands | it is free at once, without a command or a task |
-//! | `WATCH`, or `MULTI` without its `EXEC` or `DISCARD` | `DISCARD` and `UNWATCH`, in one round trip |
+//! | `WATCH`, or `MULTI` without its `EXEC` or `DISCARD` | `DISCARD`, if there was a `MULTI`, and `UNWATCH`, in one round trip |
 //! | a command whose future was dropped | `UNWATCH`, whose answer shows that the late one is out of the way |
 //! | `SELECT`, `AUTH`, `HELLO`, `CLIENT SETNAME`, `CLIENT TRACKING`, `READONLY`, `ASKING` … | `RESET`, then login, name and database again, in one round trip. It needs Redis 6.2; where that is missing, the connection is closed |
 //! | subscriptions | they are ended, then `RESET` as above; messages that nobody read are dropped |
@@ -68,6 +68,7 @@ mod connection;
 mod connector;
 mod error;
 mod place;
+mod subscriptions;
 mod traces;
 
 pub use connection::RedisConnection;

@@ -2,21 +2,16 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pool_core::Condition;
-use redis::aio::{ConnectionLike, MultiplexedConnection, SendError};
-use redis::{Cmd, ErrorKind, Msg, Pipeline, PushInfo, RedisFuture, RedisResult, ToRedisArgs, Value};
-use tokio::sync::mpsc;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisFuture, RedisResult, Value};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::subscriptions::{Messages, Subscribed};
 use super::traces::{Traces, is_blocking};
-
-/// How many messages wait to be read. Some seconds' worth of a busy channel, and a few MiB at worst.
-const MESSAGES: usize = 4096;
 
 /// A connection to a Redis server.
 ///
@@ -27,11 +22,13 @@ const MESSAGES: usize = 4096;
 ///
 /// A future of a command may be dropped; see the [module](super).
 pub struct RedisConnection {
-    raw: MultiplexedConnection,
+    pub(super) raw: MultiplexedConnection,
     driver: Driver,
-    traces: Traces,
-    messages: Option<Messages>,
-    response_timeout: Option<Duration>,
+    pub(super) traces: Traces,
+    /// `None` in RESP2, which has no way to tell them from answers.
+    pub(super) messages: Option<Messages>,
+    pub(super) subscribed: Subscribed,
+    pub(super) response_timeout: Option<Duration>,
     database: i64,
 }
 
@@ -50,28 +47,6 @@ impl Drop for Driver {
     }
 }
 
-/// What the server sends unasked, and how much of it had no room.
-pub(super) struct Messages {
-    queue: mpsc::Receiver<PushInfo>,
-    lost: Arc<AtomicU64>,
-}
-
-impl Messages {
-    /// Where to put them, and where they come out.
-    pub(super) fn queue() -> (impl Fn(PushInfo) -> Result<(), SendError> + Send + Sync + 'static, Messages) {
-        let (sender, queue) = mpsc::channel(MESSAGES);
-        let lost = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&lost);
-        let put = move |push| {
-            sender.try_send(push).map_err(|_| {
-                count.fetch_add(1, Ordering::Relaxed);
-                SendError
-            })
-        };
-        (put, Messages { queue, lost })
-    }
-}
-
 impl RedisConnection {
     pub(super) fn new(
         raw: MultiplexedConnection,
@@ -80,109 +55,8 @@ impl RedisConnection {
         response_timeout: Option<Duration>,
         database: i64,
     ) -> Self {
-        RedisConnection { raw, driver, traces: Traces::default(), messages, response_timeout, database }
-    }
-
-    /// Subscribes to channels. What is published there comes out of [`message`](Self::message).
-    ///
-    /// # Errors
-    ///
-    /// Fails if the connection does not speak [`Resp3`](super::Protocol::Resp3), and as any command does.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, the connection may be subscribed or not. The next holder never is.
-    pub async fn subscribe(&mut self, channels: impl ToRedisArgs) -> RedisResult<()> {
-        self.begin_subscription()?;
-        let outcome = limited(self.response_timeout, self.raw.subscribe(channels)).await;
-        self.traces.answer_subscription(&outcome);
-        outcome
-    }
-
-    /// Subscribes to all channels that match a pattern.
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn psubscribe(&mut self, patterns: impl ToRedisArgs) -> RedisResult<()> {
-        self.begin_subscription()?;
-        let outcome = limited(self.response_timeout, self.raw.psubscribe(patterns)).await;
-        self.traces.answer_subscription(&outcome);
-        outcome
-    }
-
-    /// Ends subscriptions to channels.
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn unsubscribe(&mut self, channels: impl ToRedisArgs) -> RedisResult<()> {
-        self.begin_subscription()?;
-        let outcome = limited(self.response_timeout, self.raw.unsubscribe(channels)).await;
-        self.traces.answer_subscription(&outcome);
-        outcome
-    }
-
-    /// Ends subscriptions to patterns.
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn punsubscribe(&mut self, patterns: impl ToRedisArgs) -> RedisResult<()> {
-        self.begin_subscription()?;
-        let outcome = limited(self.response_timeout, self.raw.punsubscribe(patterns)).await;
-        self.traces.answer_subscription(&outcome);
-        outcome
-    }
-
-    fn begin_subscription(&mut self) -> RedisResult<()> {
-        if self.messages.is_none() {
-            return Err(needs_resp3());
-        }
-        // Cancel: noted before it is sent, so that a future dropped from here on leaves its trace.
-        self.traces.send_subscription();
-        Ok(())
-    }
-
-    /// Waits for the next message of a channel subscribed to.
-    ///
-    /// Up to 4,096 messages wait to be read. On top of that they are lost, and
-    /// [counted](Self::lost_messages).
-    ///
-    /// # Errors
-    ///
-    /// Fails if the connection does not speak [`Resp3`](super::Protocol::Resp3), and when it is closed.
-    ///
-    /// # Cancel safety
-    ///
-    /// No message is lost by dropping the future.
-    pub async fn message(&mut self) -> RedisResult<Msg> {
-        let Some(messages) = &mut self.messages else {
-            return Err(needs_resp3());
-        };
-        while let Some(push) = messages.queue.recv().await {
-            if let Some(message) = Msg::from_push_info(push) {
-                return Ok(message);
-            }
-        }
-        Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
-    }
-
-    /// How many messages were lost since the holder got the connection, because nobody read them in time.
-    pub fn lost_messages(&self) -> u64 {
-        self.messages.as_ref().map_or(0, |messages| messages.lost.load(Ordering::Relaxed))
+        let (traces, subscribed) = (Traces::default(), Subscribed::default());
+        RedisConnection { raw, driver, traces, messages, subscribed, response_timeout, database }
     }
 
     /// What it is like, without asking the server.
@@ -201,40 +75,52 @@ impl RedisConnection {
 
     /// Makes it as good as new, or fails. `login` is what follows `RESET` if that is needed.
     pub(super) async fn reset(&mut self, login: Option<Pipeline>) -> RedisResult<()> {
-        if self.traces.of_subscriptions() {
-            // Why not leave it to `RESET`: it does not tell the client library, which counts subscriptions to
-            // know how many answers an `UNSUBSCRIBE` of all of them gets.
-            const ALL: [&str; 0] = [];
-            self.raw.unsubscribe(&ALL).await?;
-            self.raw.punsubscribe(&ALL).await?;
-        }
         let mut pipeline = redis::pipe();
-        match login {
-            Some(login) => {
-                pipeline.cmd("RESET");
-                login.cmd_iter().for_each(|command| {
-                    pipeline.add_command(command.clone());
-                });
-                self.all(&pipeline).await?;
-            }
-            None => {
-                pipeline.cmd("DISCARD").cmd("UNWATCH");
-                // Without a `MULTI` the first is an error.
-                let answers = self.raw.req_packed_commands(&pipeline, 0, 2).await?;
-                answers.into_iter().skip(1).try_for_each(|answer| answer.extract_error().map(drop))?;
-            }
+        if self.traces.in_multi() {
+            pipeline.cmd("DISCARD");
         }
+        if let Some(login) = login {
+            if self.subscribed.is_any() {
+                // Else the end of subscriptions would only be put into the queue.
+                self.set_up(&pipeline).await?;
+                self.end_subscriptions().await?;
+                pipeline.clear();
+            }
+            pipeline.cmd("RESET");
+            login.cmd_iter().for_each(|command| {
+                pipeline.add_command(command.clone());
+            });
+        } else {
+            pipeline.cmd("UNWATCH");
+        }
+        self.set_up(&pipeline).await?;
         if let Some(messages) = &mut self.messages {
-            while messages.queue.try_recv().is_ok() {}
-            messages.lost.store(0, Ordering::Relaxed);
+            messages.forget();
         }
         self.traces.wipe();
         Ok(())
     }
 
     /// Runs commands that all must succeed, past the watch for traces.
-    pub(super) async fn all(&mut self, pipeline: &Pipeline) -> RedisResult<()> {
-        run_all(&mut self.raw, pipeline).await
+    ///
+    /// But for two: a user who may not set a name works as well without, and a `MULTI` that never reached the
+    /// server needs no `DISCARD`. If that failed for another reason, what comes after it tells.
+    pub(super) async fn set_up(&mut self, pipeline: &Pipeline) -> RedisResult<()> {
+        if pipeline.is_empty() {
+            return Ok(());
+        }
+        let answers = self.raw.req_packed_commands(pipeline, 0, pipeline.len()).await?;
+        for (command, answer) in pipeline.cmd_iter().zip(answers) {
+            match answer.extract_error() {
+                Err(error) if error.code() == Some("NOPERM") && begins_with(command, "CLIENT") => {}
+                Err(_) if begins_with(command, "DISCARD") => {}
+                Ok(Value::SimpleString(text)) if text == "QUEUED" => {
+                    return Err((ErrorKind::Client, "The transaction is still open").into());
+                }
+                outcome => drop(outcome?),
+            }
+        }
+        Ok(())
     }
 
     /// Runs one command past the watch for traces.
@@ -243,18 +129,15 @@ impl RedisConnection {
     }
 }
 
-fn needs_resp3() -> redis::RedisError {
-    (ErrorKind::InvalidClientConfig, "Subscriptions need `Protocol::Resp3`").into()
-}
-
-/// Runs commands that all must succeed.
-pub(super) async fn run_all(raw: &mut MultiplexedConnection, pipeline: &Pipeline) -> RedisResult<()> {
-    let answers = raw.req_packed_commands(pipeline, 0, pipeline.len()).await?;
-    answers.into_iter().try_for_each(|answer| answer.extract_error().map(drop))
+fn begins_with(command: &Cmd, name: &str) -> bool {
+    command.args_iter().next() == Some(Arg::Simple(name.as_bytes()))
 }
 
 /// Waits for an answer, but not for ever.
-async fn limited<T>(limit: Option<Duration>, answer: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+pub(super) async fn limited<T>(
+    limit: Option<Duration>,
+    answer: impl Future<Output = RedisResult<T>>,
+) -> RedisResult<T> {
     match limit {
         None => answer.await,
         Some(limit) => match timeout(limit, answer).await {

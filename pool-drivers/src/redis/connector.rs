@@ -6,20 +6,24 @@ use std::time::Duration;
 
 use pool_core::{Condition, Connector, ErrorClass, Target};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ErrorKind, Pipeline, ProtocolVersion, RedisConnectionInfo, Value};
-use tokio::io::{AsyncRead, AsyncWrite};
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, RedisConnectionInfo, Value};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::class::classify;
-use super::connection::{Driver, Messages, RedisConnection, run_all};
+use super::connection::{Driver, RedisConnection};
 use super::error::{LoginProblem, RedisError};
 use super::place::{Place, Url};
+use super::subscriptions::Messages;
 use crate::credentials::{Credentials, Provider};
 use crate::tls::Tls;
 
 /// How long a command may take unless said otherwise. Longer than any command that belongs in a cache, and
 /// shorter than TCP takes to give up on a host that has gone.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// More than any error is long. What has no line break until then does not come from a Redis.
+const LINE_LIMIT: usize = 4096;
 
 /// The dialect to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,8 +32,7 @@ pub enum Protocol {
     /// RESP2, which every server knows.
     #[default]
     Resp2,
-    /// RESP3, which Redis knows from 6.0 on. Needed for [subscriptions](RedisConnection::subscribe). Connecting takes
-    /// one more round trip.
+    /// RESP3, which Redis knows from 6.0 on. Needed for [subscriptions](RedisConnection::subscribe).
     Resp3,
 }
 
@@ -156,54 +159,43 @@ impl RedisConnector {
         })
     }
 
-    async fn start<S>(&self, stream: S, credentials: &Credentials) -> redis::RedisResult<RedisConnection>
+    async fn start<S>(&self, mut stream: S, credentials: &Credentials) -> redis::RedisResult<RedisConnection>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        greet(&mut stream, credentials).await?;
         let mut info = RedisConnectionInfo::default().set_skip_set_lib_name();
         // The pool limits connecting, and `RedisConnection` the commands.
         let mut config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
         let mut messages = None;
         if self.protocol == Protocol::Resp3 {
-            // Here the client library must do the login, to know that it may take messages.
             info = info.set_protocol(ProtocolVersion::RESP3);
-            if let Some(password) = &credentials.password {
-                info = info.set_username(credentials.user.as_deref().unwrap_or("default"));
-                info = info.set_password(password.expose());
-            }
             let (put, queue) = Messages::queue();
             config = config.set_push_sender(put);
             messages = Some(queue);
         }
-        let (mut raw, work) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
+        let (raw, work) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
         let driver = Driver::spawn(work);
-        let rest = match self.protocol {
-            Protocol::Resp2 => self.login(credentials),
-            Protocol::Resp3 => self.settings(redis::pipe()),
-        };
-        if !rest.is_empty() {
-            run_all(&mut raw, &rest).await?;
-        }
-        Ok(RedisConnection::new(raw, driver, messages, self.response_timeout, self.database))
+        let mut connection =
+            RedisConnection::new(raw, driver, messages, self.response_timeout, self.database);
+        connection.set_up(&self.settings(redis::pipe())).await?;
+        Ok(connection)
     }
 
-    /// The commands that make a bare connection one of ours.
+    /// The commands that make a bare connection one of ours, after a `RESET`.
     fn login(&self, credentials: &Credentials) -> Pipeline {
         let mut pipeline = redis::pipe();
-        let password = credentials.password.as_ref().map(|password| password.expose());
-        match (self.protocol, password) {
-            (Protocol::Resp2, None) => {}
-            (Protocol::Resp2, Some(password)) => {
-                let auth = pipeline.cmd("AUTH");
-                if let Some(user) = &credentials.user {
-                    auth.arg(user);
+        match self.protocol {
+            Protocol::Resp2 => {
+                if let Some(auth) = auth(credentials) {
+                    pipeline.add_command(auth);
                 }
-                auth.arg(password);
             }
-            (Protocol::Resp3, password) => {
+            Protocol::Resp3 => {
                 let hello = pipeline.cmd("HELLO").arg(3);
-                if let Some(password) = password {
-                    hello.arg("AUTH").arg(credentials.user.as_deref().unwrap_or("default")).arg(password);
+                if let Some(password) = &credentials.password {
+                    let user = credentials.user.as_deref().unwrap_or("default");
+                    hello.arg("AUTH").arg(user).arg(password.expose());
                 }
             }
         }
@@ -229,18 +221,62 @@ impl RedisConnector {
             }
             _ => {}
         }
-        match (error.kind(), error.detail()) {
-            (ErrorKind::RESP3NotSupported, _) => LoginProblem::NoResp3,
-            (_, Some(detail)) if detail.starts_with("DB index is out of range") => {
-                LoginProblem::NoDatabase(self.database)
-            }
-            _ => LoginProblem::Other,
+        let detail = error.detail().unwrap_or_default();
+        if error.kind() == ErrorKind::RESP3NotSupported
+            || error.code() == Some("NOPROTO")
+            || (detail.starts_with("unknown command") && detail.contains("HELLO"))
+        {
+            return LoginProblem::NoResp3;
         }
+        if detail.starts_with("DB index is out of range") {
+            return LoginProblem::NoDatabase(self.database);
+        }
+        LoginProblem::Other
     }
 
     fn unreached(&self, source: io::Error) -> RedisError {
         RedisError::Connect { place: self.place.to_string(), source }
     }
+}
+
+/// Says the first words, and hears whether the server lets us in.
+///
+/// Why not through the client library: a full server sends its refusal unasked, and the library drops what comes
+/// before it has sent something. It also turns every refusal of `AUTH` into a wrong password.
+async fn greet<S>(stream: &mut S, credentials: &Credentials) -> redis::RedisResult<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let words = auth(credentials).unwrap_or_else(|| redis::cmd("PING"));
+    // If the server has closed already, what it said before is still there to be read.
+    let sent = stream.write_all(&words.get_packed_command()).await;
+    let sent = match sent {
+        Ok(()) => stream.flush().await,
+        failed => failed,
+    };
+    // `+OK`, `+PONG` or an error: one line.
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") {
+        if line.len() > LINE_LIMIT {
+            return Err((ErrorKind::Parse, "The first line of the server has no end").into());
+        }
+        if stream.read_buf(&mut line).await? == 0 {
+            sent?;
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+    }
+    redis::parse_redis_value(&line)?.extract_error().map(drop)
+}
+
+/// `AUTH`, if there is a password.
+fn auth(credentials: &Credentials) -> Option<Cmd> {
+    let password = credentials.password.as_ref()?;
+    let mut auth = redis::cmd("AUTH");
+    if let Some(user) = &credentials.user {
+        auth.arg(user);
+    }
+    auth.arg(password.expose());
+    Some(auth)
 }
 
 impl Connector for RedisConnector {
@@ -272,10 +308,12 @@ impl Connector for RedisConnector {
     /// `PING` with a number that must come back, so an answer to something else is not taken for one.
     async fn validate(&self, connection: &mut RedisConnection) -> Result<(), RedisError> {
         let sent = fastrand::u64(..).to_string();
-        let answer = connection.quietly(redis::cmd("PING").arg(&sent)).await.map_err(RedisError::Check)?;
-        match answer {
-            Value::BulkString(came) if came == sent.as_bytes() => Ok(()),
-            _ => Err(RedisError::WrongAnswer),
+        match connection.quietly(redis::cmd("PING").arg(&sent)).await {
+            Ok(Value::BulkString(came)) if came == sent.as_bytes() => Ok(()),
+            Ok(_) => Err(RedisError::WrongAnswer),
+            // A user who may not even ask: refused by a server that lives.
+            Err(error) if error.code() == Some("NOPERM") => Ok(()),
+            Err(error) => Err(RedisError::Check(error)),
         }
     }
 

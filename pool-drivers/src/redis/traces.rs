@@ -51,7 +51,6 @@ pub(super) struct Traces {
     in_multi: bool,
     session: Session,
     unanswered: Unanswered,
-    subscribed: bool,
     /// The worst that an answer told.
     fate: Option<ErrorClass>,
 }
@@ -73,7 +72,6 @@ impl Traces {
     /// Notes a change of subscriptions about to be sent.
     pub(super) fn send_subscription(&mut self) {
         self.note(Effect::Session(Session::Changed));
-        self.subscribed = true;
     }
 
     fn note(&mut self, effect: Effect) {
@@ -178,14 +176,14 @@ impl Traces {
         if clean { Condition::Clean } else { Condition::Dirty }
     }
 
+    /// Whether commands may only be put into the queue of a transaction.
+    pub(super) fn in_multi(&self) -> bool {
+        self.in_multi
+    }
+
     /// Whether only `RESET` helps.
     pub(super) fn of_session(&self) -> bool {
         self.session != Session::Untouched
-    }
-
-    /// Whether there may be subscriptions.
-    pub(super) fn of_subscriptions(&self) -> bool {
-        self.subscribed
     }
 
     /// Forgets everything: the connection is as good as new.
