@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let pool = Pool::builder(RedisConnector::new(&url)?.client_name("example"))
         .name("cache")
-        .max_connections(4)
+        .max_connections(1)
         .acquire_timeout(Duration::from_secs(5))
         .build()?;
     pool.warm_up().await?;

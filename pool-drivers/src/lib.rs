@@ -33,6 +33,8 @@
 //! | `redis` | [`redis`] | Redis and its relatives, over TCP, TLS or a socket | redis 1.8 |
 //! | `sqlite` | [`sqlite`] | files and shared in-memory databases | sqlx 0.9, with SQLite built in |
 //!
+//! The feature `oauth2` adds passwords that are tokens of an OAuth2 server, for any driver.
+//!
 //! What goes over the network does so with or without TLS, the same way for all of them: [`tls`]. Whom to log in
 //! as, a provider of [`credentials`] tells at each connect.
 //!
