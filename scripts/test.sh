@@ -7,10 +7,13 @@ usage() {
     cat <<'TXT'
 Usage: scripts/test.sh [--install | --help]
 
-Runs all tests of the project. Needs a Rust toolchain; python3 and a C compiler (for the bundled SQLite) are
-installed with apt-get when they are missing, which takes root or sudo.
+Runs all tests of the project. Needs a Rust toolchain; python3, a C compiler (for the bundled SQLite) and the servers
+that the tests start for themselves (PostgreSQL, MariaDB, Redis, PgBouncer) are installed with apt-get when they are
+missing, which takes root or sudo. The install starts no service and creates no PostgreSQL cluster.
 
   --install   only install what is missing, run no test
+
+POOL_SERVER_FOLDERS: folders to look for servers in beside PATH, separated by colons; by default those of Debian.
 
 Exit code: 0 all passed, 1 a step failed or something cannot be installed, 2 usage.
 TXT
@@ -37,10 +40,43 @@ compiler_is_there() {
     printf '#include <stdio.h>\nint main(void) { return 0; }\n' | "${CC:-cc}" -x c -fsyntax-only - 2>/dev/null
 }
 
+# Debian keeps servers where only root looks, those of PostgreSQL in a folder for each version.
+server_is_there() {
+    local folder folders=(/usr/sbin /usr/local/sbin /usr/lib/postgresql/*/bin)
+    if [ -n "${POOL_SERVER_FOLDERS+set}" ]; then
+        IFS=: read -r -a folders <<<"$POOL_SERVER_FOLDERS"
+    fi
+    for folder in ${folders[@]+"${folders[@]}"}; do
+        if [ -x "$folder/$1" ]; then
+            return 0
+        fi
+    done
+    command -v "$1" >/dev/null
+}
+
+# The programs that the tests start, each with the package it is in.
+servers=(initdb:postgresql postgres:postgresql pg_basebackup:postgresql-client
+    mariadbd:mariadb-server mariadb-install-db:mariadb-server redis-server:redis-server pgbouncer:pgbouncer)
+
+# Packages start their services, and PostgreSQL's creates a cluster, unless these files say otherwise. A policy that is
+# there already is somebody's decision and stays; ours goes when the script ends.
+policy=/usr/sbin/policy-rc.d
+cluster_settings=/etc/postgresql-common/createcluster.conf
+# shellcheck disable=SC2016 # expanded by the shell that runs it
+keep_quiet='
+    if [ ! -e "$1" ]; then printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 755 "$1" && echo written || exit 1; fi
+    if [ ! -e "$2" ]; then mkdir -p "${2%/*}" && echo "create_main_cluster = false" >"$2" || exit 1; fi'
+
 install_missing() {
-    local packages=() as_root=()
+    local packages=() as_root=() server package code=0 quiet
     python_is_there || packages+=(python3)
     compiler_is_there || packages+=(gcc libc6-dev)
+    for server in "${servers[@]}"; do
+        package=${server#*:}
+        if ! server_is_there "${server%:*}" && [[ " ${packages[*]-} " != *" $package "* ]]; then
+            packages+=("$package")
+        fi
+    done
     if [ "${#packages[@]}" -eq 0 ]; then
         return
     fi
@@ -52,13 +88,21 @@ install_missing() {
         as_root=(sudo)
     fi
     printf 'installing %s\n' "${packages[*]}"
-    if ! { ${as_root[@]+"${as_root[@]}"} apt-get update &&
-        ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive \
-            apt-get install --yes --no-install-recommends "${packages[@]}"; }; then
-        fail "could not install ${packages[*]}; install them by hand and start again"
+    quiet=$(${as_root[@]+"${as_root[@]}"} sh -c "$keep_quiet" sh "$policy" "$cluster_settings") ||
+        fail "could not write $policy and $cluster_settings, without which services would be started"
+    if [ "$quiet" = written ]; then
+        # shellcheck disable=SC2064 # now, while it is known how to become root
+        trap "${as_root[*]-} rm -f '$policy'" EXIT
     fi
+    { ${as_root[@]+"${as_root[@]}"} apt-get update &&
+        ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install --yes \
+            --no-install-recommends -o Dpkg::Options::=--force-confold "${packages[@]}"; } || code=$?
+    [ "$code" -eq 0 ] || fail "could not install ${packages[*]}; install them by hand and start again"
     python_is_there || fail 'python3 is older than 3.9, or not to be found after installing it'
     compiler_is_there || fail "the C compiler (${CC:-cc}) still does not work after installing ${packages[*]}"
+    for server in "${servers[@]}"; do
+        server_is_there "${server%:*}" || fail "${server%:*} is not to be found after installing ${server#*:}"
+    done
 }
 
 command -v cargo >/dev/null || fail 'cargo is not to be found: a Rust toolchain is needed (see rust-version in Cargo.toml)'

@@ -1,6 +1,38 @@
-//! Whole-system tests: several crates together, real databases, and the documents that show code.
+//! Whole-system tests: several crates together, real servers, and the documents that show code.
 //!
-//! The tests are in `tests/`; here is only what makes the examples of the README compile and run.
+//! The tests are in `tests/`. This library runs the servers they need: a child process each, on a port and in a
+//! folder of its own, which a test can stop, kill and freeze, and which is gone when the test is.
+//!
+//! | I want | use |
+//! |---|---|
+//! | PostgreSQL, also a standby that can be promoted | [`postgres::Postgres`] |
+//! | MariaDB | [`mariadb::MariaDb`] |
+//! | Redis | [`redis::Redis`] |
+//! | PgBouncer in front of a PostgreSQL | [`pgbouncer::PgBouncer`] |
+//! | to break one of them, and to mend it | [`process::Server`] |
+//! | certificates, good and bad | [`ca::Ca`] |
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), pool_tests::process::ServerError> {
+//! use pool_tests::postgres::Postgres;
+//!
+//! let server = Postgres::new().max_connections(5).launch().await?;
+//! server.create_user("app", "secret").await?;
+//! let url = server.url("app", "secret", "postgres");
+//! server.kill().await?;
+//! server.start().await?; // the same port, the same data
+//! # Ok(()) }
+//! ```
+//!
+//! Linux only. The programs are Debian's; `scripts/test.sh --install` installs them. A missing one is an error:
+//! no test is skipped.
+
+pub mod ca;
+pub mod mariadb;
+pub mod pgbouncer;
+pub mod postgres;
+pub mod process;
+pub mod redis;
 
 /// The README, whose examples are tests.
 #[cfg(doctest)]

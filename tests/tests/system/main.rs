@@ -1,8 +1,9 @@
-//! Several crates together, on a real SQLite.
+//! Several crates together, on a real SQLite and on real servers.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod configured;
 mod documents;
+mod servers;
 mod sqlite_pool;
 
 /// The folder of the project.
