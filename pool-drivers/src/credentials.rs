@@ -9,6 +9,10 @@
 //! | environment variables | [`EnvironmentCredentials`] |
 //! | files, such as mounted secrets | [`FileCredentials`] |
 //! | the output of a command | [`CommandCredentials`] |
+#![cfg_attr(
+    feature = "oauth2",
+    doc = "| an OAuth2 token endpoint (client credentials) | [`OAuth2Credentials`] |"
+)]
 //! | elsewhere | your own [`CredentialProvider`] |
 //!
 //! # Examples
@@ -30,12 +34,16 @@ mod command;
 mod environment;
 mod error;
 mod file;
+#[cfg(feature = "oauth2")]
+mod oauth2;
 mod secret;
 
 pub use command::CommandCredentials;
 pub use environment::EnvironmentCredentials;
 pub use error::{CommandProblem, CredentialError, VariableProblem};
 pub use file::FileCredentials;
+#[cfg(feature = "oauth2")]
+pub use oauth2::{EndpointProblem, OAuth2Config, OAuth2Credentials};
 pub use secret::Secret;
 
 /// A future behind a pointer, so that a trait with it can be a trait object.

@@ -32,12 +32,18 @@
 //! |---|---|---|---|
 //! | `mysql` | [`mysql`] | MySQL and MariaDB | sqlx 0.9 |
 //! | `postgres` | [`postgres`] | PostgreSQL, also through PgBouncer | sqlx 0.9 |
+//! | `redis` | [`redis`] | Redis and its relatives, over TCP, TLS or a socket | redis 1.8 |
 //! | `sqlite` | [`sqlite`] | files and shared in-memory databases | sqlx 0.9, with SQLite built in |
 //!
-//! What goes over the network does so with or without TLS, the same way for all of them: [`tls`].
+//! The feature `oauth2` adds passwords that are tokens of an OAuth2 server, for any driver.
 //!
+//! What goes over the network does so with or without TLS, the same way for all of them: [`tls`]. Whom to log in
+//! as, a provider of [`credentials`] tells at each connect.
+//!
+#![cfg_attr(not(feature = "_net"), doc = "[`credentials`]: # \"needs a feature that goes over the network\"")]
 #![cfg_attr(not(feature = "mysql"), doc = "[`mysql`]: # \"needs the feature `mysql`\"")]
 #![cfg_attr(not(feature = "postgres"), doc = "[`postgres`]: # \"needs the feature `postgres`\"")]
+#![cfg_attr(not(feature = "redis"), doc = "[`redis`]: # \"needs the feature `redis`\"")]
 #![cfg_attr(not(feature = "sqlite"), doc = "[`sqlite`]: # \"needs the feature `sqlite`\"")]
 #![cfg_attr(not(feature = "_net"), doc = "[`tls`]: # \"needs a feature that goes over the network\"")]
 
@@ -47,6 +53,8 @@ pub mod credentials;
 pub mod mysql;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod server;
 #[cfg(feature = "_sql")]

@@ -1,7 +1,8 @@
 //! MariaDB.
 //!
 //! Its data folder takes seconds to be laid out, so that is done once in a test process; every server begins with
-//! a copy. `root` comes over the Unix socket; users come over TCP.
+//! a copy. The superuser has a port of its own. (Why not the Unix socket: its connections are counted with all others.
+//! MariaDB keeps one for the superuser beyond the limit, but a client that is being refused has it meanwhile.)
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use tokio::sync::OnceCell;
 use crate::ca::{Demand, Tls};
 use crate::process::{Kind, Place, Server, ServerError, encode};
 
-/// The superuser, over the Unix socket only.
+/// The superuser.
 pub const SUPERUSER: &str = "root";
 /// The superuser's password.
 pub const PASSWORD: &str = "r00t-of-the-tests";
@@ -36,8 +37,8 @@ impl MariaDb {
         MariaDb { max_connections: 100, read_only: false, tls: None, settings: Vec::new() }
     }
 
-    /// How many connections ordinary users may have together. MariaDB takes less than 10 for 10. The superuser may
-    /// have one more.
+    /// How many connections ordinary users may have together. MariaDB takes less than 10 for 10. Those of
+    /// [`Server::connect`] are not counted.
     pub fn max_connections(mut self, connections: u32) -> Self {
         self.max_connections = connections;
         self
@@ -73,6 +74,17 @@ impl MariaDb {
     pub async fn launch(self) -> Result<Server<Self>, ServerError> {
         Server::launch(self).await
     }
+
+    fn superuser(&self, place: &Place) -> MySqlConnectOptions {
+        // With TLS if there is any, whatever the certificate is like.
+        let mode = if self.tls.is_some() { MySqlSslMode::Required } else { MySqlSslMode::Disabled };
+        MySqlConnectOptions::new()
+            .host("127.0.0.1")
+            .port(place.second_port())
+            .username(SUPERUSER)
+            .password(PASSWORD)
+            .ssl_mode(mode)
+    }
 }
 
 impl Default for MariaDb {
@@ -94,7 +106,13 @@ impl Kind for MariaDb {
 
     fn configure(&self, place: &Place) -> Result<Vec<String>, ServerError> {
         let show = |path: PathBuf| path.display().to_string();
-        let root = format!("alter user root@localhost identified by '{PASSWORD}';\n");
+        // By address: names are not resolved. The account that is there from the beginning has no password.
+        let root = format!("{SUPERUSER}@'127.0.0.1'");
+        let users = [
+            format!("alter user {SUPERUSER}@localhost identified by '{PASSWORD}';\n"),
+            format!("create or replace user {root} identified by '{PASSWORD}';\n"),
+            format!("grant all on *.* to {root} with grant option;\n"),
+        ];
         let mut settings = vec![
             ("port", place.port().to_string()),
             ("bind-address", "127.0.0.1".to_owned()),
@@ -102,7 +120,9 @@ impl Kind for MariaDb {
             ("pid-file", show(place.path("pid"))),
             ("datadir", show(place.path(DATA))),
             ("tmpdir", show(place.folder().to_path_buf())),
-            ("init-file", show(place.write("init.sql", &root)?)),
+            ("init-file", show(place.write("init.sql", &users.concat())?)),
+            ("extra-port", place.second_port().to_string()),
+            ("extra-max-connections", "10".to_owned()),
             ("max-connections", self.max_connections.to_string()),
             ("read-only", i32::from(self.read_only).to_string()),
             ("skip-name-resolve", "1".to_owned()),
@@ -124,7 +144,7 @@ impl Kind for MariaDb {
 
     async fn answers(&self, place: &Place) -> Result<(), String> {
         let ask = async {
-            let mut connection = superuser(place).connect().await?;
+            let mut connection = self.superuser(place).connect().await?;
             connection.ping().await?;
             connection.close().await
         };
@@ -144,13 +164,14 @@ impl Server<MariaDb> {
         self.place().path(SOCKET)
     }
 
-    /// Connects as the superuser over the Unix socket, which no TLS setting and no limit for others keeps out.
+    /// Connects as the superuser over its own port, which no TLS setting and no limit for others keeps out.
     ///
     /// # Errors
     ///
     /// The server does not answer.
     pub async fn connect(&self) -> Result<MySqlConnection, ServerError> {
-        superuser(self.place()).connect().await.map_err(ServerError::sql("connect as the superuser"))
+        let options = self.kind().superuser(self.place());
+        options.connect().await.map_err(ServerError::sql("connect as the superuser"))
     }
 
     /// Runs statements as the superuser.
@@ -202,14 +223,6 @@ const SMALL: [(&str, &str); 6] = [
     ("key-buffer-size", "1M"),
     ("performance-schema", "0"),
 ];
-
-fn superuser(place: &Place) -> MySqlConnectOptions {
-    MySqlConnectOptions::new()
-        .socket(place.path(SOCKET))
-        .username(SUPERUSER)
-        .password(PASSWORD)
-        .ssl_mode(MySqlSslMode::Disabled)
-}
 
 async fn template() -> Result<PathBuf, ServerError> {
     let place = Place::new("mariadb-install-db", MariaDb::USER)?;

@@ -227,15 +227,21 @@ fn superuser(place: &Place) -> PgConnectOptions {
 async fn template() -> Result<PathBuf, ServerError> {
     let place = Place::new("initdb", Postgres::USER)?;
     let password = place.write("password", PASSWORD)?.display().to_string();
-    let arguments =
-        ["--no-sync", "--no-instructions", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain([
-                format!("--username={SUPERUSER}"),
-                format!("--pwfile={password}"),
-                format!("--pgdata={DATA}"),
-            ]);
+    let arguments = [
+        "--no-sync",
+        "--no-instructions",
+        "--wal-segsize=1",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C",
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain([
+        format!("--username={SUPERUSER}"),
+        format!("--pwfile={password}"),
+        format!("--pgdata={DATA}"),
+    ]);
     place.run("initdb", &arguments.collect::<Vec<_>>(), &[]).await?;
     Ok(place.keep().join(DATA))
 }

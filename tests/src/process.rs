@@ -85,6 +85,7 @@ impl<K: Kind> Server<K> {
         let mut left = PORTS;
         loop {
             server.place.port = candidates.next().unwrap_or_else(ports::free)?;
+            server.place.second_port = ports::free()?;
             left -= 1;
             match server.start().await {
                 Err(error) if error.is_port_taken() && left > 0 => server.place.clear_log()?,

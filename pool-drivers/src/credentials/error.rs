@@ -39,6 +39,17 @@ pub enum CredentialError {
         /// What the system says, if it was the system that failed.
         source: Option<Arc<io::Error>>,
     },
+    /// A token endpoint gave no token.
+    #[cfg(feature = "oauth2")]
+    #[error("get a token from `{url}`{problem}")]
+    Endpoint {
+        /// Its URL, without user, password and query.
+        url: String,
+        /// What is wrong.
+        problem: super::EndpointProblem,
+        /// What the system, TLS or HTTP says, if it was there that it failed.
+        source: Option<Arc<dyn Error + Send + Sync>>,
+    },
     /// A provider made elsewhere failed.
     #[error("get credentials: {message}")]
     Other {
@@ -70,6 +81,8 @@ impl CredentialError {
                 // Most commands of this kind ask a server.
                 _ => ErrorClass::Transient,
             },
+            #[cfg(feature = "oauth2")]
+            CredentialError::Endpoint { problem, .. } => problem.class(),
             CredentialError::Other { class, .. } => *class,
         }
     }

@@ -25,6 +25,8 @@ pub struct Place {
     folder: TempDir,
     user: Option<User>,
     pub(super) port: u16,
+    /// For servers that want another one for whoever looks after them.
+    pub(super) second_port: u16,
 }
 
 impl Place {
@@ -38,7 +40,7 @@ impl Place {
             .prefix(&format!("{program}-"))
             .tempdir_in(janitor::base()?)
             .map_err(ServerError::system("create a folder"))?;
-        let place = Place { folder, user, port: 0 };
+        let place = Place { folder, user, port: 0, second_port: 0 };
         place.hand_over(place.folder())?;
         Ok(place)
     }
@@ -49,6 +51,10 @@ impl Place {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    pub(crate) fn second_port(&self) -> u16 {
+        self.second_port
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

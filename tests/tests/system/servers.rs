@@ -30,7 +30,8 @@ fn is_running(process: i32) -> bool {
 /// What must be gone after a server: its processes and its folder.
 fn belongings<K: Kind>(server: &Server<K>) -> (Vec<i32>, PathBuf) {
     let processes = server.processes();
-    assert!(processes.iter().all(|process| is_running(*process)), "{processes:?}");
+    // Others may be ending just now: those that serve a client which has left.
+    assert!(is_running(processes[0]), "{processes:?}");
     (processes, server.folder().to_path_buf())
 }
 
