@@ -3,6 +3,7 @@
 
 mod configured;
 mod documents;
+mod redis;
 mod servers;
 mod sqlite_pool;
 
