@@ -5,6 +5,7 @@ mod configured;
 mod documents;
 mod mysql;
 mod postgres;
+mod redis;
 mod servers;
 mod sqlite_pool;
 

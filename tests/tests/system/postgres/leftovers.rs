@@ -69,7 +69,7 @@ async fn whatever_a_holder_changes_the_next_one_finds_as_it_was() {
     {
         let mut connection = pool.acquire().await.unwrap();
         // Fails where the text has a mistake of its own on purpose.
-        let _ = sqlx::raw_sql(change).execute(&mut *connection).await;
+        drop(sqlx::raw_sql(change).execute(&mut *connection).await);
         drop(connection);
         let mut next = pool.acquire().await.unwrap();
         assert!(!is_in_transaction(&mut next).await, "after {change}");
