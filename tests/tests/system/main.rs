@@ -3,6 +3,7 @@
 
 mod configured;
 mod documents;
+mod inprocess;
 mod servers;
 mod sqlite_pool;
 
