@@ -9,7 +9,11 @@
 //! | MariaDB | [`mariadb::MariaDb`] |
 //! | Redis | [`redis::Redis`] |
 //! | PgBouncer in front of a PostgreSQL | [`pgbouncer::PgBouncer`] |
-//! | to break one of them, and to mend it | [`process::Server`] |
+//! | HTTP/1.1 and HTTP/2, inside the test process | [`http::Http`] |
+//! | WebSockets, inside the test process | [`websocket::WebSocket`] |
+//! | an OAuth2 token endpoint, inside the test process | [`token::TokenEndpoint`] |
+//! | to break one of these, and to mend it | [`local::LocalServer`] |
+//! | to break one of the others, and to mend it | [`process::Server`] |
 //! | certificates, good and bad | [`ca::Ca`] |
 //!
 //! ```no_run
@@ -28,11 +32,15 @@
 //! no test is skipped.
 
 pub mod ca;
+pub mod http;
+pub mod local;
 pub mod mariadb;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod redis;
+pub mod token;
+pub mod websocket;
 
 /// The README, whose examples are tests.
 #[cfg(doctest)]

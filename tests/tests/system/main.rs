@@ -3,6 +3,7 @@
 
 mod configured;
 mod documents;
+mod inprocess;
 mod mysql;
 mod postgres;
 mod redis;
