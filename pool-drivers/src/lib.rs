@@ -30,18 +30,27 @@
 //!
 //! | feature | module | connections | library |
 //! |---|---|---|---|
+//! | `http` | [`http`] | HTTP/1.1 and HTTP/2 to one origin | hyper 1 |
 //! | `sqlite` | [`sqlite`] | files and shared in-memory databases | sqlx 0.9, with SQLite built in |
 //!
 //! What goes over the network does so with or without TLS, the same way for all of them: [`tls`].
 //!
+#![cfg_attr(not(feature = "http"), doc = "[`http`]: # \"needs the feature `http`\"")]
 #![cfg_attr(not(feature = "sqlite"), doc = "[`sqlite`]: # \"needs the feature `sqlite`\"")]
 #![cfg_attr(not(feature = "_net"), doc = "[`tls`]: # \"needs a feature that goes over the network\"")]
 
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(any(feature = "http", feature = "websocket"))]
+mod net;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(feature = "_net")]
 pub mod tls;
 
+/// The hyper that connectors are built with: its requests, answers and bodies are what goes over a connection.
+#[cfg(feature = "http")]
+pub use hyper;
 /// The sqlx that the connectors are built with, for code that must not end up with another version.
 #[cfg(feature = "sqlite")]
 pub use sqlx;
