@@ -30,6 +30,7 @@
 //!
 //! | feature | module | connections | library |
 //! |---|---|---|---|
+//! | `http` | [`http`] | HTTP/1.1 and HTTP/2 to one origin | hyper 1 |
 //! | `mysql` | [`mysql`] | MySQL and MariaDB | sqlx 0.9 |
 //! | `postgres` | [`postgres`] | PostgreSQL, also through PgBouncer | sqlx 0.9 |
 //! | `redis` | [`redis`] | Redis and its relatives, over TCP, TLS or a socket | redis 1.8 |
@@ -41,6 +42,7 @@
 //! as, a provider of [`credentials`] tells at each connect.
 //!
 #![cfg_attr(not(feature = "_net"), doc = "[`credentials`]: # \"needs a feature that goes over the network\"")]
+#![cfg_attr(not(feature = "http"), doc = "[`http`]: # \"needs the feature `http`\"")]
 #![cfg_attr(not(feature = "mysql"), doc = "[`mysql`]: # \"needs the feature `mysql`\"")]
 #![cfg_attr(not(feature = "postgres"), doc = "[`postgres`]: # \"needs the feature `postgres`\"")]
 #![cfg_attr(not(feature = "redis"), doc = "[`redis`]: # \"needs the feature `redis`\"")]
@@ -49,8 +51,12 @@
 
 #[cfg(feature = "_net")]
 pub mod credentials;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+#[cfg(any(feature = "http", feature = "websocket"))]
+mod net;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]
@@ -64,6 +70,9 @@ pub mod sqlite;
 #[cfg(feature = "_net")]
 pub mod tls;
 
+/// The hyper that connectors are built with: its requests, answers and bodies are what goes over a connection.
+#[cfg(feature = "http")]
+pub use hyper;
 /// The sqlx that the connectors are built with, for code that must not end up with another version.
 #[cfg(feature = "_sql")]
 pub use sqlx;
