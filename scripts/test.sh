@@ -128,6 +128,11 @@ step() {
 # Without target options `cargo test` runs unit, integration and documentation tests and builds the examples.
 # (Why not --all-targets: it leaves the documentation tests out, and would run benchmarks.)
 step 'Rust tests' cargo test --locked --workspace --all-features
+# A feature may use only what it asks for itself, which a build of all of them at once cannot show.
+for feature in http mysql oauth2 postgres redis sqlite; do
+    step "feature $feature alone" \
+        cargo clippy --locked --quiet -p pool-drivers --features "$feature" --lib -- -D warnings
+done
 step 'example: a connector of its own' cargo run --locked --quiet -p pool-core --example tcp
 step 'example: SQLite' cargo run --locked --quiet -p pool-drivers --features sqlite --example sqlite
 step 'Python tests' python3 -m unittest discover -s scripts -p 'test_*.py'

@@ -55,7 +55,7 @@ pub mod credentials;
 pub mod http;
 #[cfg(feature = "mysql")]
 pub mod mysql;
-#[cfg(any(feature = "http", feature = "websocket"))]
+#[cfg(feature = "http")]
 mod net;
 #[cfg(feature = "postgres")]
 pub mod postgres;

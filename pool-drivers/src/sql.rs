@@ -8,8 +8,6 @@ mod executor;
 mod pool;
 mod retry;
 mod scope;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod sqlstate;
 mod statement;
 mod traces;
 mod transaction;
@@ -29,8 +27,6 @@ pub use retry::Retry;
 pub use scope::Scope;
 pub use transaction::SqlTransaction;
 
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-pub(crate) use sqlstate::code_of;
 #[doc(hidden)]
 pub use statement::Effect;
 #[cfg(any(feature = "mysql", feature = "postgres"))]

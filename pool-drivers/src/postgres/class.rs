@@ -1,10 +1,11 @@
 //! What an error of PostgreSQL or sqlx means for the pool. The table is in the [parent module](super).
 
+use std::borrow::Cow;
+
 use pool_core::ErrorClass;
 
 use super::connection::Keep;
 use super::connector::Role;
-use crate::sql::code_of;
 
 /// SQLSTATE codes, as far as they matter here (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 pub(super) mod code {
@@ -22,6 +23,11 @@ pub(super) mod code {
     pub(in super::super) const CANNOT_CONNECT_NOW: &str = "57P03";
     pub(in super::super) const DATABASE_DROPPED: &str = "57P04";
     pub(in super::super) const IDLE_SESSION: &str = "57P05";
+}
+
+/// The SQLSTATE, if the error came from the server.
+pub(super) fn code_of(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
 }
 
 /// What an error means on a connection; `asked_read_only` if its holder asked for a transaction that may not write.

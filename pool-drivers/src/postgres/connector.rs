@@ -8,12 +8,12 @@ use pool_core::{Condition, Connector, ErrorClass, Target};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
-use super::class::{classify, code};
+use super::class::{classify, code, code_of};
 use super::connection::{Keep, PgConnection};
 use super::error::PgError;
 use crate::credentials::Provider;
 use crate::server::ConnectProblem;
-use crate::sql::{SqlConnection, code_of};
+use crate::sql::SqlConnection;
 use crate::tls::Tls;
 
 /// Which role a server must have for its connections to be used.

@@ -50,6 +50,7 @@ mod split {
             words.iter().any(|word| self.is(word))
         }
 
+        #[cfg(feature = "postgres")]
         pub(crate) fn begins_with(self, start: &str) -> bool {
             self.0.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
         }
@@ -67,10 +68,12 @@ mod split {
     }
 
     impl<'a> Statements<'a> {
+        #[cfg(any(test, feature = "postgres"))]
         pub(crate) fn of_postgres(sql: &'a str) -> Self {
             Statements { rest: sql, backslashes: false }
         }
 
+        #[cfg(any(test, feature = "mysql"))]
         pub(crate) fn of_mysql(sql: &'a str) -> Self {
             Statements { rest: sql, backslashes: true }
         }

@@ -202,6 +202,7 @@ impl Traces {
     }
 
     /// Whether somebody had the sqlx connection itself in hand.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn was_lent(&self) -> bool {
         self.lent
     }
