@@ -32,12 +32,14 @@
 //! |---|---|---|---|
 //! | `http` | [`http`] | HTTP/1.1 and HTTP/2 to one origin | hyper 1 |
 //! | `sqlite` | [`sqlite`] | files and shared in-memory databases | sqlx 0.9, with SQLite built in |
+//! | `websocket` | [`websocket`] | WebSocket clients | tokio-tungstenite 0.30 |
 //!
 //! What goes over the network does so with or without TLS, the same way for all of them: [`tls`].
 //!
 #![cfg_attr(not(feature = "http"), doc = "[`http`]: # \"needs the feature `http`\"")]
 #![cfg_attr(not(feature = "sqlite"), doc = "[`sqlite`]: # \"needs the feature `sqlite`\"")]
 #![cfg_attr(not(feature = "_net"), doc = "[`tls`]: # \"needs a feature that goes over the network\"")]
+#![cfg_attr(not(feature = "websocket"), doc = "[`websocket`]: # \"needs the feature `websocket`\"")]
 
 #[cfg(feature = "http")]
 pub mod http;
@@ -47,6 +49,8 @@ mod net;
 pub mod sqlite;
 #[cfg(feature = "_net")]
 pub mod tls;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 /// The hyper that connectors are built with: its requests, answers and bodies are what goes over a connection.
 #[cfg(feature = "http")]
