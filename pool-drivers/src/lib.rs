@@ -35,6 +35,7 @@
 //! | `postgres` | [`postgres`] | PostgreSQL, also through PgBouncer | sqlx 0.9 |
 //! | `redis` | [`redis`] | Redis and its relatives, over TCP, TLS or a socket | redis 1.8 |
 //! | `sqlite` | [`sqlite`] | files and shared in-memory databases | sqlx 0.9, with SQLite built in |
+//! | `websocket` | [`websocket`] | WebSocket clients | tokio-tungstenite 0.30 |
 //!
 //! The feature `oauth2` adds passwords that are tokens of an OAuth2 server, for any driver.
 //!
@@ -48,6 +49,7 @@
 #![cfg_attr(not(feature = "redis"), doc = "[`redis`]: # \"needs the feature `redis`\"")]
 #![cfg_attr(not(feature = "sqlite"), doc = "[`sqlite`]: # \"needs the feature `sqlite`\"")]
 #![cfg_attr(not(feature = "_net"), doc = "[`tls`]: # \"needs a feature that goes over the network\"")]
+#![cfg_attr(not(feature = "websocket"), doc = "[`websocket`]: # \"needs the feature `websocket`\"")]
 
 #[cfg(feature = "_net")]
 pub mod credentials;
@@ -55,7 +57,7 @@ pub mod credentials;
 pub mod http;
 #[cfg(feature = "mysql")]
 pub mod mysql;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "websocket"))]
 mod net;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -69,6 +71,8 @@ pub mod sql;
 pub mod sqlite;
 #[cfg(feature = "_net")]
 pub mod tls;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 /// The hyper that connectors are built with: its requests, answers and bodies are what goes over a connection.
 #[cfg(feature = "http")]

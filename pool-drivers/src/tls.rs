@@ -52,6 +52,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+#[cfg(any(feature = "http", feature = "websocket"))]
+pub(crate) use error::Explained;
 pub use error::{FileProblem, TlsError};
 use files::Contents;
 pub use problem::{TlsProblem, problem_in};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 
 use crate::net::NetError;
-use crate::tls::{TlsProblem, problem_in};
+use crate::tls::{Explained, TlsProblem, problem_in};
 
 /// An error of the HTTP connector and its connections.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum HttpError {
         source: Option<Arc<hyper::Error>>,
     },
     /// The exchange failed.
-    #[error("exchange a request for an answer{}", after_colon(.problem.as_ref()))]
+    #[error("exchange a request for an answer{}", Explained(.problem.as_ref()))]
     Exchange {
         /// What is wrong with TLS, if that is it: with TLS 1.3 a client certificate is refused this late.
         problem: Option<TlsProblem>,
@@ -98,8 +98,4 @@ impl HttpError {
     pub fn tls_problem(&self) -> Option<TlsProblem> {
         problem_in(self)
     }
-}
-
-fn after_colon(problem: Option<&TlsProblem>) -> String {
-    problem.map(|problem| format!(": {problem}")).unwrap_or_default()
 }

@@ -197,3 +197,13 @@ async fn a_body_that_is_cut_off_is_an_error_and_costs_the_connection() {
     drop(connection);
     assert_eq!(accepted_until_next(&server, &pool).await, 2);
 }
+
+#[tokio::test]
+async fn guard_and_body_can_be_dropped_where_there_is_no_runtime() {
+    let server = Server::start().await;
+    let pool = server.pool();
+    let mut connection = pool.acquire().await.unwrap();
+    let answer = connection.send(get("/short")).await.unwrap();
+    std::thread::spawn(move || drop((answer, connection))).join().unwrap();
+    assert_eq!(accepted_until_next(&server, &pool).await, 1);
+}
