@@ -129,7 +129,7 @@ step() {
 # (Why not --all-targets: it leaves the documentation tests out, and would run benchmarks.)
 step 'Rust tests' cargo test --locked --workspace --all-features
 # A feature may use only what it asks for itself, which a build of all of them at once cannot show.
-for feature in http mysql oauth2 postgres redis sqlite; do
+for feature in http mysql oauth2 postgres redis sqlite websocket; do
     step "feature $feature alone" \
         cargo clippy --locked --quiet -p pool-drivers --features "$feature" --lib -- -D warnings
 done
