@@ -64,7 +64,7 @@ pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
-mod server;
+pub mod server;
 #[cfg(feature = "_sql")]
 pub mod sql;
 #[cfg(feature = "sqlite")]

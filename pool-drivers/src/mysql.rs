@@ -58,18 +58,12 @@
 mod class;
 mod connection;
 mod connector;
-mod error;
 mod isolation;
-mod pool;
 mod words;
 
-#[doc(hidden)]
-pub use connection::Keep;
-pub use connection::MySqlConnection;
-pub use connector::{MySqlConnector, Role};
-pub use error::MySqlError;
+pub use connection::{MySqlConnection, MySqlPool, MySqlTransaction};
+pub use connector::MySqlConnector;
 pub use isolation::{Begin, Isolation};
-pub use pool::{MySqlPool, MySqlTransaction};
 
-pub use crate::server::ConnectProblem;
+pub use crate::server::{ConnectProblem, Role, ServerConnector, ServerError};
 pub use crate::sql::{Retry, SqlPoolError, acquire_error};

@@ -59,18 +59,14 @@
 mod class;
 mod connection;
 mod connector;
-mod error;
 mod isolation;
-mod pool;
 mod words;
 
+pub use connection::{PgConnection, PgPool, PgTransaction};
 #[doc(hidden)]
-pub use connection::Keep;
-pub use connection::PgConnection;
-pub use connector::{PgConnector, Role};
-pub use error::PgError;
+pub use connector::Extras;
+pub use connector::PgConnector;
 pub use isolation::{Begin, Isolation};
-pub use pool::{PgPool, PgTransaction};
 
-pub use crate::server::ConnectProblem;
+pub use crate::server::{ConnectProblem, Role, ServerConnector, ServerError};
 pub use crate::sql::{Retry, SqlPoolError, acquire_error};

@@ -97,6 +97,10 @@ pub trait Habits: Database {
     #[doc(hidden)]
     const LEAVES_ROWS: bool;
 
+    /// Whether what a session has beside its transaction can be undone.
+    #[doc(hidden)]
+    const RESETS_SESSIONS: bool;
+
     /// Whether each statement outside a transaction needs one of its own, and no statement a name, since the
     /// server behind this connection changes from transaction to transaction.
     #[doc(hidden)]

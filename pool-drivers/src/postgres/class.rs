@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use pool_core::ErrorClass;
 
-use super::connection::Keep;
-use super::connector::Role;
+use super::connector::Extras;
+use crate::server::{Keep, Role};
 
 /// SQLSTATE codes, as far as they matter here (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 pub(super) mod code {
@@ -31,7 +31,7 @@ pub(super) fn code_of(error: &sqlx::Error) -> Option<Cow<'_, str>> {
 }
 
 /// What an error means on a connection; `asked_read_only` if its holder asked for a transaction that may not write.
-pub(super) fn classify(error: &sqlx::Error, keep: &Keep, asked_read_only: bool) -> ErrorClass {
+pub(super) fn classify(error: &sqlx::Error, keep: &Keep<Extras>, asked_read_only: bool) -> ErrorClass {
     let Some(code) = code_of(error) else {
         return match error {
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => ErrorClass::FatalThis,
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn errors_of_sqlx_itself_are_told_apart() {
-        let keep = Keep { role: Role::Any, transaction_pooling: false };
+        let keep = Keep { role: Role::Any, extras: Extras::default() };
         for (error, class) in [
             (sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()), ErrorClass::FatalThis),
             (sqlx::Error::Protocol("unexpected message".into()), ErrorClass::FatalThis),

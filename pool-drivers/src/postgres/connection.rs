@@ -9,13 +9,19 @@ use sqlx_core::transaction::TransactionManager as _;
 use tokio::time::timeout;
 
 use super::class;
-use super::connector::{PgConnector, Role};
-use super::error::PgError;
+use super::connector::{Extras, PgConnector};
 use super::words::left_by;
-use crate::sql::{Dialect, Effect, Habits, SqlConnection, forward_to_sqlx};
+use crate::server::{Keep, ServerError};
+use crate::sql::{Dialect, Effect, Habits, SqlConnection, SqlPool, SqlTransaction, forward_to_sqlx};
 
 /// A connection to a PostgreSQL server.
 pub type PgConnection = SqlConnection<Postgres>;
+
+/// A pool of PostgreSQL connections; `&PgPool` is a [`sqlx::Executor`].
+pub type PgPool = SqlPool<Postgres>;
+
+/// A transaction on a PostgreSQL connection.
+pub type PgTransaction<'c> = SqlTransaction<'c, Postgres>;
 
 /// How long the rest of a query is waited for that its holder gave up. A new connection takes some ten milliseconds.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -24,19 +30,12 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
                      SELECT pg_advisory_unlock_all(); DISCARD PLANS; DISCARD SEQUENCES; DISCARD TEMP";
 
-/// What is kept beside the connection of sqlx.
-#[derive(Debug)]
-pub struct Keep {
-    pub(super) role: Role,
-    pub(super) transaction_pooling: bool,
-}
-
 impl Dialect for Postgres {
     type Connector = PgConnector;
 }
 
 impl Habits for Postgres {
-    type Keep = Keep;
+    type Keep = Keep<Extras>;
 
     forward_to_sqlx!();
 
@@ -44,7 +43,7 @@ impl Habits for Postgres {
         left_by(sql)
     }
 
-    fn classify(error: &sqlx::Error, keep: &Keep, asked_read_only: bool) -> ErrorClass {
+    fn classify(error: &sqlx::Error, keep: &Keep<Extras>, asked_read_only: bool) -> ErrorClass {
         class::classify(error, keep, asked_read_only)
     }
 
@@ -52,8 +51,8 @@ impl Habits for Postgres {
         class::is_retryable(error)
     }
 
-    fn is_multiplexed(keep: &Keep) -> bool {
-        keep.transaction_pooling
+    fn is_multiplexed(keep: &Keep<Extras>) -> bool {
+        keep.extras.transaction_pooling
     }
 
     // sqlx counts the answers that are due, and reads on to the last of them.
@@ -61,20 +60,21 @@ impl Habits for Postgres {
     const TAKES_BACK_BEGIN: bool = false;
     const ABORTS_ON_ERROR: bool = true;
     const LEAVES_ROWS: bool = false;
+    const RESETS_SESSIONS: bool = true;
 }
 
 impl SqlConnection<Postgres> {
     /// Makes it as good as new, or fails.
-    pub(super) async fn reset(&mut self) -> Result<(), PgError> {
+    pub(super) async fn reset(&mut self) -> Result<(), ServerError> {
         if self.traces.is_behind() || self.traces.was_lent() {
-            timeout(PATIENCE, drain(&mut self.raw)).await.map_err(|_| PgError::StillBusy(PATIENCE))??;
+            timeout(PATIENCE, drain(&mut self.raw)).await.map_err(|_| ServerError::StillBusy(PATIENCE))??;
         }
         let SqlConnection { raw, traces, keep } = self;
         while PgTransactionManager::get_transaction_depth(raw) > 0 {
             PgTransactionManager::rollback(raw).await?;
         }
         // Behind a pooler of transactions no session is ours to reset.
-        let of_session = traces.of_session() && !keep.transaction_pooling;
+        let of_session = traces.of_session() && !keep.extras.transaction_pooling;
         let script = match (traces.of_transaction(), of_session) {
             (false, false) => None,
             (true, false) => Some(String::from("ROLLBACK")),

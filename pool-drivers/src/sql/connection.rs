@@ -76,6 +76,8 @@ impl<D: Dialect> SqlConnection<D> {
         } else if self.traces.is_clean() && !self.raw.is_in_transaction() {
             self.traces.wipe();
             Condition::Clean
+        } else if self.traces.of_session() && !D::RESETS_SESSIONS {
+            Condition::Broken
         } else {
             Condition::Dirty
         }

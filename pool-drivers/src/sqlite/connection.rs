@@ -50,6 +50,7 @@ impl Habits for Sqlite {
     const TAKES_BACK_BEGIN: bool = true;
     const ABORTS_ON_ERROR: bool = false;
     const LEAVES_ROWS: bool = false;
+    const RESETS_SESSIONS: bool = true;
 }
 
 impl SqlConnection<Sqlite> {

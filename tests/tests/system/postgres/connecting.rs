@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pool_core::{AcquireError, Connector as _, ErrorClass};
 use pool_drivers::credentials::Credentials;
-use pool_drivers::postgres::{ConnectProblem, PgConnector, PgError, PgPool, Role};
+use pool_drivers::postgres::{ConnectProblem, PgConnector, PgPool, Role, ServerError};
 use pool_drivers::tls::{Tls, TlsProblem};
 use pool_loadtest::proxy::Proxy;
 use pool_tests::ca::{self, Ca};
@@ -181,5 +181,5 @@ async fn after_a_fail_over_connections_lead_to_the_new_primary() {
     let only_old =
         PgConnector::from_url(&old.url(SUPERUSER, PASSWORD, "postgres")).unwrap().role(Role::Primary);
     let error = only_old.connect().await.map(drop).unwrap_err();
-    assert!(matches!(error, PgError::Role { found: "read-only", .. }), "{error}");
+    assert!(matches!(error, ServerError::Role { found: "read-only", .. }), "{error}");
 }

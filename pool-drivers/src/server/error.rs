@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use super::problem::ConnectProblem;
 use crate::credentials::CredentialError;
-use crate::server::ConnectProblem;
 
-/// An error of the MySQL connector.
+/// An error of the connector of a database server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum MySqlError {
+pub enum ServerError {
     /// A connection could not be opened.
-    #[error("connect to MySQL at {target}{problem}")]
+    #[error("connect to {target}{problem}")]
     Connect {
         /// Which server, database and user; never the password.
         target: String,
@@ -28,7 +28,7 @@ pub enum MySqlError {
         source: CredentialError,
     },
     /// The server has another role than it should.
-    #[error("use the server at {target}: it is {found}")]
+    #[error("use {target}: the server is {found}")]
     Role {
         /// Which server, database and user.
         target: String,
@@ -43,12 +43,12 @@ pub enum MySqlError {
     Statement(#[from] sqlx::Error),
 }
 
-impl MySqlError {
+impl ServerError {
     /// What sqlx said, if it was asked.
     pub fn sqlx(&self) -> Option<&sqlx::Error> {
         match self {
-            MySqlError::Connect { source, .. } => source.as_ref(),
-            MySqlError::Statement(error) => Some(error),
+            ServerError::Connect { source, .. } => source.as_ref(),
+            ServerError::Statement(error) => Some(error),
             _ => None,
         }
     }
@@ -56,7 +56,7 @@ impl MySqlError {
     /// Why no connection could be opened, if it is that.
     pub fn connect_problem(&self) -> Option<&ConnectProblem> {
         match self {
-            MySqlError::Connect { problem, .. } => Some(problem),
+            ServerError::Connect { problem, .. } => Some(problem),
             _ => None,
         }
     }

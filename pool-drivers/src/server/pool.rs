@@ -1,18 +1,10 @@
-//! The pool of PostgreSQL connections that is an executor.
+//! How pools of a server are opened in one call, as those of sqlx are.
 
-use sqlx::Postgres;
-use sqlx::postgres::PgConnectOptions;
+use super::connector::ServerConnector;
+use super::dialect::{OptionsOf, Server};
+use crate::sql::{SqlPool, SqlPoolError};
 
-use super::connector::PgConnector;
-use crate::sql::{SqlPool, SqlPoolError, SqlTransaction};
-
-/// A pool of PostgreSQL connections; `&PgPool` is a [`sqlx::Executor`].
-pub type PgPool = SqlPool<Postgres>;
-
-/// A transaction on a PostgreSQL connection.
-pub type PgTransaction<'c> = SqlTransaction<'c, Postgres>;
-
-impl SqlPool<Postgres> {
+impl<D: Server> SqlPool<D> {
     /// Opens a pool with default options, and waits for its first connections.
     ///
     /// For other options build the pool and wrap it:
@@ -26,7 +18,7 @@ impl SqlPool<Postgres> {
     ///
     /// Dropping the future closes what it has opened.
     pub async fn connect(url: &str) -> Result<Self, SqlPoolError> {
-        SqlPool::open(PgConnector::from_url(url).map_err(SqlPoolError::Url)?).await
+        SqlPool::open(ServerConnector::from_url(url).map_err(SqlPoolError::Url)?).await
     }
 
     /// [`connect`](Self::connect) without waiting.
@@ -35,7 +27,7 @@ impl SqlPool<Postgres> {
     ///
     /// Fails if the URL cannot be understood.
     pub fn connect_lazy(url: &str) -> Result<Self, SqlPoolError> {
-        SqlPool::open_lazily(PgConnector::from_url(url).map_err(SqlPoolError::Url)?)
+        SqlPool::open_lazily(ServerConnector::from_url(url).map_err(SqlPoolError::Url)?)
     }
 
     /// Opens a pool with default options by options of sqlx, and waits for its first connections.
@@ -47,7 +39,7 @@ impl SqlPool<Postgres> {
     /// # Cancel safety
     ///
     /// Dropping the future closes what it has opened.
-    pub async fn connect_with(options: PgConnectOptions) -> Result<Self, SqlPoolError> {
-        SqlPool::open(PgConnector::from_options(options)).await
+    pub async fn connect_with(options: OptionsOf<D>) -> Result<Self, SqlPoolError> {
+        SqlPool::open(ServerConnector::from_options(options)).await
     }
 }

@@ -1,0 +1,126 @@
+//! How connections to one server are opened, checked, cleaned and closed.
+
+use pool_core::{Condition, Connector, ErrorClass, Target};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::connector::ServerConnector;
+use super::dialect::{Keep, OptionsOf, Role, Server};
+use super::error::ServerError;
+use super::problem::ConnectProblem;
+use crate::sql::SqlConnection;
+
+impl<D: Server> ServerConnector<D> {
+    async fn connect_to(&self, mut options: OptionsOf<D>) -> Result<SqlConnection<D>, ServerError> {
+        if let Some(provider) = &self.credentials {
+            let credentials = provider.credentials().await.map_err(|source| {
+                let target = D::target_of(&options).to_string();
+                ServerError::Credentials { target, source }
+            })?;
+            options = D::log_in_as(options, &credentials);
+        }
+        let target = D::target_of(&options).to_string();
+        let refused = |problem, source| ServerError::Connect { target: target.clone(), problem, source };
+        let options =
+            self.complete(options).map_err(|problem| refused(ConnectProblem::Options(problem), None))?;
+        let mut raw = options.connect().await.map_err(|error| refused(D::problem_of(&error), Some(error)))?;
+        let settled = async {
+            D::settle(&mut raw, self).await?;
+            self.check_role(&mut raw).await
+        };
+        match settled.await {
+            Ok(None) => Ok(SqlConnection::new(raw, self.keep())),
+            Ok(Some(found)) => {
+                // The error to tell of is the role.
+                drop(raw.close().await);
+                Err(ServerError::Role { target, found })
+            }
+            Err(error) => Err(refused(ConnectProblem::Other, Some(error))),
+        }
+    }
+
+    fn complete(&self, options: OptionsOf<D>) -> Result<OptionsOf<D>, &'static str> {
+        let options = D::complete(options, self)?;
+        let Some(tls) = &self.tls else { return Ok(options) };
+        if tls.server_name_override().is_some() {
+            return Err("the server's name cannot be set; connect to the host that its certificate names");
+        }
+        Ok(D::encrypt(options, tls))
+    }
+
+    /// Asks the server for its role, if it matters. Returns what it is if that is wrong.
+    async fn check_role(&self, raw: &mut D::Connection) -> Result<Option<&'static str>, sqlx::Error> {
+        Ok(match self.role {
+            Role::Any => None,
+            Role::Primary => D::is_read_only(raw).await?.then_some("read-only"),
+            Role::Replica => (!D::is_read_only(raw).await?).then_some("not read-only"),
+        })
+    }
+
+    fn keep(&self) -> Keep<D::Extras> {
+        Keep { role: self.role, extras: self.extras.clone() }
+    }
+}
+
+impl<D: Server> Connector for ServerConnector<D> {
+    type Connection = SqlConnection<D>;
+    type Error = ServerError;
+
+    // Cancel: sqlx closes the socket when its future is dropped.
+    async fn connect(&self) -> Result<SqlConnection<D>, ServerError> {
+        let mut first = None;
+        for place in self.places() {
+            match self.connect_to(place).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => {
+                    // The last one would be as good; but a login refused tells more than a host that is down.
+                    let tells_more = matches!(self.classify(&error), ErrorClass::Auth | ErrorClass::Capacity);
+                    if first.is_none() || tells_more {
+                        first = Some(error);
+                    }
+                }
+            }
+        }
+        Err(first.expect("there is at least one place"))
+    }
+
+    /// One round trip that reaches the server: of the protocol alone, or the question for its role if that matters.
+    async fn validate(&self, connection: &mut SqlConnection<D>) -> Result<(), ServerError> {
+        if self.role == Role::Any {
+            D::ping(&mut connection.raw, &self.extras).await?;
+        } else if let Some(found) = self.check_role(&mut connection.raw).await? {
+            return Err(ServerError::Role { target: D::target_of(&self.options).to_string(), found });
+        }
+        Ok(())
+    }
+
+    async fn reset(&self, connection: &mut SqlConnection<D>) -> Result<(), ServerError> {
+        D::reset(connection).await
+    }
+
+    fn condition(&self, connection: &mut SqlConnection<D>) -> Condition {
+        connection.condition()
+    }
+
+    async fn close(&self, connection: SqlConnection<D>) {
+        if let Err(error) = connection.raw.close().await {
+            let target = D::target_of(&self.options);
+            tracing::debug!(%target, %error, "the server did not hear the goodbye");
+        }
+    }
+
+    fn classify(&self, error: &ServerError) -> ErrorClass {
+        match error {
+            ServerError::Connect { problem: ConnectProblem::Tls(Some(problem)), .. } => problem.class(),
+            ServerError::Credentials { source, .. } => source.class(),
+            ServerError::Role { .. } => ErrorClass::FatalAll,
+            error => match error.sqlx() {
+                Some(error) => D::classify(error, &self.keep(), false),
+                None => ErrorClass::FatalThis,
+            },
+        }
+    }
+
+    fn target(&self) -> Option<Target> {
+        Some(D::target_of(&self.options))
+    }
+}

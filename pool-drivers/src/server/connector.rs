@@ -1,0 +1,145 @@
+//! What one server is, and how its connections shall be.
+
+use std::fmt;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use super::dialect::{OptionsOf, Role, Server};
+use crate::credentials::Provider;
+use crate::tls::Tls;
+
+/// Opens connections to one database server, or to the first of several that is fit.
+///
+/// Clones are connectors of the same server, with settings of their own.
+///
+/// # Examples
+///
+/// ```no_run
+/// # #[cfg(feature = "postgres")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::time::Duration;
+/// use pool_drivers::credentials::FileCredentials;
+/// use pool_drivers::postgres::{PgConnector, Role};
+/// use pool_drivers::tls::Tls;
+///
+/// let orders = PgConnector::from_url("postgres://app@db.example.com/orders")?
+///     .credentials(FileCredentials::password("/run/secrets/orders"))
+///     .tls(Tls::new().ca_certificate("/etc/ssl/db-ca.pem"))
+///     .application_name("orders")
+///     .statement_timeout(Duration::from_secs(30))
+///     .also_at("db-2.example.com", 5432)
+///     .role(Role::Primary);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "postgres"))]
+/// # fn main() {}
+/// ```
+pub struct ServerConnector<D: Server> {
+    pub(crate) options: OptionsOf<D>,
+    /// Where else to look, after the place that the options name.
+    others: Vec<(String, u16)>,
+    pub(super) credentials: Option<Provider>,
+    pub(super) tls: Option<Tls>,
+    pub(super) role: Role,
+    pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) extras: D::Extras,
+}
+
+impl<D: Server> ServerConnector<D> {
+    /// What a URL names, such as `postgres://user:password@host:port/database` or
+    /// `mysql://user:password@host:port/database`, with the parameters that sqlx knows.
+    ///
+    /// # Errors
+    ///
+    /// Fails if sqlx cannot understand it.
+    pub fn from_url(url: &str) -> Result<Self, sqlx::Error> {
+        OptionsOf::<D>::from_str(url).map(Self::from_options)
+    }
+
+    /// What options of sqlx name. Everything in them stays as it is, unless a method of this type changes it.
+    pub fn from_options(options: OptionsOf<D>) -> Self {
+        ServerConnector {
+            options,
+            others: Vec::new(),
+            credentials: None,
+            tls: None,
+            role: Role::Any,
+            statement_timeout: None,
+            extras: D::Extras::default(),
+        }
+    }
+
+    /// Asks for user and password at each connect, instead of taking those of the URL.
+    #[must_use]
+    pub fn credentials(mut self, provider: impl Into<Provider>) -> Self {
+        self.credentials = Some(provider.into());
+        self
+    }
+
+    /// Encrypts, and refuses a server that does not. Without it the mode of the URL counts; sqlx's default encrypts if
+    /// the server offers it, and verifies nothing.
+    ///
+    /// The files are read at each connect. [`Tls::server_name`] cannot be had with sqlx, which verifies the host that it
+    /// connects to: setting it is an error at the first connect.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// How long a statement may run before the server cancels it. Default none; 0 = none. Counted in milliseconds,
+    /// rounded up.
+    ///
+    /// PostgreSQL and MariaDB count it for all statements, MySQL for `SELECT` only. Holders may change it for
+    /// themselves; the next holder finds it as it was.
+    #[must_use]
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.statement_timeout = Some(timeout);
+        self
+    }
+
+    /// Another place where the server may be, for instance after a fail-over. Places are tried in order, each time.
+    #[must_use]
+    pub fn also_at(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.others.push((host.into(), port));
+        self
+    }
+
+    /// Which role a server must have. Default [`Role::Any`].
+    #[must_use]
+    pub fn role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+
+    /// The places, in the order in which they are tried.
+    pub(super) fn places(&self) -> impl Iterator<Item = OptionsOf<D>> + '_ {
+        let others = self.others.iter().map(|(host, port)| D::at(self.options.clone(), host, *port));
+        std::iter::once(self.options.clone()).chain(others)
+    }
+}
+
+impl<D: Server> Clone for ServerConnector<D> {
+    fn clone(&self) -> Self {
+        ServerConnector {
+            options: self.options.clone(),
+            others: self.others.clone(),
+            credentials: self.credentials.clone(),
+            tls: self.tls.clone(),
+            role: self.role,
+            statement_timeout: self.statement_timeout,
+            extras: self.extras.clone(),
+        }
+    }
+}
+
+/// Shows where the server is, never the options of sqlx: they hold the password.
+impl<D: Server> fmt::Debug for ServerConnector<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerConnector")
+            .field("target", &format_args!("{}", D::target_of(&self.options)))
+            .field("role", &self.role)
+            .field("extras", &self.extras)
+            .finish_non_exhaustive()
+    }
+}
