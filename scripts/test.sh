@@ -7,9 +7,9 @@ usage() {
     cat <<'TXT'
 Usage: scripts/test.sh [--install | --help]
 
-Runs all tests of the project. Needs a Rust toolchain; python3, a C compiler (for the bundled SQLite) and the servers
-that the tests start for themselves (PostgreSQL, MariaDB, Redis, PgBouncer) are installed with apt-get when they are
-missing, which takes root or sudo. The install starts no service and creates no PostgreSQL cluster.
+Runs all tests of the project. Needs a Rust toolchain; python3, a C compiler (for the bundled SQLite), the servers
+that the tests start for themselves (PostgreSQL, MariaDB, Redis, PgBouncer) and libnss-wrapper are installed with apt-get
+when they are missing, which takes root or sudo. The install starts no service and creates no PostgreSQL cluster.
 
   --install   only install what is missing, run no test
 
@@ -58,6 +58,12 @@ server_is_there() {
 servers=(initdb:postgresql postgres:postgresql pg_basebackup:postgresql-client
     mariadbd:mariadb-server mariadb-install-db:mariadb-server redis-server:redis-server pgbouncer:pgbouncer)
 
+# The libraries that the tests load into a process of theirs, likewise.
+libraries=(libnss_wrapper.so:libnss-wrapper)
+
+# The loader says nothing when it finds the library.
+library_is_there() { [ -z "$(LD_PRELOAD=$1 true 2>&1)" ]; }
+
 # Packages start their services, and PostgreSQL's creates a cluster, unless these files say otherwise. A policy that is
 # there already is somebody's decision and stays; ours goes when the script ends.
 policy=/usr/sbin/policy-rc.d
@@ -68,7 +74,7 @@ keep_quiet='
     if [ ! -e "$2" ]; then mkdir -p "${2%/*}" && echo "create_main_cluster = false" >"$2" || exit 1; fi'
 
 install_missing() {
-    local packages=() as_root=() server package code=0 quiet
+    local packages=() as_root=() server library package code=0 quiet
     python_is_there || packages+=(python3)
     compiler_is_there || packages+=(gcc libc6-dev)
     for server in "${servers[@]}"; do
@@ -76,6 +82,9 @@ install_missing() {
         if ! server_is_there "${server%:*}" && [[ " ${packages[*]-} " != *" $package "* ]]; then
             packages+=("$package")
         fi
+    done
+    for library in "${libraries[@]}"; do
+        library_is_there "${library%:*}" || packages+=("${library#*:}")
     done
     if [ "${#packages[@]}" -eq 0 ]; then
         return
@@ -102,6 +111,9 @@ install_missing() {
     compiler_is_there || fail "the C compiler (${CC:-cc}) still does not work after installing ${packages[*]}"
     for server in "${servers[@]}"; do
         server_is_there "${server%:*}" || fail "${server%:*} is not to be found after installing ${server#*:}"
+    done
+    for library in "${libraries[@]}"; do
+        library_is_there "${library%:*}" || fail "${library%:*} cannot be loaded after installing ${library#*:}"
     done
 }
 

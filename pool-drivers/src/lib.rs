@@ -53,11 +53,19 @@
 
 #[cfg(feature = "_net")]
 pub mod credentials;
+#[cfg(any(
+    feature = "http",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "websocket"
+))]
+pub mod dns;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "mysql")]
 pub mod mysql;
-#[cfg(any(feature = "http", feature = "websocket"))]
+#[cfg(any(feature = "http", feature = "redis", feature = "websocket"))]
 mod net;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -1,8 +1,11 @@
-//! The first half of every connect over the network: from a URL to a stream that data can flow through.
+//! The first half of a connect over the network: from a host's name to a stream that data can flow through.
 //!
 //! It stands apart from the drivers so that a name that cannot be resolved, a refused port and a failed
 //! handshake are told apart everywhere, in the same words.
 
+#[cfg(any(feature = "http", feature = "websocket"))]
+mod open;
+#[cfg(any(feature = "http", feature = "websocket"))]
 mod url;
 
 use std::io;
@@ -11,14 +14,18 @@ use std::time::Duration;
 
 use pool_core::ErrorClass;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+#[cfg(any(feature = "http", feature = "websocket"))]
+pub(crate) use open::{Transport, open};
+#[cfg(any(feature = "http", feature = "websocket"))]
 pub(crate) use url::{Location, Schemes};
+#[cfg(any(feature = "http", feature = "websocket"))]
 pub use url::{UrlError, UrlProblem};
 
-use crate::tls::{Tls, TlsError};
+use crate::dns::{Address, Names};
+use crate::tls::TlsError;
 
 /// How long one address of several is tried before the next one. Enough for a connection around the world
 /// whose first packet was lost, and little enough for two dead addresses within a pool's `connect_timeout`.
@@ -27,14 +34,6 @@ const EACH_ADDRESS: Duration = Duration::from_secs(2);
 /// After how much silence the kernel asks whether the peer is still there. Without it a connection whose peer
 /// lost power stays open for ever; the kernel's own default is two hours.
 const KEEPALIVE: Duration = Duration::from_secs(60);
-
-/// A stream of either kind.
-pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
-
-/// A stream to the peer, with TLS or without.
-pub(crate) type Transport = Box<dyn Duplex>;
 
 /// Why there is no stream to the peer.
 #[derive(Debug, thiserror::Error)]
@@ -84,30 +83,14 @@ impl NetError {
     }
 }
 
-/// Opens a stream to the place, with TLS if it wants that. Returns the protocol that was agreed on.
+/// Tries the addresses of the host in the order the system gives, until one accepts. Tells which that is.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future closes what was opened.
-pub(crate) async fn open(
-    location: &Location,
-    tls: &Tls,
-    alpn: &[&[u8]],
-) -> Result<(Transport, Option<Vec<u8>>), NetError> {
-    let stream = dial(location.bare_host(), location.port()).await?;
-    if !location.is_secure() {
-        return Ok((Box::new(stream), None));
-    }
-    let stream = tls.connect(location.bare_host(), stream, alpn).await?;
-    let protocol = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
-    Ok((Box::new(stream), protocol))
-}
-
-/// Tries the addresses of the host in the order the system gives, until one accepts.
-async fn dial(host: &str, port: u16) -> Result<TcpStream, NetError> {
-    let found = lookup_host((host, port)).await;
-    let addresses: Vec<SocketAddr> =
-        found.map_err(|source| NetError::Resolve { host: host.to_owned(), source })?.collect();
+pub(crate) async fn dial(host: &str, port: u16, names: &Names) -> Result<(TcpStream, Address), NetError> {
+    let unresolved = |source| NetError::Resolve { host: host.to_owned(), source };
+    let (addresses, lead) = names.look_up(host, port).await.map_err(unresolved)?;
     let mut last = None;
     for (index, &address) in addresses.iter().enumerate() {
         let attempt = TcpStream::connect(address);
@@ -118,7 +101,7 @@ async fn dial(host: &str, port: u16) -> Result<TcpStream, NetError> {
             attempt.await
         };
         match outcome.and_then(prepared) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return Ok((stream, lead.at(address.ip()))),
             Err(source) => last = Some((address, source)),
         }
     }

@@ -75,6 +75,8 @@ pub use connection::RedisConnection;
 pub use connector::{Protocol, RedisConnector};
 pub use error::{LoginProblem, RedisError};
 
+pub use crate::net::NetError;
+
 /// The client library that connections are of, for code that must not end up with another version.
 pub use ::redis;
 

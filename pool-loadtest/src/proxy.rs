@@ -53,7 +53,7 @@ mod queue;
 mod socket;
 mod stats;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,11 +79,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone)]
 pub struct ProxyBuilder {
     upstream: Upstream,
+    address: IpAddr,
     port: u16,
     seed: u64,
 }
 
 impl ProxyBuilder {
+    /// The address to listen on. Default: 127.0.0.1.
+    pub fn address(self, address: IpAddr) -> Self {
+        ProxyBuilder { address, ..self }
+    }
+
     /// The port to listen on. Default: 0, any free one.
     pub fn port(self, port: u16) -> Self {
         ProxyBuilder { port, ..self }
@@ -104,7 +110,7 @@ impl ProxyBuilder {
     ///
     /// Outside a tokio runtime with I/O and time.
     pub fn start(self) -> Result<Proxy, ProxyError> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let address = SocketAddr::new(self.address, self.port);
         let door = Door::open_at(address).map_err(|source| ProxyError::Listen { address, source })?;
         let door = Arc::new(door);
         let table = Arc::new(Table::default());
@@ -147,7 +153,7 @@ impl Proxy {
 
     /// For one with a given port or seed.
     pub fn builder(upstream: impl Into<Upstream>) -> ProxyBuilder {
-        ProxyBuilder { upstream: upstream.into(), port: 0, seed: 0 }
+        ProxyBuilder { upstream: upstream.into(), address: Ipv4Addr::LOCALHOST.into(), port: 0, seed: 0 }
     }
 
     /// Where clients connect to. It stays the same for life.

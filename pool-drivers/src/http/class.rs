@@ -12,6 +12,7 @@ use crate::tls::problem_in;
 pub(super) fn classify(error: &HttpError) -> ErrorClass {
     match error {
         HttpError::Net(error) => error.class(),
+        HttpError::Moved(_) => ErrorClass::FatalAll,
         HttpError::Exchange { source, .. } | HttpError::Handshake(source) => of_hyper(source),
         HttpError::Closed { source } => source.as_deref().map_or(ErrorClass::FatalThis, of_hyper),
         HttpError::Unhealthy { status, retry_after } => of_status(*status, retry_after.is_some()),

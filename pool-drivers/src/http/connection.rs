@@ -16,6 +16,7 @@ use super::driver::Driver;
 use super::error::{HttpError, RequestProblem};
 use super::exchange::{Exchange, Verdict};
 use super::request::fit;
+use crate::dns::Address;
 use crate::net::Location;
 
 /// hyper's handle for sending on a connection.
@@ -53,11 +54,12 @@ pub struct HttpConnection {
     exchange: Option<Arc<Exchange>>,
     /// The peer will close it after the exchange, or something went wrong with it.
     ending: bool,
+    pub(super) address: Address,
 }
 
 impl HttpConnection {
     pub(super) fn new(sender: Sender, driver: Arc<Driver>, origin: Arc<Location>) -> Self {
-        HttpConnection { sender, driver, origin, exchange: None, ending: false }
+        HttpConnection { sender, driver, origin, exchange: None, ending: false, address: Address::default() }
     }
 
     /// What is spoken on this connection.
@@ -153,7 +155,13 @@ impl HttpConnection {
     }
 
     /// What is to become of the connection now that its holder gives it back.
-    pub(super) fn condition(&self) -> Condition {
+    pub(super) fn condition(&mut self) -> Condition {
+        let condition = self.state();
+        self.address.condition(condition)
+    }
+
+    /// What the exchange leaves of the connection.
+    fn state(&self) -> Condition {
         if self.ending || self.is_closed() {
             return Condition::Broken;
         }
@@ -237,7 +245,7 @@ impl fmt::Debug for HttpConnection {
         f.debug_struct("HttpConnection")
             .field("origin", &format_args!("{}", self.origin.authority()))
             .field("version", &self.version())
-            .field("condition", &self.condition())
+            .field("condition", &self.state())
             .finish_non_exhaustive()
     }
 }

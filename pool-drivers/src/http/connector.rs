@@ -14,6 +14,7 @@ use super::connection::{HttpConnection, Sender};
 use super::driver::Driver;
 use super::error::HttpError;
 use super::health;
+use crate::dns::Names;
 use crate::net::{Location, Schemes, Transport, UrlError, UrlProblem, open};
 use crate::tls::Tls;
 
@@ -62,6 +63,7 @@ pub struct HttpConnector {
     tls: Tls,
     health_path: Option<Uri>,
     http2_keepalive_interval: Duration,
+    names: Names,
 }
 
 impl HttpConnector {
@@ -81,6 +83,7 @@ impl HttpConnector {
             tls: Tls::new(),
             health_path: None,
             http2_keepalive_interval: Duration::from_secs(30),
+            names: Names::default(),
         })
     }
 
@@ -125,6 +128,13 @@ impl HttpConnector {
         self
     }
 
+    /// How long to trust what the host name stands for; see [`dns`](crate::dns). Default as long as a connection lives.
+    #[must_use]
+    pub fn dns_max_ttl(mut self, max_ttl: Duration) -> Self {
+        self.names = Names::new(max_ttl);
+        self
+    }
+
     fn offered(&self) -> &'static [&'static [u8]] {
         match self.version {
             HttpVersion::Auto => &[ALPN_HTTP2, ALPN_HTTP1],
@@ -158,8 +168,8 @@ impl Connector for HttpConnector {
     type Error = HttpError;
 
     async fn connect(&self) -> Result<HttpConnection, HttpError> {
-        let (stream, chosen) = open(&self.origin, &self.tls, self.offered()).await?;
-        let chose_http2 = chosen.as_deref() == Some(ALPN_HTTP2);
+        let opened = open(&self.origin, &self.names, &self.tls, self.offered()).await?;
+        let chose_http2 = opened.protocol.as_deref() == Some(ALPN_HTTP2);
         let http2 = match self.version {
             HttpVersion::Auto => chose_http2,
             HttpVersion::Http1 => false,
@@ -168,7 +178,8 @@ impl Connector for HttpConnector {
             }
             HttpVersion::Http2 => true,
         };
-        let mut connection = self.begin(stream, http2).await.map_err(HttpError::Handshake)?;
+        let mut connection = self.begin(opened.stream, http2).await.map_err(HttpError::Handshake)?;
+        connection.address = opened.address;
         if let Some(path) = &self.health_path {
             health::ask(&mut connection, path).await?;
         }
@@ -176,6 +187,7 @@ impl Connector for HttpConnector {
     }
 
     async fn validate(&self, connection: &mut HttpConnection) -> Result<(), HttpError> {
+        connection.address.check().await?;
         connection.make_ready().await?;
         match &self.health_path {
             Some(path) => health::ask(connection, path).await,
@@ -184,6 +196,7 @@ impl Connector for HttpConnector {
     }
 
     async fn reset(&self, connection: &mut HttpConnection) -> Result<(), HttpError> {
+        connection.address.check().await?;
         connection.reset().await
     }
 

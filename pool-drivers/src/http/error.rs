@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
+use crate::dns::Moved;
 use crate::net::NetError;
 use crate::tls::{Explained, TlsProblem, problem_in};
 
@@ -15,6 +16,9 @@ pub enum HttpError {
     /// There is no way to the peer.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// The host has another address now.
+    #[error(transparent)]
+    Moved(#[from] Moved),
     /// The peer did not choose HTTP/2, which was asked for.
     #[error("use HTTP/2 with `{host}`: it does not offer it on this port")]
     NoHttp2 {

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySql, MySqlConnection
 
 use super::class::{classify, number, number_of};
 use crate::credentials::Credentials;
-use crate::server::{ConnectProblem, Keep, Role, Server, ServerConnector, ServerError};
+use crate::server::{ConnectProblem, Keep, Server, ServerConnector, ServerError};
 use crate::sql::SqlConnection;
 use crate::tls::Tls;
 
@@ -49,6 +49,10 @@ impl Server for MySql {
         Ok(options)
     }
 
+    fn host_of(options: &MySqlConnectOptions) -> Option<(&str, u16)> {
+        options.get_socket().is_none().then(|| (options.get_host(), options.get_port()))
+    }
+
     fn target_of(options: &MySqlConnectOptions) -> Target {
         let database = options.get_database().unwrap_or_default();
         let target = Target::new("mysql", database).as_user(options.get_username());
@@ -59,7 +63,7 @@ impl Server for MySql {
     }
 
     fn problem_of(error: &sqlx::Error) -> ConnectProblem {
-        match (number_of(error), classify(error, &Keep { role: Role::Any, extras: () })) {
+        match (number_of(error), classify(error, &Keep::default())) {
             (None, _) => ConnectProblem::of_transport(error),
             (Some(number::NO_SUCH_DATABASE), _) => ConnectProblem::NoDatabase,
             (Some(number::SHUTDOWN), _) => ConnectProblem::NotReady,

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn errors_of_sqlx_itself_are_told_apart() {
-        let keep = Keep { role: Role::Any, extras: Extras::default() };
+        let keep = Keep::default();
         for (error, class) in [
             (sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()), ErrorClass::FatalThis),
             (sqlx::Error::Protocol("unexpected message".into()), ErrorClass::FatalThis),

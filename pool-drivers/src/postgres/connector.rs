@@ -8,7 +8,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection, Postgres, Row as _};
 
 use super::class::{classify, code, code_of};
 use crate::credentials::Credentials;
-use crate::server::{ConnectProblem, Keep, Role, Server, ServerConnector, ServerError};
+use crate::server::{ConnectProblem, Keep, Server, ServerConnector, ServerError};
 use crate::sql::SqlConnection;
 use crate::tls::Tls;
 
@@ -102,6 +102,10 @@ impl Server for Postgres {
         }
     }
 
+    fn host_of(options: &PgConnectOptions) -> Option<(&str, u16)> {
+        options.get_socket().is_none().then(|| (options.get_host(), options.get_port()))
+    }
+
     fn target_of(options: &PgConnectOptions) -> Target {
         let user = options.get_username();
         let database = options.get_database().unwrap_or(user);
@@ -113,8 +117,7 @@ impl Server for Postgres {
     }
 
     fn problem_of(error: &sqlx::Error) -> ConnectProblem {
-        let keep = Keep { role: Role::Any, extras: Extras::default() };
-        match (code_of(error).as_deref(), classify(error, &keep, false)) {
+        match (code_of(error).as_deref(), classify(error, &Keep::default(), false)) {
             (None, _) => ConnectProblem::of_transport(error),
             (Some(code::NO_SUCH_DATABASE), _) => ConnectProblem::NoDatabase,
             (_, ErrorClass::Auth) => ConnectProblem::LoginRefused,

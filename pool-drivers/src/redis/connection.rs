@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::subscriptions::{Messages, Subscribed};
 use super::traces::{Traces, is_blocking};
+use crate::dns::Address;
 
 /// A connection to a Redis server.
 ///
@@ -30,6 +31,7 @@ pub struct RedisConnection {
     pub(super) subscribed: Subscribed,
     pub(super) response_timeout: Option<Duration>,
     database: i64,
+    pub(super) address: Address,
 }
 
 /// The task that reads and writes. Dropping it closes the connection.
@@ -56,16 +58,25 @@ impl RedisConnection {
         database: i64,
     ) -> Self {
         let (traces, subscribed) = (Traces::default(), Subscribed::default());
-        RedisConnection { raw, driver, traces, messages, subscribed, response_timeout, database }
+        RedisConnection {
+            raw,
+            driver,
+            traces,
+            messages,
+            subscribed,
+            response_timeout,
+            database,
+            address: Address::default(),
+        }
     }
 
     /// What it is like, without asking the server.
-    pub(super) fn condition(&self) -> Condition {
+    pub(super) fn condition(&mut self) -> Condition {
         let condition = self.traces.condition();
         if condition != Condition::AllBroken && self.driver.0.is_finished() {
             return Condition::Broken;
         }
-        condition
+        self.address.condition(condition)
     }
 
     /// Whether resetting it takes credentials.

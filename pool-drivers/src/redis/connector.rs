@@ -8,7 +8,7 @@ use pool_core::{Condition, Connector, ErrorClass, Target};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, RedisConnectionInfo, Value};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
 use super::class::classify;
 use super::connection::{Driver, RedisConnection};
@@ -16,6 +16,8 @@ use super::error::{LoginProblem, RedisError};
 use super::place::{Place, Url};
 use super::subscriptions::Messages;
 use crate::credentials::{Credentials, Provider};
+use crate::dns::Names;
+use crate::net::dial;
 use crate::tls::Tls;
 
 /// How long a command may take unless said otherwise. Longer than any command that belongs in a cache, and
@@ -66,6 +68,7 @@ pub struct RedisConnector {
     client_name: String,
     protocol: Protocol,
     response_timeout: Option<Duration>,
+    names: Names,
 }
 
 impl RedisConnector {
@@ -90,6 +93,7 @@ impl RedisConnector {
             client_name: String::from("pool-drivers"),
             protocol: if resp3 { Protocol::Resp3 } else { Protocol::Resp2 },
             response_timeout: Some(RESPONSE_TIMEOUT),
+            names: Names::default(),
         })
     }
 
@@ -136,6 +140,13 @@ impl RedisConnector {
     #[must_use]
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
+        self
+    }
+
+    /// How long to trust what the host name stands for; see [`dns`](crate::dns). Default as long as a connection lives.
+    #[must_use]
+    pub fn dns_max_ttl(mut self, max_ttl: Duration) -> Self {
+        self.names = Names::new(max_ttl);
         self
     }
 
@@ -233,10 +244,6 @@ impl RedisConnector {
         }
         LoginProblem::Other
     }
-
-    fn unreached(&self, source: io::Error) -> RedisError {
-        RedisError::Connect { place: self.place.to_string(), source }
-    }
 }
 
 /// Says the first words, and hears whether the server lets us in.
@@ -288,17 +295,18 @@ impl Connector for RedisConnector {
         let credentials = self.credentials_now().await?;
         match (&self.place, &self.tls) {
             (Place::Tcp { host, port }, tls) => {
-                let stream = TcpStream::connect((host.as_str(), *port))
-                    .await
-                    .map_err(|error| self.unreached(error))?;
-                stream.set_nodelay(true).map_err(|error| self.unreached(error))?;
-                match tls {
+                let (stream, address) = dial(host, *port, &self.names).await?;
+                let mut connection = match tls {
                     None => self.log_in(stream, &credentials).await,
                     Some(tls) => self.log_in(tls.connect(host, stream, &[]).await?, &credentials).await,
-                }
+                }?;
+                connection.address = address;
+                Ok(connection)
             }
             (Place::Unix(path), None) => {
-                let stream = UnixStream::connect(path).await.map_err(|error| self.unreached(error))?;
+                let stream = UnixStream::connect(path)
+                    .await
+                    .map_err(|source| RedisError::Connect { place: self.place.to_string(), source })?;
                 self.log_in(stream, &credentials).await
             }
             (Place::Unix(_), Some(_)) => Err(RedisError::TlsOverUnix { place: self.place.to_string() }),
@@ -307,6 +315,7 @@ impl Connector for RedisConnector {
 
     /// `PING` with a number that must come back, so an answer to something else is not taken for one.
     async fn validate(&self, connection: &mut RedisConnection) -> Result<(), RedisError> {
+        connection.address.check().await?;
         let sent = fastrand::u64(..).to_string();
         match connection.quietly(redis::cmd("PING").arg(&sent)).await {
             Ok(Value::BulkString(came)) if came == sent.as_bytes() => Ok(()),
@@ -318,6 +327,10 @@ impl Connector for RedisConnector {
     }
 
     async fn reset(&self, connection: &mut RedisConnection) -> Result<(), RedisError> {
+        connection.address.check().await?;
+        if connection.traces.condition() == Condition::Clean {
+            return Ok(());
+        }
         let login =
             if connection.must_log_in() { Some(self.login(&self.credentials_now().await?)) } else { None };
         connection.reset(login).await.map_err(RedisError::Reset)
@@ -330,6 +343,8 @@ impl Connector for RedisConnector {
     fn classify(&self, error: &RedisError) -> ErrorClass {
         match error {
             RedisError::Credentials(error) => error.class(),
+            RedisError::Net(error) => error.class(),
+            RedisError::Moved(_) => ErrorClass::FatalAll,
             RedisError::Tls(error) => {
                 error.problem().map_or(ErrorClass::FatalThis, |problem| problem.class())
             }

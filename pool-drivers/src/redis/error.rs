@@ -3,6 +3,8 @@
 use std::io;
 
 use crate::credentials::CredentialError;
+use crate::dns::Moved;
+use crate::net::NetError;
 use crate::tls::TlsError;
 
 /// An error of the Redis connector.
@@ -20,10 +22,16 @@ pub enum RedisError {
     /// There is nothing to log in with.
     #[error(transparent)]
     Credentials(#[from] CredentialError),
-    /// The server cannot be reached.
+    /// The server cannot be reached over the network.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The host has another address now.
+    #[error(transparent)]
+    Moved(#[from] Moved),
+    /// The server cannot be reached over its socket.
     #[error("connect to Redis at `{place}`")]
     Connect {
-        /// Host and port, or the path of the socket.
+        /// The path of the socket.
         place: String,
         /// What the system says.
         source: io::Error,

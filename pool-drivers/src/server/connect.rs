@@ -7,6 +7,7 @@ use super::connector::ServerConnector;
 use super::dialect::{Keep, OptionsOf, Role, Server};
 use super::error::ServerError;
 use super::problem::ConnectProblem;
+use crate::dns::Address;
 use crate::sql::SqlConnection;
 
 impl<D: Server> ServerConnector<D> {
@@ -22,13 +23,21 @@ impl<D: Server> ServerConnector<D> {
         let refused = |problem, source| ServerError::Connect { target: target.clone(), problem, source };
         let options =
             self.complete(options).map_err(|problem| refused(ConnectProblem::Options(problem), None))?;
+        let address = match D::host_of(&options) {
+            Some((host, port)) if self.names.are_watched() => {
+                let found = self.names.look_up(host, port).await;
+                let unknown = |error| refused(ConnectProblem::NameNotFound, Some(sqlx::Error::Io(error)));
+                found.map_err(unknown)?.1
+            }
+            _ => Address::default(),
+        };
         let mut raw = options.connect().await.map_err(|error| refused(D::problem_of(&error), Some(error)))?;
         let settled = async {
             D::settle(&mut raw, self).await?;
             self.check_role(&mut raw).await
         };
         match settled.await {
-            Ok(None) => Ok(SqlConnection::new(raw, self.keep())),
+            Ok(None) => Ok(SqlConnection::new(raw, self.keep(address))),
             Ok(Some(found)) => {
                 // The error to tell of is the role.
                 drop(raw.close().await);
@@ -56,8 +65,8 @@ impl<D: Server> ServerConnector<D> {
         })
     }
 
-    fn keep(&self) -> Keep<D::Extras> {
-        Keep { role: self.role, extras: self.extras.clone() }
+    fn keep(&self, address: Address) -> Keep<D::Extras> {
+        Keep { role: self.role, extras: self.extras.clone(), address }
     }
 }
 
@@ -85,6 +94,7 @@ impl<D: Server> Connector for ServerConnector<D> {
 
     /// One round trip that reaches the server: of the protocol alone, or the question for its role if that matters.
     async fn validate(&self, connection: &mut SqlConnection<D>) -> Result<(), ServerError> {
+        connection.keep.address.check().await?;
         if self.role == Role::Any {
             D::ping(&mut connection.raw, &self.extras).await?;
         } else if let Some(found) = self.check_role(&mut connection.raw).await? {
@@ -94,11 +104,13 @@ impl<D: Server> Connector for ServerConnector<D> {
     }
 
     async fn reset(&self, connection: &mut SqlConnection<D>) -> Result<(), ServerError> {
+        connection.keep.address.check().await?;
         D::reset(connection).await
     }
 
     fn condition(&self, connection: &mut SqlConnection<D>) -> Condition {
-        connection.condition()
+        let condition = connection.condition();
+        connection.keep.address.condition(condition)
     }
 
     async fn close(&self, connection: SqlConnection<D>) {
@@ -112,9 +124,9 @@ impl<D: Server> Connector for ServerConnector<D> {
         match error {
             ServerError::Connect { problem: ConnectProblem::Tls(Some(problem)), .. } => problem.class(),
             ServerError::Credentials { source, .. } => source.class(),
-            ServerError::Role { .. } => ErrorClass::FatalAll,
+            ServerError::Role { .. } | ServerError::Moved(_) => ErrorClass::FatalAll,
             error => match error.sqlx() {
-                Some(error) => D::classify(error, &self.keep(), false),
+                Some(error) => D::classify(error, &self.keep(Address::default()), false),
                 None => ErrorClass::FatalThis,
             },
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::dialect::{OptionsOf, Role, Server};
 use crate::credentials::Provider;
+use crate::dns::Names;
 use crate::tls::Tls;
 
 /// Opens connections to one database server, or to the first of several that is fit.
@@ -42,6 +43,7 @@ pub struct ServerConnector<D: Server> {
     pub(super) tls: Option<Tls>,
     pub(super) role: Role,
     pub(crate) statement_timeout: Option<Duration>,
+    pub(super) names: Names,
     pub(crate) extras: D::Extras,
 }
 
@@ -65,6 +67,7 @@ impl<D: Server> ServerConnector<D> {
             tls: None,
             role: Role::Any,
             statement_timeout: None,
+            names: Names::default(),
             extras: D::Extras::default(),
         }
     }
@@ -112,6 +115,13 @@ impl<D: Server> ServerConnector<D> {
         self
     }
 
+    /// How long to trust what a host name stands for; see [`dns`](crate::dns). Default as long as a connection lives.
+    #[must_use]
+    pub fn dns_max_ttl(mut self, max_ttl: Duration) -> Self {
+        self.names = Names::new(max_ttl);
+        self
+    }
+
     /// The places, in the order in which they are tried.
     pub(super) fn places(&self) -> impl Iterator<Item = OptionsOf<D>> + '_ {
         let others = self.others.iter().map(|(host, port)| D::at(self.options.clone(), host, *port));
@@ -128,6 +138,7 @@ impl<D: Server> Clone for ServerConnector<D> {
             tls: self.tls.clone(),
             role: self.role,
             statement_timeout: self.statement_timeout,
+            names: self.names.clone(),
             extras: self.extras.clone(),
         }
     }

@@ -10,6 +10,7 @@ use super::connector::ServerConnector;
 use super::error::ServerError;
 use super::problem::ConnectProblem;
 use crate::credentials::Credentials;
+use crate::dns::Address;
 use crate::sql::{Dialect, Habits, SqlConnection};
 use crate::tls::Tls;
 
@@ -28,10 +29,11 @@ pub enum Role {
 
 /// What is kept beside the connection of sqlx.
 #[doc(hidden)]
-#[derive(Debug)]
+#[derive(Default)]
 pub struct Keep<X> {
     pub(crate) role: Role,
     pub(crate) extras: X,
+    pub(crate) address: Address,
 }
 
 /// The options of sqlx for a database.
@@ -60,6 +62,9 @@ pub trait Server:
         options: OptionsOf<Self>,
         connector: &ServerConnector<Self>,
     ) -> Result<OptionsOf<Self>, &'static str>;
+
+    /// Host and port, unless it is a socket.
+    fn host_of(options: &OptionsOf<Self>) -> Option<(&str, u16)>;
 
     /// The key of a target, which never holds a password.
     fn target_of(options: &OptionsOf<Self>) -> Target;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::problem::ConnectProblem;
 use crate::credentials::CredentialError;
+use crate::dns::Moved;
 
 /// An error of the connector of a database server.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum ServerError {
         /// What it is.
         found: &'static str,
     },
+    /// The host has another address now.
+    #[error(transparent)]
+    Moved(#[from] Moved),
     /// A query that its holder gave up was still running when the connection was to be reset.
     #[error("reset the connection: a query that was given up still ran after {0:?}")]
     StillBusy(Duration),

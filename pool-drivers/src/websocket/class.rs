@@ -18,6 +18,7 @@ mod code {
 pub(super) fn classify(error: &WebSocketError) -> ErrorClass {
     match error {
         WebSocketError::Net(error) => error.class(),
+        WebSocketError::Moved(_) => ErrorClass::FatalAll,
         WebSocketError::Refused { status } => of_status(*status),
         WebSocketError::Handshake { problem: Some(problem), .. }
         | WebSocketError::Exchange { problem: Some(problem), .. } => problem.class(),

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WireError, Message};
 
 use super::class::of_frame;
 use super::error::WebSocketError;
+use crate::dns::Address;
 use crate::net::{Location, Transport};
 
 /// How many pings and pongs that have piled up are looked past, when a connection is given back, in search of
@@ -55,6 +56,7 @@ pub struct WebSocketConnection {
     ended: bool,
     /// What the peer said when it closed.
     farewell: Option<CloseFrame>,
+    pub(super) address: Address,
 }
 
 /// What was read.
@@ -72,6 +74,7 @@ impl WebSocketConnection {
         stream: WebSocketStream<Transport>,
         location: Arc<Location>,
         subprotocol: Option<String>,
+        address: Address,
     ) -> Self {
         WebSocketConnection {
             stream,
@@ -81,6 +84,7 @@ impl WebSocketConnection {
             sending: false,
             ended: false,
             farewell: None,
+            address,
         }
     }
 
@@ -188,6 +192,12 @@ impl WebSocketConnection {
 
     /// What is to become of the connection now that its holder gives it back.
     pub(super) fn condition(&mut self) -> Condition {
+        let condition = self.state();
+        self.address.condition(condition)
+    }
+
+    /// What its holder leaves of the connection.
+    fn state(&mut self) -> Condition {
         let usable = !self.ended && !self.sending && !self.unsettled;
         if usable && self.expect_silence().is_ok() {
             return Condition::Clean;

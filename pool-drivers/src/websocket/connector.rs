@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use super::class::classify;
 use super::connection::WebSocketConnection;
 use super::error::{HeaderProblem, WebSocketError};
+use crate::dns::Names;
 use crate::net::{Location, Schemes, UrlError, open};
 use crate::tls::Tls;
 
@@ -66,6 +67,7 @@ pub struct WebSocketConnector {
     user: String,
     max_message_size: usize,
     pong_timeout: Duration,
+    names: Names,
 }
 
 impl WebSocketConnector {
@@ -83,6 +85,7 @@ impl WebSocketConnector {
             user: String::new(),
             max_message_size: 16 << 20,
             pong_timeout: Duration::from_secs(3),
+            names: Names::default(),
         })
     }
 
@@ -149,6 +152,13 @@ impl WebSocketConnector {
         self
     }
 
+    /// How long to trust what the host name stands for; see [`dns`](crate::dns). Default as long as a connection lives.
+    #[must_use]
+    pub fn dns_max_ttl(mut self, max_ttl: Duration) -> Self {
+        self.names = Names::new(max_ttl);
+        self
+    }
+
     fn scheme(&self) -> &'static str {
         if self.location.is_secure() { SCHEMES.secure } else { SCHEMES.plain }
     }
@@ -178,22 +188,28 @@ impl Connector for WebSocketConnector {
     async fn connect(&self) -> Result<WebSocketConnection, WebSocketError> {
         let request = self.handshake().map_err(WebSocketError::handshake)?;
         // The upgrade is one of HTTP/1.1.
-        let (stream, _) = open(&self.location, &self.tls, &[b"http/1.1"]).await?;
+        let opened = open(&self.location, &self.names, &self.tls, &[b"http/1.1"]).await?;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .max_message_size(Some(self.max_message_size))
             .max_frame_size(Some(self.max_message_size));
-        let (stream, answer) = client_async_with_config(request, stream, Some(config))
+        let (stream, answer) = client_async_with_config(request, opened.stream, Some(config))
             .await
             .map_err(WebSocketError::handshake)?;
         let chosen = answer.headers().get(SEC_WEBSOCKET_PROTOCOL);
         let subprotocol = chosen.and_then(|name| name.to_str().ok()).map(str::to_owned);
-        Ok(WebSocketConnection::new(stream, Arc::clone(&self.location), subprotocol))
+        Ok(WebSocketConnection::new(stream, Arc::clone(&self.location), subprotocol, opened.address))
     }
 
     /// A ping and its pong. A message that comes meanwhile was asked for by somebody who is gone: an error.
     async fn validate(&self, connection: &mut WebSocketConnection) -> Result<(), WebSocketError> {
+        connection.address.check().await?;
         connection.ping(self.pong_timeout).await
+    }
+
+    /// Nothing but its host's address can be looked into: what is between holder and peer is not ours to mend.
+    async fn reset(&self, connection: &mut WebSocketConnection) -> Result<(), WebSocketError> {
+        Ok(connection.address.check().await?)
     }
 
     fn condition(&self, connection: &mut WebSocketConnection) -> Condition {

@@ -6,6 +6,7 @@ use http::StatusCode;
 use tokio_tungstenite::tungstenite::Error as WireError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
+use crate::dns::Moved;
 use crate::net::NetError;
 use crate::tls::{Explained, TlsProblem, problem_in};
 
@@ -16,6 +17,9 @@ pub enum WebSocketError {
     /// There is no way to the peer.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// The host has another address now.
+    #[error(transparent)]
+    Moved(#[from] Moved),
     /// A header, or the name of a protocol, cannot be sent. Its value is not shown: it may be a secret.
     #[error("send the header `{name}`: {problem}")]
     Header {

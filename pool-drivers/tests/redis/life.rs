@@ -100,8 +100,8 @@ async fn a_server_that_is_gone_is_told_with_its_place() {
     let place = format!("127.0.0.1:{}", server.port);
     drop(server);
     let error = connector.connect().await.unwrap_err();
-    assert_eq!(error.to_string(), format!("connect to Redis at `{place}`"));
-    assert_eq!(connector.classify(&error), ErrorClass::FatalThis);
+    assert_eq!(error.to_string(), format!("connect to `127.0.0.1` at {place}"));
+    assert_eq!(connector.classify(&error), ErrorClass::Transient);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod configured;
+mod dns;
 mod documents;
 mod inprocess;
 mod mysql;

@@ -228,7 +228,7 @@ async fn errors_do_what_the_table_says() {
     assert_eq!(pool.counters().flushes, 1);
     let primary = connector(&server).role(Role::Primary);
     let error = primary.connect().await.map(drop).unwrap_err();
-    assert!(error.to_string().contains("it is read-only"), "{error}");
+    assert!(error.to_string().contains("the server is read-only"), "{error}");
     assert_eq!(primary.classify(&error), ErrorClass::FatalAll);
     server.set_read_only(false).await.unwrap();
     pool.execute("INSERT INTO item VALUES (2)").await.unwrap();
