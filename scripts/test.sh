@@ -28,6 +28,10 @@ case "${1-}" in
 esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+undo_policy=(true)
+logs=
+trap '"${undo_policy[@]}"; rm -rf "$logs"' EXIT
+
 fail() {
     printf 'error: %s\n' "$1" >&2
     exit 1
@@ -100,8 +104,7 @@ install_missing() {
     quiet=$(${as_root[@]+"${as_root[@]}"} sh -c "$keep_quiet" sh "$policy" "$cluster_settings") ||
         fail "could not write $policy and $cluster_settings, without which services would be started"
     if [ "$quiet" = written ]; then
-        # shellcheck disable=SC2064 # now, while it is known how to become root
-        trap "${as_root[*]-} rm -f '$policy'" EXIT
+        undo_policy=(${as_root[@]+"${as_root[@]}"} rm -f "$policy")
     fi
     { ${as_root[@]+"${as_root[@]}"} apt-get update &&
         ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install --yes \
@@ -137,9 +140,29 @@ step() {
     passed=$((passed + 1))
 }
 
+# Every password of the tests that start servers contains this word. They write down what everything logs, at any level.
+canary=canary
+logs=$(mktemp -d)
+export POOL_TESTS_LOGS=$logs
+
+no_password_was_logged() {
+    local lines
+    lines=$(cat "$logs"/*.log | wc -l)
+    if [ "$lines" -lt 1000 ]; then
+        printf 'there are %s lines of log, far less than the tests write\n' "$lines"
+        return 1
+    fi
+    if grep --max-count=20 "$canary" "$logs"/*.log; then
+        printf 'the log shows passwords\n'
+        return 1
+    fi
+    printf '%s lines searched, none shows a password\n' "$lines"
+}
+
 # Without target options `cargo test` runs unit, integration and documentation tests and builds the examples.
 # (Why not --all-targets: it leaves the documentation tests out, and would run benchmarks.)
 step 'Rust tests' cargo test --locked --workspace --all-features
+step 'no password in the log of the tests' no_password_was_logged
 # A feature may use only what it asks for itself, which a build of all of them at once cannot show.
 for feature in http mysql oauth2 postgres redis sqlite websocket; do
     step "feature $feature alone" \

@@ -51,6 +51,11 @@
 //! peer's own pings are answered at the next use or validation: for a peer that gives up on those who do
 //! not answer, set the pool's `keepalive_interval` to less than its patience.
 //!
+//! # What is logged
+//!
+//! Nothing of headers, queries and messages by this crate. The library under it, tungstenite, logs whole requests and
+//! frames at level `trace`: keep its target above that where they hold secrets.
+//!
 //! # What an error means for the pool
 //!
 //! | what | [`ErrorClass`](pool_core::ErrorClass) | why |

@@ -21,12 +21,14 @@
 //! use pool_tests::postgres::Postgres;
 //!
 //! let server = Postgres::new().max_connections(5).launch().await?;
-//! server.create_user("app", "secret").await?;
-//! let url = server.url("app", "secret", "postgres");
+//! server.create_user("app", "canary-secret").await?;
+//! let url = server.url("app", "canary-secret", "postgres");
 //! server.kill().await?;
 //! server.start().await?; // the same port, the same data
 //! # Ok(()) }
 //! ```
+//!
+//! What everything logs can be kept: [`log`].
 //!
 //! Linux only. The programs are Debian's; `scripts/test.sh --install` installs them. A missing one is an error:
 //! no test is skipped.
@@ -34,6 +36,7 @@
 pub mod ca;
 pub mod http;
 pub mod local;
+pub mod log;
 pub mod mariadb;
 pub mod pgbouncer;
 pub mod postgres;

@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub use self::tls::server_config;
 use self::wire::{Frost, Link, Wire};
+use crate::log;
 
 /// Pause when accepting fails, which it does while the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -138,6 +139,7 @@ impl<P: Protocol> LocalServer<P> {
     ///
     /// There is no port or no descriptor left.
     pub fn launch(protocol: P, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
+        log::keep();
         let socket = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let server = LocalServer {
             shared: Arc::new(Shared {

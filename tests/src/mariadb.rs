@@ -17,7 +17,7 @@ use crate::process::{Kind, Place, Server, ServerError, encode};
 /// The superuser.
 pub const SUPERUSER: &str = "root";
 /// The superuser's password.
-pub const PASSWORD: &str = "r00t-of-the-tests";
+pub const PASSWORD: &str = "canary-of-mariadb";
 
 const DATA: &str = "data";
 const SOCKET: &str = "mariadb.sock";
@@ -84,6 +84,8 @@ impl MariaDb {
             .username(SUPERUSER)
             .password(PASSWORD)
             .ssl_mode(mode)
+            // What is run as the superuser may hold a password.
+            .disable_statement_logging()
     }
 }
 

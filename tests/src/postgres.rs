@@ -18,7 +18,7 @@ use crate::process::{Kind, Place, Server, ServerError, encode};
 /// The superuser, and the database that is there from the beginning.
 pub const SUPERUSER: &str = "postgres";
 /// The superuser's password.
-pub const PASSWORD: &str = "p0stgres-of-the-tests";
+pub const PASSWORD: &str = "canary-of-postgres";
 
 const DATA: &str = "data";
 /// What PostgreSQL keeps for superusers, so that a test can look into a server that is full.
@@ -222,6 +222,8 @@ fn superuser(place: &Place) -> PgConnectOptions {
         .database(SUPERUSER)
         .ssl_mode(PgSslMode::Disable)
         .options([("default_transaction_read_only", "off")])
+        // What is run as the superuser may hold a password.
+        .disable_statement_logging()
 }
 
 async fn template() -> Result<PathBuf, ServerError> {

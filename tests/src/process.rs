@@ -28,6 +28,7 @@ pub(crate) use self::janitor::base;
 pub use self::place::Place;
 pub(crate) use self::place::encode;
 use self::run::Run;
+use crate::log;
 
 /// How long a server may take to answer, and to stop. Each takes well under a second on an idle machine.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -79,6 +80,7 @@ impl<K: Kind> Server<K> {
         kind: K,
         mut candidates: impl Iterator<Item = Result<u16, ServerError>>,
     ) -> Result<Self, ServerError> {
+        log::keep();
         let place = Place::new(K::PROGRAM, K::USER)?;
         kind.create(&place).await?;
         let mut server = Server { run: Mutex::new(None), turn: tokio::sync::Mutex::new(()), place, kind };

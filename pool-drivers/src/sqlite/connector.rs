@@ -171,7 +171,8 @@ impl SqliteConnector {
 
     /// Changes anything else that sqlx can set: pragmas, collations, the statement cache, logging.
     ///
-    /// What has a method here is overridden by it, and so is the file name.
+    /// What has a method here is overridden by it, and so is the file name. sqlx logs pragmas like any statement: for
+    /// one that holds a key, switch that off (`disable_statement_logging`).
     ///
     /// # Examples
     ///

@@ -131,9 +131,11 @@ async fn a_pool_of_postgres_follows_its_name() {
 async fn a_pool_of_mariadb_follows_its_name() {
     let Some(hosts) = private_names("a_pool_of_mariadb_follows_its_name") else { return };
     let server = MariaDb::new().launch().await.unwrap();
-    server.create_user("app", "secret").await.unwrap();
+    server.create_user("app", "canary-secret").await.unwrap();
     let connector = |port| {
-        MySqlConnector::from_url(&format!("mysql://app:secret@{NAME}:{port}/")).unwrap().dns_max_ttl(TTL)
+        MySqlConnector::from_url(&format!("mysql://app:canary-secret@{NAME}:{port}/"))
+            .unwrap()
+            .dns_max_ttl(TTL)
     };
     follows(hosts, server.address(), connector, async |connection| {
         connection.run("SELECT 1").await.unwrap();

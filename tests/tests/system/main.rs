@@ -6,8 +6,10 @@ mod dns;
 mod documents;
 mod inprocess;
 mod mysql;
+mod oauth2;
 mod postgres;
 mod redis;
+mod secrets;
 mod servers;
 mod sqlite_pool;
 

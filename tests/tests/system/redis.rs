@@ -36,7 +36,7 @@ async fn recovered(pool: &RedisPool) {
 
 #[tokio::test]
 async fn a_pool_tells_that_its_redis_is_gone_and_works_again_when_it_is_back() {
-    let server = Redis::new().password("s3cret").launch().await.unwrap();
+    let server = Redis::new().password("canary-s3cret").launch().await.unwrap();
     let pool = pool(RedisConnector::new(&server.url()).unwrap());
     let mut held = pool.acquire().await.unwrap();
     held.set::<_, _, ()>("lamp", 3).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_pool_tells_that_its_redis_is_gone_and_works_again_when_it_is_back() {
     let error = pool.acquire().await.unwrap_err();
     assert!(matches!(error, AcquireError::Unavailable { .. }), "{error}");
     let text = error.to_string();
-    assert!(!text.contains("s3cret"), "{text}");
+    assert!(!text.contains("canary-s3cret"), "{text}");
 
     server.start().await.unwrap();
     recovered(&pool).await;
@@ -74,7 +74,7 @@ async fn a_redis_that_wants_a_certificate_gets_it() {
     let ca = Ca::new();
     let identity = ca.local_server();
     let server = Redis::new()
-        .password("s3cret")
+        .password("canary-s3cret")
         .tls(ServedWith::with_client_certificates(&ca, &identity))
         .launch()
         .await
@@ -83,7 +83,7 @@ async fn a_redis_that_wants_a_certificate_gets_it() {
     let trusting = Tls::new().ca_certificate(ca.certificate_path());
 
     let error = connector.clone().tls(trusting.clone()).connect().await.unwrap_err();
-    assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+    assert!(!format!("{error:?}").contains("canary-s3cret"), "{error:?}");
 
     let ours = ca.client("orders");
     let presenting = trusting.client_certificate(ours.certificate_path(), ours.key_path());

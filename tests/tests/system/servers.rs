@@ -144,8 +144,8 @@ async fn a_mariadb_survives_what_is_done_to_it_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_redis_survives_what_is_done_to_it_and_leaves_nothing_behind() {
-    let server = Redis::new().password("d@fault").user("app", "s3cret").launch().await.unwrap();
-    let client = redis::Client::open(server.user_url("app", "s3cret")).unwrap();
+    let server = Redis::new().password("canary-d@fault").user("app", "canary-s3cret").launch().await.unwrap();
+    let client = redis::Client::open(server.user_url("app", "canary-s3cret")).unwrap();
     live_through(
         server,
         async |number| {
@@ -170,14 +170,14 @@ async fn a_redis_survives_what_is_done_to_it_and_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_pgbouncer_survives_what_is_done_to_it_and_leaves_nothing_behind() {
     let server = Postgres::new().launch().await.unwrap();
-    server.create_user("app", "s3cret").await.unwrap();
-    let bouncer = PgBouncer::in_front_of(&server).user("app", "s3cret").launch().await.unwrap();
-    let url = bouncer.url("app", "s3cret", "app");
+    server.create_user("app", "canary-s3cret").await.unwrap();
+    let bouncer = PgBouncer::in_front_of(&server).user("app", "canary-s3cret").launch().await.unwrap();
+    let url = bouncer.url("app", "canary-s3cret", "app");
     // No prepared statements: this version of PgBouncer does not know them.
     live_through(
         bouncer,
         async |number| {
-            pg_write(&server.url("app", "s3cret", "app"), i32::try_from(number).unwrap())
+            pg_write(&server.url("app", "canary-s3cret", "app"), i32::try_from(number).unwrap())
                 .await
                 .map_err(|e| e.to_string())
         },
@@ -225,11 +225,11 @@ async fn a_killed_or_frozen_postgres_takes_its_backends_with_it() {
 #[tokio::test]
 async fn a_standby_follows_its_primary_and_takes_its_place() {
     let primary = Postgres::new().max_connections(5).launch().await.unwrap();
-    primary.create_user("app", "s3cret").await.unwrap();
+    primary.create_user("app", "canary-s3cret").await.unwrap();
     let standby = Postgres::standby_of(&primary).await.unwrap();
-    pg_write(&primary.url("app", "s3cret", "app"), 1).await.unwrap();
+    pg_write(&primary.url("app", "canary-s3cret", "app"), 1).await.unwrap();
     standby.catch_up_with(&primary).await.unwrap();
-    let url = standby.url("app", "s3cret", "app");
+    let url = standby.url("app", "canary-s3cret", "app");
     assert_eq!(pg_read(&url).await.unwrap(), [1]);
     let refused = pg_write(&url, 2).await.unwrap_err();
     assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "25006");
@@ -245,8 +245,8 @@ async fn a_standby_follows_its_primary_and_takes_its_place() {
 #[tokio::test]
 async fn a_server_that_is_full_refuses_users_and_lets_the_superuser_in() {
     let server = Postgres::new().max_connections(1).launch().await.unwrap();
-    server.create_user("app", "s3cret").await.unwrap();
-    let url = server.url("app", "s3cret", "app");
+    server.create_user("app", "canary-s3cret").await.unwrap();
+    let url = server.url("app", "canary-s3cret", "app");
     let held = PgConnection::connect(&url).await.unwrap();
     let refused = PgConnection::connect(&url).await.unwrap_err();
     assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "53300");
@@ -254,8 +254,8 @@ async fn a_server_that_is_full_refuses_users_and_lets_the_superuser_in() {
     held.close().await.unwrap();
 
     let server = MariaDb::new().max_connections(10).launch().await.unwrap();
-    server.create_user("app", "s3cret").await.unwrap();
-    let url = server.url("app", "s3cret", "app");
+    server.create_user("app", "canary-s3cret").await.unwrap();
+    let url = server.url("app", "canary-s3cret", "app");
     let mut held = Vec::new();
     let refused = loop {
         match MySqlConnection::connect(&url).await {
@@ -279,8 +279,8 @@ async fn a_server_that_is_full_refuses_users_and_lets_the_superuser_in() {
 #[tokio::test]
 async fn a_server_that_is_read_only_refuses_users_until_it_is_not() {
     let server = Postgres::new().read_only().launch().await.unwrap();
-    server.create_user("app", "s3cret").await.unwrap();
-    let url = server.url("app", "s3cret", "app");
+    server.create_user("app", "canary-s3cret").await.unwrap();
+    let url = server.url("app", "canary-s3cret", "app");
     let refused = pg_write(&url, 1).await.unwrap_err();
     assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "25006");
     server.set_read_only(false).await.unwrap();
@@ -294,8 +294,8 @@ async fn a_server_that_is_read_only_refuses_users_until_it_is_not() {
     .expect("the server can be written again");
 
     let server = MariaDb::new().read_only().launch().await.unwrap();
-    server.create_user("app", "s3cret").await.unwrap();
-    let mut user = MySqlConnection::connect(&server.url("app", "s3cret", "app")).await.unwrap();
+    server.create_user("app", "canary-s3cret").await.unwrap();
+    let mut user = MySqlConnection::connect(&server.url("app", "canary-s3cret", "app")).await.unwrap();
     let refused = sqlx::raw_sql("create table t (n int)").execute(&mut user).await.unwrap_err();
     assert!(refused.to_string().contains("read-only"), "{refused}");
     server.set_read_only(false).await.unwrap();

@@ -22,8 +22,8 @@ async fn a_postgres_shows_its_certificate_and_may_want_one() {
     let ca = Ca::new();
     let tls = Tls::with_client_certificates(&ca, &ca.local_server());
     let server = Postgres::new().tls(tls).launch().await.unwrap();
-    server.create_user("app", "s3cret").await.unwrap();
-    let plain: PgConnectOptions = server.url("app", "s3cret", "app").parse().unwrap();
+    server.create_user("app", "canary-s3cret").await.unwrap();
+    let plain: PgConnectOptions = server.url("app", "canary-s3cret", "app").parse().unwrap();
     let verified =
         |ca: &Ca| plain.clone().ssl_mode(PgSslMode::VerifyFull).ssl_root_cert(ca.certificate_path());
     let with = |identity: &Identity| {
@@ -56,8 +56,8 @@ async fn a_postgres_shows_a_bad_certificate_as_well() {
     ];
     for (identity, problem) in cases {
         let server = Postgres::new().tls(Tls::required(&ca, &identity)).launch().await.unwrap();
-        server.create_user("app", "s3cret").await.unwrap();
-        let options: PgConnectOptions = server.url("app", "s3cret", "app").parse().unwrap();
+        server.create_user("app", "canary-s3cret").await.unwrap();
+        let options: PgConnectOptions = server.url("app", "canary-s3cret", "app").parse().unwrap();
         let refused = options
             .clone()
             .ssl_mode(PgSslMode::VerifyFull)
@@ -75,8 +75,8 @@ async fn a_mariadb_shows_its_certificate_and_may_want_one() {
     let ca = Ca::new();
     let tls = Tls::with_client_certificates(&ca, &ca.local_server());
     let server = MariaDb::new().tls(tls).launch().await.unwrap();
-    server.create_user("app", "s3cret").await.unwrap();
-    let plain: MySqlConnectOptions = server.url("app", "s3cret", "app").parse().unwrap();
+    server.create_user("app", "canary-s3cret").await.unwrap();
+    let plain: MySqlConnectOptions = server.url("app", "canary-s3cret", "app").parse().unwrap();
     let verified =
         |ca: &Ca| plain.clone().ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca(ca.certificate_path());
     let with = |identity: &Identity| {
@@ -95,8 +95,12 @@ async fn a_mariadb_shows_its_certificate_and_may_want_one() {
 #[tokio::test]
 async fn a_redis_shows_its_certificate_and_may_want_one() {
     let ca = Ca::new();
-    let server =
-        Redis::new().tls(Tls::required(&ca, &ca.local_server())).password("s3cret").launch().await.unwrap();
+    let server = Redis::new()
+        .tls(Tls::required(&ca, &ca.local_server()))
+        .password("canary-s3cret")
+        .launch()
+        .await
+        .unwrap();
     assert_eq!(ping(server.address(), &ca, None).await.unwrap(), "-NOAUTH");
     let refused = ping(server.address(), &Ca::new(), None).await.unwrap_err().to_string();
     assert!(refused.contains("UnknownIssuer"), "{refused}");
