@@ -101,6 +101,13 @@ pub trait Habits: Database {
     #[doc(hidden)]
     const RESETS_SESSIONS: bool;
 
+    /// Waits until it is the turn of a connection that was just acquired, where those of one database take turns.
+    #[doc(hidden)]
+    fn take_turn(keep: &mut Self::Keep) -> impl Future<Output = ()> + Send {
+        let _ = keep;
+        std::future::ready(())
+    }
+
     /// Whether each statement outside a transaction needs one of its own, and no statement a name, since the
     /// server behind this connection changes from transaction to transaction.
     #[doc(hidden)]

@@ -20,6 +20,40 @@
 //! # }
 //! ```
 //!
+//! # One writer and several readers
+//!
+//! SQLite lets one connection write at a time. [`SqlitePool`] is a pool of equals: whoever wants to write waits in
+//! SQLite, which polls the lock, for `busy_timeout`. [`SqliteReadWritePool`] has one connection that writes, for which
+//! callers queue in the pool, and several that cannot write.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use pool_drivers::sqlite::SqliteReadWritePool;
+//!
+//! let pool = SqliteReadWritePool::connect("sqlite::memory:").await?;
+//! sqlx::raw_sql("CREATE TABLE item (name TEXT NOT NULL)").execute(pool.writer()).await?;
+//!
+//! let mut order = pool.begin().await?; // on the writer, with the write lock
+//! sqlx::query("INSERT INTO item VALUES (?)").bind("lamp").execute(&mut *order).await?;
+//! order.commit().await?;
+//!
+//! let items: i64 = sqlx::query_scalar("SELECT count(*) FROM item").fetch_one(pool.readers()).await?;
+//! assert_eq!(items, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! In a file with a write-ahead log, which is the default, readers and writer do not wait for each other. In memory, and
+//! with any other [journal](SqliteConnector::journal_mode), they do, so there they *take turns*: several readers or the
+//! writer, in the order in which they come to hold a connection, until they give it back. Two things follow:
+//!
+//! - A task that holds a reader and asks for the writer waits for itself. It is let go on when `busy_timeout` has
+//!   passed; the other way round as well, if it has written nothing yet.
+//! - Whoever holds a connection for longer than `busy_timeout` is not waited for any longer. The others then meet
+//!   SQLite's own lock, and its "database is locked" if they want what he has locked. (A reader that has not yet
+//!   seen a new table is told "no such table" then: SQLite looks no further when it cannot read the schema.)
+//!
 //! # What the next holder finds
 //!
 //! A connection as good as new, whatever the last holder did with it:
@@ -72,8 +106,10 @@ mod class;
 mod connection;
 mod connector;
 mod error;
+mod pair;
 mod place;
 mod pool;
+mod read_write;
 mod snapshot;
 mod stop;
 mod words;
@@ -84,5 +120,6 @@ pub use connection::SqliteConnection;
 pub use connector::SqliteConnector;
 pub use error::{OpenProblem, SqliteError};
 pub use pool::{Begin, SqlitePool, SqliteTransaction};
+pub use read_write::{ReadWrite, SqliteReadWriteBuilder, SqliteReadWritePool};
 
 pub use crate::sql::{Retry, SqlPoolError, acquire_error};

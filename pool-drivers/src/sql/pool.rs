@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::ops::Deref;
 
 use async_stream::try_stream;
-use pool_core::{AcquireError, BuildError, Pool, WarmUpError};
+use pool_core::{AcquireError, BuildError, Pool, Pooled, WarmUpError};
 use sqlx::{Database, Describe, Execute, Executor, SqlSafeStr, SqlStr};
 
 use super::connection::SqlConnection;
@@ -52,6 +52,9 @@ pub enum SqlPoolError {
     /// The pool cannot be built, as outside a runtime.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A pool that writes was to be made of a connector that may only read.
+    #[error("build a pool with a writer: its connector is `read_only`; a plain pool is enough to read")]
+    ReadOnly,
     /// No connection could be opened.
     #[error(transparent)]
     Connect(#[from] WarmUpError),
@@ -82,6 +85,17 @@ impl<D: Dialect> SqlPool<D> {
 }
 
 impl<D: Dialect> SqlPool<D> {
+    /// Acquires a connection and waits for its turn, where connections take turns.
+    #[track_caller]
+    pub(crate) fn lease(&self) -> impl Future<Output = Result<Pooled<D::Connector>, AcquireError>> + Send {
+        let acquire = self.0.acquire();
+        async move {
+            let mut guard = acquire.await?;
+            D::take_turn(&mut guard.keep).await;
+            Ok(guard)
+        }
+    }
+
     /// Acquires a connection and begins a transaction on it, as the database does by default.
     ///
     /// # Errors
@@ -92,7 +106,7 @@ impl<D: Dialect> SqlPool<D> {
     ///
     /// If the future is dropped, no transaction has begun.
     pub async fn begin(&self) -> Result<SqlTransaction<'static, D>, sqlx::Error> {
-        SqlTransaction::on(self.0.acquire().await.map_err(into_sqlx)?, None).await
+        SqlTransaction::on(self.lease().await.map_err(into_sqlx)?, None).await
     }
 
     /// Acquires a connection and begins a transaction of a certain kind on it; see
@@ -110,7 +124,7 @@ impl<D: Dialect> SqlPool<D> {
         statement: impl SqlSafeStr,
     ) -> Result<SqlTransaction<'static, D>, sqlx::Error> {
         let statement = Some(statement.into_sql_str());
-        SqlTransaction::on(self.0.acquire().await.map_err(into_sqlx)?, statement).await
+        SqlTransaction::on(self.lease().await.map_err(into_sqlx)?, statement).await
     }
 
     /// Runs `work` in a transaction and commits it; runs all of it again, in a new transaction, if it failed for a
@@ -223,7 +237,7 @@ impl<D: Dialect> SqlPool<D> {
             let worth_it = D::is_retryable(&error);
             (E::from(error), worth_it)
         };
-        let guard = self.0.acquire().await.map_err(|error| judged(into_sqlx(error)))?;
+        let guard = self.lease().await.map_err(|error| judged(into_sqlx(error)))?;
         let mut transaction = SqlTransaction::on(guard, statement).await.map_err(judged)?;
         transaction.traces.take_retryable();
         let (scope, way_back) = Scope::new(transaction);
@@ -323,7 +337,7 @@ impl<'p, D: Dialect> Executor<'p> for &'p SqlPool<D> {
         E: Execute<'q, D> + 'q,
     {
         Box::pin(try_stream! {
-            let mut guard = self.0.acquire().await.map_err(into_sqlx)?;
+            let mut guard = self.lease().await.map_err(into_sqlx)?;
             let connection: &mut SqlConnection<D> = &mut guard;
             let mut steps = connection.fetch_many(query);
             while let Some(step) = poll_fn(|cx| steps.as_mut().poll_next(cx)).await {
@@ -339,7 +353,7 @@ impl<'p, D: Dialect> Executor<'p> for &'p SqlPool<D> {
         E: Execute<'q, D> + 'q,
     {
         Box::pin(async move {
-            let mut guard = self.0.acquire().await.map_err(into_sqlx)?;
+            let mut guard = self.lease().await.map_err(into_sqlx)?;
             let connection: &mut SqlConnection<D> = &mut guard;
             connection.fetch_optional(query).await
         })
@@ -354,7 +368,7 @@ impl<'p, D: Dialect> Executor<'p> for &'p SqlPool<D> {
         'p: 'e,
     {
         Box::pin(async move {
-            let mut guard = self.0.acquire().await.map_err(into_sqlx)?;
+            let mut guard = self.lease().await.map_err(into_sqlx)?;
             let connection: &mut SqlConnection<D> = &mut guard;
             connection.prepare_with(sql, parameters).await
         })
@@ -365,7 +379,7 @@ impl<'p, D: Dialect> Executor<'p> for &'p SqlPool<D> {
         'p: 'e,
     {
         Box::pin(async move {
-            let mut guard = self.0.acquire().await.map_err(into_sqlx)?;
+            let mut guard = self.lease().await.map_err(into_sqlx)?;
             let connection: &mut SqlConnection<D> = &mut guard;
             connection.describe(sql).await
         })

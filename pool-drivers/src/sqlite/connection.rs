@@ -1,12 +1,16 @@
 //! What SQLite adds to a connection: how it is reset and closed.
 
+use std::sync::Arc;
+
 use sqlx::sqlite::SqliteTransactionManager;
 use sqlx::{Connection as _, Executor as _, Sqlite};
 use sqlx_core::transaction::{TransactionManager as _, begin_ansi_transaction_sql};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::class;
 use super::connector::SqliteConnector;
 use super::error::SqliteError;
+use super::pair::Pair;
 use super::snapshot::Snapshot;
 use super::stop::Stop;
 use super::words::left_by;
@@ -22,6 +26,10 @@ pub struct Keep {
     /// The settings it had when it was new.
     pub(super) birth: Snapshot,
     pub(super) read_only: bool,
+    /// With whom it takes turns.
+    pub(super) pair: Option<Arc<Pair>>,
+    /// Its turn, for as long as somebody has the connection.
+    pub(super) turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Dialect for Sqlite {
@@ -45,6 +53,12 @@ impl Habits for Sqlite {
         class::is_locked(error)
     }
 
+    async fn take_turn(keep: &mut Keep) {
+        if let Some(pair) = &keep.pair {
+            keep.turn = pair.turn(keep.read_only).await;
+        }
+    }
+
     // sqlx's thread runs commands in order, each with a channel of its own.
     const SURVIVES_CANCELLATION: bool = true;
     const TAKES_BACK_BEGIN: bool = true;
@@ -56,7 +70,7 @@ impl Habits for Sqlite {
 impl SqlConnection<Sqlite> {
     /// Makes it as good as new, or fails.
     pub(super) async fn reset(&mut self) -> Result<(), SqliteError> {
-        let SqlConnection { raw, traces, keep: Keep { stop, birth, .. } } = self;
+        let SqlConnection { raw, traces, keep: Keep { stop, birth, turn, .. } } = self;
         if traces.was_lent() {
             // First of all, lest a handler or hook of somebody else has a say in the rest.
             stop.install(raw).await?;
@@ -72,6 +86,7 @@ impl SqlConnection<Sqlite> {
             birth.restore(raw).await?;
         }
         traces.wipe();
+        *turn = None;
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::class::{classify, is_locked};
 use super::connection::{Keep, SqliteConnection};
 use super::error::{OpenProblem, SqliteError};
+use super::pair::{Pair, Role};
 use super::place::{MEMORY, Memory, Place};
 use super::snapshot::Snapshot;
 use super::stop::Stop;
@@ -42,7 +43,7 @@ const JOURNAL_RETRY: Duration = Duration::from_millis(10);
 /// ```
 #[derive(Clone)]
 pub struct SqliteConnector {
-    place: Place,
+    pub(super) place: Place,
     /// All settings but the ones below.
     options: SqliteConnectOptions,
     busy_timeout: Duration,
@@ -50,6 +51,7 @@ pub struct SqliteConnector {
     read_only: bool,
     journal_mode: SqliteJournalMode,
     synchronous: SqliteSynchronous,
+    role: Role,
 }
 
 impl SqliteConnector {
@@ -62,7 +64,18 @@ impl SqliteConnector {
             read_only: false,
             journal_mode: SqliteJournalMode::Wal,
             synchronous: SqliteSynchronous::Normal,
+            role: Role::Alone,
         }
+    }
+
+    /// The connectors of readers and of a writer that know of each other.
+    pub(super) fn pair(self) -> (Self, Self) {
+        let pair = Arc::new(Pair::new(self.clone()));
+        let readers = self.clone().read_only(true);
+        (
+            SqliteConnector { role: Role::Reader(Arc::clone(&pair)), ..readers },
+            SqliteConnector { role: Role::Writer(pair), ..self },
+        )
     }
 
     /// A database in a file. A relative path is taken from the present working directory, now.
@@ -187,6 +200,45 @@ impl SqliteConnector {
         self
     }
 
+    pub(super) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// How long a statement waits for a lock.
+    pub(super) fn patience(&self) -> Duration {
+        self.busy_timeout
+    }
+
+    /// Whether the database has a write-ahead log, so that who writes keeps nobody from reading.
+    pub(super) fn has_log(&self) -> bool {
+        matches!(self.place, Place::File(_)) && self.journal_mode == SqliteJournalMode::Wal
+    }
+
+    /// Leaves the file tidy when all connections of readers and writer are gone.
+    pub(super) async fn finish(&self) {
+        if let Some(pair) = self.role.pair() {
+            pair.finish().await;
+        }
+    }
+
+    /// Opens a connection, whatever its role.
+    pub(super) async fn connect_alone(&self) -> Result<SqliteConnection, SqliteError> {
+        // Cancel: sqlx's thread closes the database when it finds its other end gone.
+        let mut raw = self.open().await?;
+        match self.set_up(&mut raw).await {
+            Ok((stop, birth)) => {
+                let pair = self.role.pair().filter(|pair| pair.takes_turns()).cloned();
+                let keep = Keep { stop, birth, read_only: self.read_only, pair, turn: None };
+                Ok(SqlConnection::new(raw, keep))
+            }
+            Err(error) => {
+                // The error to tell of is the first one.
+                drop(raw.close().await);
+                Err(error)
+            }
+        }
+    }
+
     async fn open(&self) -> Result<sqlx::SqliteConnection, SqliteError> {
         if matches!(&self.place, Place::File(path) if path.as_os_str().is_empty()) {
             return Err(self.refused(OpenProblem::EmptyPath, None));
@@ -272,15 +324,15 @@ impl Connector for SqliteConnector {
     type Error = SqliteError;
 
     async fn connect(&self) -> Result<SqliteConnection, SqliteError> {
-        // Cancel: sqlx's thread closes the database when it finds its other end gone.
-        let mut raw = self.open().await?;
-        match self.set_up(&mut raw).await {
-            Ok((stop, birth)) => Ok(SqlConnection::new(raw, Keep { stop, birth, read_only: self.read_only })),
-            Err(error) => {
-                // The error to tell of is the first one.
-                drop(raw.close().await);
-                Err(error)
-            }
+        let _turn = match self.role.pair() {
+            // A connect reads, and shall not lose against writers either.
+            Some(pair) if pair.takes_turns() => pair.turn_within(true, self.busy_timeout.min(PATIENCE)).await,
+            _ => None,
+        };
+        match &self.role {
+            Role::Alone => self.connect_alone().await,
+            Role::Writer(pair) => pair.opened_by(self.connect_alone()).await,
+            Role::Reader(pair) => pair.opened_before(self.connect_alone()).await,
         }
     }
 
@@ -297,9 +349,11 @@ impl Connector for SqliteConnector {
 
     fn condition(&self, connection: &mut SqliteConnection) -> Condition {
         let condition = connection.condition();
-        if condition == Condition::Dirty {
+        match condition {
+            Condition::Clean => connection.keep.turn = None,
             // The holder has gone, so nobody waits for what may still run.
-            connection.keep.stop.request();
+            Condition::Dirty => connection.keep.stop.request(),
+            _ => {}
         }
         condition
     }

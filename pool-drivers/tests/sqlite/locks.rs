@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use pool_core::{Connector as _, ErrorClass};
-use pool_drivers::sqlite::{SqliteConnection, SqliteError};
-use sqlx::Executor as _;
-use sqlx::sqlite::SqliteJournalMode;
+use pool_drivers::sql::Scope;
+use pool_drivers::sqlite::{Begin, Retry, SqliteConnection, SqliteError, SqliteReadWritePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{ConnectOptions as _, Executor as _};
 
 use crate::harness::{Home, ask, poll_and_drop, pool_of, pool_of_one, pool_with_items, tell};
 
@@ -145,4 +146,74 @@ async fn many_writers_of_one_file_wait_for_each_other() {
         task.await.unwrap();
     }
     assert_eq!(ask::<i64>(&mut pool.acquire().await.unwrap(), "SELECT count(*) FROM item").await, 200);
+}
+
+/// Somebody else's connection, by sqlx alone, that lets nobody write and, without a write-ahead log, nobody read.
+async fn stranger(home: &Home) -> sqlx::SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(home.path()).create_if_missing(true);
+    let mut stranger = options.connect().await.unwrap();
+    stranger.execute("BEGIN EXCLUSIVE").await.unwrap();
+    stranger
+}
+
+/// REQUIREMENTS E5.
+#[tokio::test]
+async fn a_writer_waits_for_a_stranger_then_fails_and_recovers_when_he_is_gone() {
+    let home = Home::new();
+    let patience = Duration::from_millis(200);
+    let pool = SqliteReadWritePool::builder(home.connector().busy_timeout(patience)).build().unwrap();
+    tell(&mut pool.acquire_write().await.unwrap(), "CREATE TABLE item (name TEXT)").await;
+    let mut stranger = stranger(&home).await;
+
+    let insert = "INSERT INTO item VALUES ('lamp')";
+    let begun = tokio::time::Instant::now();
+    let error = sqlx::query(insert).execute(pool.writer()).await.unwrap_err();
+    assert!(begun.elapsed() >= patience, "gave up after {:?}", begun.elapsed());
+    assert_eq!(error.to_string(), "error returned from database: (code: 5) database is locked");
+    assert!(SqliteError::from(pool.begin().await.map(drop).unwrap_err()).is_locked());
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM item").fetch_one(pool.readers()).await.unwrap();
+    assert_eq!(count, 0, "readers do not wait");
+
+    // More patient: it is run again until he is gone.
+    let patient = tokio::spawn({
+        let pool = pool.clone();
+        let retry = Retry { attempts: u32::MAX, budget: Duration::from_secs(60), ..Retry::default() };
+        let work = move |mut order: Scope<sqlx::Sqlite>| async move {
+            order.execute(insert).await.map(|done| done.rows_affected())
+        };
+        async move { pool.writer().transaction_with(retry, Begin::Immediate, work).await }
+    });
+    let before = pool.writer().counters().acquired;
+    while pool.writer().counters().acquired < before + 2 {
+        tokio::task::yield_now().await;
+    }
+    stranger.execute("COMMIT").await.unwrap();
+    let done: Result<u64, sqlx::Error> = patient.await.unwrap();
+    assert_eq!(done.unwrap(), 1);
+    for counters in [pool.readers().counters(), pool.writer().counters()] {
+        assert_eq!((counters.flushes, counters.closed.total(), counters.connect_failed), (0, 0, 0));
+    }
+}
+
+/// REQUIREMENTS E5: here not even the first connections can be opened.
+#[tokio::test]
+async fn readers_and_writer_get_ready_when_a_stranger_lets_go_of_a_new_file() {
+    let home = Home::new();
+    let mut stranger = stranger(&home).await;
+    let pool = SqliteReadWritePool::builder(home.connector()).build().unwrap();
+    let ready = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.warm_up().await }
+    });
+    while pool.readers().counters().connect_failed == 0 || pool.writer().counters().connect_failed == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(pool.readers().outage().is_none() && pool.writer().outage().is_none(), "it is locked, not down");
+    let error = pool.writer().acquire_timeout(Duration::from_millis(10)).await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    assert!(error.to_string().contains("another connection keeps it locked"), "{error}");
+    stranger.execute("CREATE TABLE item (name TEXT); COMMIT").await.unwrap();
+    ready.await.unwrap().unwrap();
+    tell(&mut pool.acquire_write().await.unwrap(), "INSERT INTO item VALUES ('lamp')").await;
+    assert_eq!(ask::<i64>(&mut pool.acquire_read().await.unwrap(), "SELECT count(*) FROM item").await, 1);
 }

@@ -12,6 +12,7 @@ mod life;
 mod locks;
 mod memory;
 mod opening;
+mod read_write;
 mod settings;
 mod threads;
 mod transactions;

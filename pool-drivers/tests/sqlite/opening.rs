@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use pool_core::{Connector as _, ErrorClass};
-use pool_drivers::sqlite::{OpenProblem, SqliteConnector, SqliteError};
+use pool_drivers::sqlite::{OpenProblem, SqliteConnector, SqliteError, SqliteReadWritePool};
 use sqlx::sqlite::SqliteJournalMode;
 
 use crate::harness::{Home, pool_of_one};
@@ -143,4 +143,9 @@ async fn assert_unwritable(path: &Path) {
     assert_eq!(problem, OpenProblem::ReadOnly, "{error}");
     let mut reader = SqliteConnector::file(path).read_only(true).connect().await.unwrap();
     assert_eq!(reader.run("SELECT * FROM sqlite_schema").await.unwrap(), 0);
+
+    let pool = SqliteReadWritePool::builder(SqliteConnector::file(path)).build().unwrap();
+    for error in [pool.acquire_read().await.unwrap_err(), pool.acquire_write().await.unwrap_err()] {
+        assert!(error.to_string().contains("it cannot be written; open it with `read_only`"), "{error}");
+    }
 }

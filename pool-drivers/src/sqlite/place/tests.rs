@@ -1,9 +1,11 @@
+use std::time::Duration;
+
 use pool_core::Connector as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteError};
 use sqlx::{ConnectOptions as _, Executor as _};
 
 use super::*;
-use crate::sqlite::SqliteConnector;
+use crate::sqlite::{SqliteConnector, SqliteReadWritePool};
 
 fn shared(name: &str) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(name).vfs("memdb")
@@ -22,12 +24,16 @@ async fn a_database_in_memory_goes_away_with_the_last_who_may_come_for_it() {
     visitor.execute("SELECT * FROM item").await.expect("the anchor keeps the table");
     drop(visitor);
 
-    let again = options.clone();
     drop(memory);
+    until_gone(&options).await;
+}
+
+/// Waits until a visitor no longer finds the table.
+async fn until_gone(options: &SqliteConnectOptions) {
     // The threads of the anchor and of the visitors close in their own time.
     let begun = tokio::time::Instant::now();
     loop {
-        let mut visitor = again.connect().await.unwrap();
+        let mut visitor = options.connect().await.unwrap();
         if visitor.execute("SELECT * FROM item").await.is_err() {
             break;
         }
@@ -35,6 +41,22 @@ async fn a_database_in_memory_goes_away_with_the_last_who_may_come_for_it() {
         assert!(begun.elapsed().as_secs() < 20, "the database outlived its last user");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_database_in_memory_goes_away_with_the_pool_of_its_readers_and_writer() {
+    let connector = SqliteConnector::memory();
+    let Place::Memory(memory) = &connector.place else { panic!("it is in memory") };
+    let options = shared(&memory.name);
+    let pool = SqliteReadWritePool::builder(connector).build().unwrap();
+    pool.acquire_write().await.unwrap().run("CREATE TABLE item (name TEXT)").await.unwrap();
+    let report = pool.close(Duration::from_secs(20)).await;
+    assert!(report.is_complete(), "{report}");
+    let mut visitor = options.connect().await.unwrap();
+    visitor.execute("SELECT * FROM item").await.expect("a handle of the pool is left");
+    drop(visitor);
+    drop(pool);
+    until_gone(&options).await;
 }
 
 #[test]
