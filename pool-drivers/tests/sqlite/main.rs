@@ -7,6 +7,7 @@
 mod harness;
 
 mod cancellation;
+mod crowd;
 mod leftovers;
 mod life;
 mod locks;
