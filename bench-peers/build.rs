@@ -3,7 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-/// The packages whose versions belong to every table.
+/// The packages whose versions belong to every table over real databases.
+const SQL_PEERS: [&str; 5] = ["bb8-postgres", "deadpool-postgres", "sqlx", "tokio", "tokio-postgres"];
+
+/// The packages whose versions belong to every other table.
 const PEERS: [&str; 8] =
     ["asyncband", "bb8", "deadpool", "mobc", "parking_lot", "r2d2", "sqlx-core", "tokio"];
 
@@ -17,8 +20,12 @@ fn main() {
     println!("cargo::rustc-env=BENCH_PROFILE={profile}");
 
     let lock = fs::read_to_string("../Cargo.lock").unwrap_or_default();
-    let versions: Vec<String> = PEERS.iter().map(|peer| format!("{peer} {}", newest(&lock, peer))).collect();
-    println!("cargo::rustc-env=BENCH_VERSIONS={}", versions.join(","));
+    let versions = |peers: &[&str]| {
+        let versions: Vec<_> = peers.iter().map(|peer| format!("{peer} {}", newest(&lock, peer))).collect();
+        versions.join(",")
+    };
+    println!("cargo::rustc-env=BENCH_VERSIONS={}", versions(&PEERS));
+    println!("cargo::rustc-env=BENCH_SQL_VERSIONS={}", versions(&SQL_PEERS));
     println!("cargo::rerun-if-changed=../Cargo.lock");
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -89,6 +89,12 @@ impl Board {
         self.lines.iter().map(|line| line.operations.load(Ordering::Relaxed)).sum()
     }
 
+    /// How many operations each caller has done.
+    #[cfg(feature = "sql")]
+    pub(crate) fn operations_of_each(&self) -> Vec<u64> {
+        self.lines.iter().map(|line| line.operations.load(Ordering::Relaxed)).collect()
+    }
+
     /// The starts of the waits that go on now.
     pub(crate) fn open_waits(&self) -> Vec<Option<u64>> {
         let starts = self.lines.iter().map(|line| line.waiting_since.load(Ordering::Relaxed));

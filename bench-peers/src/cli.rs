@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+#[cfg(feature = "sql")]
+use clap::Subcommand;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::child::Figure;
 use crate::pools;
 use crate::runtime::Flavor;
+#[cfg(feature = "sql")]
+use crate::sql::SqlArguments;
 use crate::subject::Windows;
 use crate::workload::{self, Special, Workload};
 
@@ -18,8 +22,16 @@ use crate::workload::{self, Special, Workload};
 /// twice, as a control. Ratios are taken within a round. Build it with --release, and leave the machine alone
 /// meanwhile: the ratio of the control tells whether that went well.
 #[derive(Debug, Parser)]
-#[command(name = "bench-peers", version, max_term_width = 100)]
+#[command(name = "bench-peers", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(
+    after_help = "`cargo xtask bench-peers sql` compares drivers and pools over real databases; it has a --help of its own."
+)]
 pub(crate) struct Arguments {
+    /// Another comparison
+    #[cfg(feature = "sql")]
+    #[command(subcommand)]
+    pub(crate) mode: Option<Mode>,
+
     /// Measure the six main workloads with short windows: 80 to 120 seconds
     #[arg(long)]
     pub(crate) quick: bool,
@@ -69,6 +81,13 @@ pub(crate) struct Arguments {
     /// The pool that `--memory-child` measures
     #[arg(long, hide = true)]
     pub(crate) memory_pool: Option<String>,
+}
+
+/// A comparison with arguments of its own.
+#[cfg(feature = "sql")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mode {
+    Sql(SqlArguments),
 }
 
 fn workload_values() -> impl Iterator<Item = PossibleValue> {

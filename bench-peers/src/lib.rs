@@ -5,6 +5,8 @@
 //! `pool` (what is measured), `pools` (who), `workload` (what they do), `steady`, `threads`, `handoff`, `cancel` (how
 //! one sample is taken), `rounds` (how samples are interleaved), `report` (what they say).
 //!
+//! The mode `sql` (feature `sql`) is another comparison, of drivers and pools over real databases; see there.
+//!
 //! # To add a pool
 //!
 //! One file in `pools/` that implements `BenchPool`, and one line in `pools.rs`.
@@ -33,6 +35,7 @@ mod handoff;
 mod machine;
 mod markdown;
 mod memory;
+mod output;
 mod pool;
 mod pools;
 mod queue;
@@ -44,6 +47,8 @@ mod runtime;
 mod sample;
 mod snapshot;
 mod spread;
+#[cfg(feature = "sql")]
+mod sql;
 mod steady;
 mod storm;
 mod subject;

@@ -39,7 +39,17 @@ impl Machine {
 
 /// The versions of what is compared, as `(package, version)`.
 pub(crate) fn versions() -> impl Iterator<Item = (&'static str, &'static str)> {
-    env!("BENCH_VERSIONS").split(',').filter_map(|package| package.split_once(' '))
+    pairs(env!("BENCH_VERSIONS"))
+}
+
+/// The same of what is compared over real databases.
+#[cfg(feature = "sql")]
+pub(crate) fn sql_versions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    pairs(env!("BENCH_SQL_VERSIONS"))
+}
+
+fn pairs(versions: &str) -> impl Iterator<Item = (&str, &str)> {
+    versions.split(',').filter_map(|package| package.split_once(' '))
 }
 
 fn cpu_model(cpu_info: &str) -> Option<&str> {
@@ -89,8 +99,8 @@ mod tests {
 
     #[test]
     fn every_peer_has_a_version() {
-        let versions: Vec<_> = versions().collect();
-        assert_eq!(versions.len(), 8);
+        let versions: Vec<_> = versions().chain(pairs(env!("BENCH_SQL_VERSIONS"))).collect();
+        assert_eq!(versions.len(), 13);
         assert!(versions.iter().all(|(_, version)| version.contains('.')), "{versions:?}");
     }
 }

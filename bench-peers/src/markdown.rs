@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use crate::machine::Machine;
 use crate::report::{PoolReport, Report, WorkloadReport};
 use crate::spread::Spread;
 use crate::storm::StormOutcome;
@@ -27,18 +28,15 @@ pub(crate) fn settings(report: &crate::report::Settings) -> String {
 }
 
 /// How much the machine was disturbed.
-pub(crate) fn others(report: &Report) -> String {
-    let pct = report.others_cpu_pct.map_or_else(|| "an unknown part".to_owned(), |pct| format!("{pct:.0} %"));
+pub(crate) fn others(pct: Option<f64>) -> String {
+    let pct = pct.map_or_else(|| "an unknown part".to_owned(), |pct| format!("{pct:.0} %"));
     format!("other processes used {pct} of the processors")
 }
 
-fn head(report: &Report, out: &mut String) -> fmt::Result {
-    let machine = &report.machine;
-    let settings = &report.settings;
-    writeln!(out, "# Comparison with other pools\n")?;
-    writeln!(
-        out,
-        "{}, {} cores, Linux {}, rustc {}, profile {}, {}; load average before: {}.\n",
+/// Where the figures were made.
+pub(crate) fn machine(machine: &Machine) -> String {
+    format!(
+        "{}, {} cores, Linux {}, rustc {}, profile {}, {}; load average before: {}.",
         machine.cpu,
         machine.cores,
         machine.kernel,
@@ -46,7 +44,13 @@ fn head(report: &Report, out: &mut String) -> fmt::Result {
         machine.profile,
         machine.date,
         machine.load_average.map_or_else(|| "unknown".to_owned(), |load| load.to_string()),
-    )?;
+    )
+}
+
+fn head(report: &Report, out: &mut String) -> fmt::Result {
+    let settings = &report.settings;
+    writeln!(out, "# Comparison with other pools\n")?;
+    writeln!(out, "{}\n", machine(&report.machine))?;
     writeln!(
         out,
         "{} rounds, seed {}, warm-up {} ms, window {} ms (waits: {} ms), {:.0} s in all; {}. Median (min–max) of the \
@@ -58,7 +62,7 @@ fn head(report: &Report, out: &mut String) -> fmt::Result {
         settings.window_ms,
         settings.waits_window_ms,
         report.seconds,
-        others(report),
+        others(report.others_cpu_pct),
     )?;
     writeln!(out, "Equalised settings, connections without cost, pools filled before:\n\n```text")?;
     writeln!(out, "{}```", self::settings(settings))
@@ -205,7 +209,8 @@ fn nanoseconds(spread: Spread) -> String {
     format!("**{}** ({}–{})", significant(spread.median), significant(spread.min), significant(spread.max))
 }
 
-fn ratio(spread: Option<Spread>) -> String {
+/// A ratio with its spread, or a dash.
+pub(crate) fn ratio(spread: Option<Spread>) -> String {
     spread.map_or_else(
         || "–".to_owned(),
         |spread| format!("**{:.2}** ({:.2}–{:.2})", spread.median, spread.min, spread.max),
@@ -213,7 +218,7 @@ fn ratio(spread: Option<Spread>) -> String {
 }
 
 /// Three figures before the point are enough; below that, one or two after it.
-fn significant(figure: f64) -> String {
+pub(crate) fn significant(figure: f64) -> String {
     match figure {
         figure if figure >= 100.0 => format!("{figure:.0}"),
         figure if figure >= 10.0 => format!("{figure:.1}"),

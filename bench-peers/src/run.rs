@@ -2,20 +2,20 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks to its user")]
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use crate::child::{BARE_TASK, memory_of};
 use crate::cli::Arguments;
+#[cfg(feature = "sql")]
+use crate::cli::Mode;
 use crate::machine::{Machine, versions};
+use crate::output::Output;
 use crate::quiet::Ticks;
 use crate::report::{Control, Report, Settings, StormRow, WorkloadReport};
 use crate::rounds::Plan;
+#[cfg(feature = "sql")]
+use crate::sql;
 use crate::storm::Storm;
 use crate::workload::Special;
 use crate::{child, clock, markdown, pools, snapshot};
@@ -26,36 +26,19 @@ use crate::{child, clock, markdown, pools, snapshot};
 ///
 /// When a file cannot be written or a child process does not answer.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "sql")]
+    if let Some(Mode::Sql(arguments)) = &arguments.mode {
+        return sql::run(arguments);
+    }
     if let (Some(figure), Some(pool)) = (arguments.memory_child, &arguments.memory_pool) {
         println!("{}", child::figure(figure, pool)?);
         return Ok(ExitCode::SUCCESS);
     }
-    // Before the run: nobody wants to learn afterwards that it was for nothing.
-    let mut json = create(arguments.json.as_ref())?;
-    let mut tables = create(arguments.markdown.as_ref())?;
-
+    let output = Output::create(arguments.json.as_ref(), arguments.markdown.as_ref())?;
     let report = measure(arguments)?;
-    if let Some((path, file)) = &mut json {
-        let text = serde_json::to_string_pretty(&report).context("encode the report")?;
-        writeln!(file, "{text}").with_context(|| format!("write to {}", path.display()))?;
-    }
-    let text = markdown::write(&report);
-    match &mut tables {
-        Some((path, file)) => {
-            file.write_all(text.as_bytes()).with_context(|| format!("write to {}", path.display()))?;
-        }
-        None => print!("{text}"),
-    }
-    eprintln!("done in {:.0} s; {}", report.seconds, markdown::others(&report));
+    output.write(&report, &markdown::write(&report))?;
+    eprintln!("done in {:.0} s; {}", report.seconds, markdown::others(report.others_cpu_pct));
     Ok(verdict(&report))
-}
-
-fn create(path: Option<&PathBuf>) -> anyhow::Result<Option<(&Path, File)>> {
-    path.map(|path| {
-        let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
-        Ok((path.as_path(), file))
-    })
-    .transpose()
 }
 
 fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
@@ -114,9 +97,7 @@ fn settings(arguments: &Arguments, plan: &Plan) -> Settings {
 
 fn announce(plan: &Plan, settings: &Settings, machine: &Machine) {
     eprint!("equalised settings:\n{}", markdown::settings(settings));
-    if machine.profile != "release" {
-        eprintln!("warning: this is a {} build; its figures mean nothing", machine.profile);
-    }
+    warn_of_debug(machine);
     let (samples, time) = plan.estimate();
     eprintln!(
         "seed {}, {} rounds, {samples} samples, at least {:.0} s",
@@ -124,6 +105,13 @@ fn announce(plan: &Plan, settings: &Settings, machine: &Machine) {
         plan.rounds,
         time.as_secs_f64()
     );
+}
+
+/// Says so if the program was not built to be measured.
+pub(crate) fn warn_of_debug(machine: &Machine) {
+    if machine.profile != "release" {
+        eprintln!("warning: this is a {} build; its figures mean nothing", machine.profile);
+    }
 }
 
 fn memory(plan: &Plan) -> anyhow::Result<Vec<child::MemoryRow>> {

@@ -26,6 +26,15 @@ impl Flavor {
         }
     }
 
+    /// What it is, in words.
+    #[cfg(feature = "sql")]
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Flavor::Multi => "multi-thread, 2 workers",
+            Flavor::Current => "one thread",
+        }
+    }
+
     /// A fresh runtime; each sample has its own, so that none inherits another's timers or queues.
     pub(crate) fn start(self) -> Runtime {
         let mut builder = match self {

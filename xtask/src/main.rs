@@ -31,7 +31,7 @@ enum Chore {
     Dag,
     /// Prove the engine of pool-core with model checkers and sanitizers, and that the proof can fail.
     Prove(prove::Arguments),
-    /// Compare our pool with other pools; see `cargo xtask bench-peers --help`.
+    /// Compare our pool with other pools; see `cargo xtask bench-peers --help`, and `… sql --help` for databases.
     #[command(disable_help_flag = true)]
     BenchPeers {
         /// Handed on to the program `bench-peers`.
@@ -87,9 +87,12 @@ fn check_dag() -> anyhow::Result<ExitCode> {
 /// Builds the comparison for release and runs it; its exit code becomes ours.
 fn bench_peers(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let run = ["run", "--release", "--package", "bench-peers", "--"];
-    let status =
-        Command::new(cargo).args(run).args(arguments).status().context("`cargo run` did not start")?;
+    let mut command = Command::new(cargo);
+    command.args(["run", "--release", "--package", "bench-peers"]);
+    if arguments.first().is_some_and(|argument| argument == "sql") {
+        command.args(["--features", "sql"]);
+    }
+    let status = command.arg("--").args(arguments).status().context("`cargo run` did not start")?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
