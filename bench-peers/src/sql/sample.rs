@@ -45,11 +45,13 @@ pub(crate) fn take<C: Client>(load: &Load<'_>) -> Sample {
             let (board, question) = (Arc::clone(&board), load.question);
             let mut rng = seeds.fork();
             runtime.spawn(async move {
-                let mut operations = 0;
-                while board.is_open() {
+                // Once at least, so that a sample without an error means that everybody was answered.
+                for operations in 1.. {
                     caller.ask(question.ask(&mut rng)).await;
-                    operations += 1;
                     board.done(index, operations);
+                    if !board.is_open() {
+                        break;
+                    }
                 }
             })
         })
