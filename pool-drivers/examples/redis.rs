@@ -15,7 +15,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("Which server? Give its URL, such as redis://127.0.0.1:6379/0, or set REDIS_URL.");
         return Ok(());
     };
-    let pool = Pool::builder(RedisConnector::new(&url)?.client_name("example"))
+    show(&url).await
+}
+
+pub(crate) async fn show(url: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let pool = Pool::builder(RedisConnector::new(url)?.client_name("example"))
         .name("cache")
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(5))

@@ -4,6 +4,7 @@
 mod configured;
 mod dns;
 mod documents;
+mod examples;
 mod inprocess;
 mod mysql;
 mod oauth2;
