@@ -148,6 +148,13 @@ impl<'a, C: Connector> Acquire<'a, C> {
         Acquire { shared, options, site, stage: Stage::New, timer: None, validation: None }
     }
 
+    /// Puts the acquire down to another line of code than the one that called, in errors and reports of leaks: for
+    /// libraries that acquire on behalf of their own callers.
+    pub fn at(mut self, site: &'static Location<'static>) -> Self {
+        self.site = site;
+        self
+    }
+
     /// Takes a connection from the shelf, if one is there that needs no second look.
     #[inline]
     fn take(&self, context: &mut Context<'_>) -> Result<Poll<Pooled<C>>, Option<Lease<Resident<C>>>> {

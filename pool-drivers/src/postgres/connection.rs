@@ -75,16 +75,22 @@ impl SqlConnection<Postgres> {
         }
         // Behind a pooler of transactions no session is ours to reset.
         let of_session = traces.of_session() && !keep.extras.transaction_pooling;
-        let script = match (traces.of_transaction(), of_session) {
-            (false, false) => None,
-            (true, false) => Some(String::from("ROLLBACK")),
-            (false, true) => Some(String::from(RESET)),
-            (true, true) => Some(format!("ROLLBACK; {RESET}")),
-        };
         let of_statements = of_session && traces.of_statements();
-        if let Some(script) = script {
-            let script = if of_statements { script + "; DEALLOCATE ALL" } else { script };
-            raw.execute(sqlx::AssertSqlSafe(script)).await?;
+        let mut script = Vec::new();
+        if traces.of_transaction() {
+            script.push("ROLLBACK");
+        }
+        if of_session {
+            script.push(RESET);
+        }
+        if of_statements {
+            script.push("DEALLOCATE ALL");
+        }
+        if let (true, Some(statements)) = (of_session, &keep.init_sql) {
+            script.push(statements);
+        }
+        if !script.is_empty() {
+            raw.execute(sqlx::AssertSqlSafe(script.join("; "))).await?;
         }
         if of_statements {
             raw.clear_cached_statements().await?;

@@ -93,6 +93,9 @@ impl Server for Postgres {
             .filter_map(|(name, timeout)| Some((name, timeout?.as_nanos().div_ceil(1_000_000).to_string())))
             .collect();
         match (connector.extras.transaction_pooling, settings.is_empty()) {
+            (true, true) if connector.init_sql.is_some() => {
+                Err("`init_sql` cannot be had through a pooler of transactions; use ALTER ROLE … SET")
+            }
             (true, true) => Ok(options.statement_cache_capacity(0).extra_float_digits(None)),
             (true, false) => {
                 Err("timeouts cannot be set through a pooler of transactions; set them by ALTER ROLE … SET")

@@ -1,7 +1,7 @@
 //! How connections to one server are opened, checked, cleaned and closed.
 
 use pool_core::{Condition, Connector, ErrorClass, Target};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor, SqlSafeStr as _};
 
 use super::connector::ServerConnector;
 use super::dialect::{Keep, OptionsOf, Role, Server};
@@ -37,14 +37,22 @@ impl<D: Server> ServerConnector<D> {
             self.check_role(&mut raw).await
         };
         match settled.await {
-            Ok(None) => Ok(SqlConnection::new(raw, self.keep(address))),
+            Ok(None) => {}
             Ok(Some(found)) => {
                 // The error to tell of is the role.
                 drop(raw.close().await);
-                Err(ServerError::Role { target, found })
+                return Err(ServerError::Role { target, found });
             }
-            Err(error) => Err(refused(ConnectProblem::Other, Some(error))),
+            Err(error) => return Err(refused(ConnectProblem::Other, Some(error))),
         }
+        let mut connection = SqlConnection::new(raw, self.keep(address));
+        if let Some(statements) = &self.init_sql {
+            let statements = AssertSqlSafe(statements.to_string()).into_sql_str();
+            let done = Executor::execute(&mut connection, statements).await;
+            done.map_err(|error| refused(ConnectProblem::InitSql, Some(error)))?;
+            connection.traces.wipe();
+        }
+        Ok(connection)
     }
 
     fn complete(&self, options: OptionsOf<D>) -> Result<OptionsOf<D>, &'static str> {
@@ -66,7 +74,7 @@ impl<D: Server> ServerConnector<D> {
     }
 
     fn keep(&self, address: Address) -> Keep<D::Extras> {
-        Keep { role: self.role, extras: self.extras.clone(), address }
+        Keep { role: self.role, extras: self.extras.clone(), address, init_sql: self.init_sql.clone() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::dialect::{OptionsOf, Role, Server};
@@ -44,6 +45,7 @@ pub struct ServerConnector<D: Server> {
     pub(super) role: Role,
     pub(crate) statement_timeout: Option<Duration>,
     pub(super) names: Names,
+    pub(crate) init_sql: Option<Arc<str>>,
     pub(crate) extras: D::Extras,
 }
 
@@ -68,6 +70,7 @@ impl<D: Server> ServerConnector<D> {
             role: Role::Any,
             statement_timeout: None,
             names: Names::default(),
+            init_sql: None,
             extras: D::Extras::default(),
         }
     }
@@ -98,6 +101,16 @@ impl<D: Server> ServerConnector<D> {
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = Some(timeout);
+        self
+    }
+
+    /// Statements that make a new session what holders expect, such as `SET search_path TO orders`. Default none.
+    ///
+    /// They are run at each connect, and again when what a holder changed has been undone. One that fails makes the
+    /// connect fail. Not possible through a pooler of transactions.
+    #[must_use]
+    pub fn init_sql(mut self, statements: impl Into<Arc<str>>) -> Self {
+        self.init_sql = Some(statements.into());
         self
     }
 
@@ -139,6 +152,7 @@ impl<D: Server> Clone for ServerConnector<D> {
             role: self.role,
             statement_timeout: self.statement_timeout,
             names: self.names.clone(),
+            init_sql: self.init_sql.clone(),
             extras: self.extras.clone(),
         }
     }

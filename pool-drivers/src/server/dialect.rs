@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 use pool_core::Target;
 use sqlx::Connection;
@@ -34,6 +35,8 @@ pub struct Keep<X> {
     pub(crate) role: Role,
     pub(crate) extras: X,
     pub(crate) address: Address,
+    /// What is run in a new session, and in one that was reset.
+    pub(crate) init_sql: Option<Arc<str>>,
 }
 
 /// The options of sqlx for a database.

@@ -25,6 +25,8 @@ pub enum ConnectProblem {
     TooManyConnections,
     /// The server is starting up or shutting down.
     NotReady,
+    /// The statements that were to prepare the session failed.
+    InitSql,
     /// The options contradict each other.
     Options(&'static str),
     /// None of these; see the source.
@@ -66,6 +68,7 @@ impl fmt::Display for ConnectProblem {
             ConnectProblem::NoDatabase => ": the database does not exist",
             ConnectProblem::TooManyConnections => ": the server has no room for another connection",
             ConnectProblem::NotReady => ": the server is starting up or shutting down",
+            ConnectProblem::InitSql => ": `init_sql` failed",
             ConnectProblem::Options(problem) => return write!(f, ": {problem}"),
             ConnectProblem::Other => "",
         })

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::ops::Deref;
+use std::panic::Location;
 
 use async_stream::try_stream;
 use pool_core::{AcquireError, BuildError, Pool, Pooled, WarmUpError};
@@ -60,6 +61,9 @@ pub enum SqlPoolError {
     Connect(#[from] WarmUpError),
 }
 
+/// A line of code, to which an acquire is put down.
+type Site = &'static Location<'static>;
+
 impl<D: Dialect> SqlPool<D> {
     /// Wraps a pool, however it was built. `Pool::builder(connector).build()?.into()` does the same.
     pub fn new(pool: Pool<D::Connector>) -> Self {
@@ -85,15 +89,11 @@ impl<D: Dialect> SqlPool<D> {
 }
 
 impl<D: Dialect> SqlPool<D> {
-    /// Acquires a connection and waits for its turn, where connections take turns.
-    #[track_caller]
-    pub(crate) fn lease(&self) -> impl Future<Output = Result<Pooled<D::Connector>, AcquireError>> + Send {
-        let acquire = self.0.acquire();
-        async move {
-            let mut guard = acquire.await?;
-            D::take_turn(&mut guard.keep).await;
-            Ok(guard)
-        }
+    /// Acquires a connection, for the code at `site`, and waits for its turn, where connections take turns.
+    pub(crate) async fn lease(&self, site: Site) -> Result<Pooled<D::Connector>, AcquireError> {
+        let mut guard = self.0.acquire().at(site).await?;
+        D::take_turn(&mut guard.keep).await;
+        Ok(guard)
     }
 
     /// Acquires a connection and begins a transaction on it, as the database does by default.
@@ -105,8 +105,9 @@ impl<D: Dialect> SqlPool<D> {
     /// # Cancel safety
     ///
     /// If the future is dropped, no transaction has begun.
-    pub async fn begin(&self) -> Result<SqlTransaction<'static, D>, sqlx::Error> {
-        SqlTransaction::on(self.lease().await.map_err(into_sqlx)?, None).await
+    #[track_caller]
+    pub fn begin(&self) -> impl Future<Output = Result<SqlTransaction<'static, D>, sqlx::Error>> + Send + '_ {
+        self.begun(Location::caller(), None)
     }
 
     /// Acquires a connection and begins a transaction of a certain kind on it; see
@@ -119,12 +120,20 @@ impl<D: Dialect> SqlPool<D> {
     /// # Cancel safety
     ///
     /// If the future is dropped, no transaction has begun.
-    pub async fn begin_with(
+    #[track_caller]
+    pub fn begin_with<S: SqlSafeStr>(
         &self,
-        statement: impl SqlSafeStr,
+        statement: S,
+    ) -> impl Future<Output = Result<SqlTransaction<'static, D>, sqlx::Error>> + Send + use<'_, S, D> {
+        self.begun(Location::caller(), Some(statement.into_sql_str()))
+    }
+
+    async fn begun(
+        &self,
+        site: Site,
+        statement: Option<SqlStr>,
     ) -> Result<SqlTransaction<'static, D>, sqlx::Error> {
-        let statement = Some(statement.into_sql_str());
-        SqlTransaction::on(self.lease().await.map_err(into_sqlx)?, statement).await
+        SqlTransaction::on(self.lease(site).await.map_err(into_sqlx)?, statement).await
     }
 
     /// Runs `work` in a transaction and commits it; runs all of it again, in a new transaction, if it failed for a
@@ -166,12 +175,13 @@ impl<D: Dialect> SqlPool<D> {
     /// # #[cfg(not(feature = "sqlite"))]
     /// # fn main() {}
     /// ```
-    pub async fn transaction<T, E, F>(&self, work: impl FnMut(Scope<D>) -> F) -> Result<T, E>
+    #[track_caller]
+    pub fn transaction<T, E, F>(&self, work: impl FnMut(Scope<D>) -> F) -> impl Future<Output = Result<T, E>>
     where
         E: From<sqlx::Error>,
         F: Future<Output = Result<T, E>>,
     {
-        self.repeat(Retry::default(), None, work).await
+        self.repeat(Location::caller(), Retry::default(), None, work)
     }
 
     /// [`transaction`](Self::transaction) of a certain kind, as in [`begin_with`](Self::begin_with), and with a
@@ -188,21 +198,23 @@ impl<D: Dialect> SqlPool<D> {
     /// # Cancel safety
     ///
     /// If the future is dropped, everything or nothing was committed.
-    pub async fn transaction_with<T, E, F>(
+    #[track_caller]
+    pub fn transaction_with<T, E, F>(
         &self,
         retry: Retry,
         statement: impl SqlSafeStr,
         work: impl FnMut(Scope<D>) -> F,
-    ) -> Result<T, E>
+    ) -> impl Future<Output = Result<T, E>>
     where
         E: From<sqlx::Error>,
         F: Future<Output = Result<T, E>>,
     {
-        self.repeat(retry, Some(statement.into_sql_str()), work).await
+        self.repeat(Location::caller(), retry, Some(statement.into_sql_str()), work)
     }
 
     async fn repeat<T, E, F>(
         &self,
+        site: Site,
         retry: Retry,
         statement: Option<SqlStr>,
         mut work: impl FnMut(Scope<D>) -> F,
@@ -213,7 +225,7 @@ impl<D: Dialect> SqlPool<D> {
     {
         let mut attempts = Attempts::new(retry);
         loop {
-            let (error, worth_it) = match self.attempt(statement.clone(), &mut work).await {
+            let (error, worth_it) = match self.attempt(site, statement.clone(), &mut work).await {
                 Ok(value) => return Ok(value),
                 Err(failed) => failed,
             };
@@ -226,6 +238,7 @@ impl<D: Dialect> SqlPool<D> {
     /// Tries once. A failure tells whether it is worth another attempt.
     async fn attempt<T, E, F>(
         &self,
+        site: Site,
         statement: Option<SqlStr>,
         work: &mut impl FnMut(Scope<D>) -> F,
     ) -> Result<T, (E, bool)>
@@ -237,7 +250,7 @@ impl<D: Dialect> SqlPool<D> {
             let worth_it = D::is_retryable(&error);
             (E::from(error), worth_it)
         };
-        let guard = self.lease().await.map_err(|error| judged(into_sqlx(error)))?;
+        let guard = self.lease(site).await.map_err(|error| judged(into_sqlx(error)))?;
         let mut transaction = SqlTransaction::on(guard, statement).await.map_err(judged)?;
         transaction.traces.take_retryable();
         let (scope, way_back) = Scope::new(transaction);
@@ -337,7 +350,7 @@ impl<'p, D: Dialect> Executor<'p> for &'p SqlPool<D> {
         E: Execute<'q, D> + 'q,
     {
         Box::pin(try_stream! {
-            let mut guard = self.lease().await.map_err(into_sqlx)?;
+            let mut guard = self.lease(Location::caller()).await.map_err(into_sqlx)?;
             let connection: &mut SqlConnection<D> = &mut guard;
             let mut steps = connection.fetch_many(query);
             while let Some(step) = poll_fn(|cx| steps.as_mut().poll_next(cx)).await {
@@ -353,7 +366,7 @@ impl<'p, D: Dialect> Executor<'p> for &'p SqlPool<D> {
         E: Execute<'q, D> + 'q,
     {
         Box::pin(async move {
-            let mut guard = self.lease().await.map_err(into_sqlx)?;
+            let mut guard = self.lease(Location::caller()).await.map_err(into_sqlx)?;
             let connection: &mut SqlConnection<D> = &mut guard;
             connection.fetch_optional(query).await
         })
@@ -368,7 +381,7 @@ impl<'p, D: Dialect> Executor<'p> for &'p SqlPool<D> {
         'p: 'e,
     {
         Box::pin(async move {
-            let mut guard = self.lease().await.map_err(into_sqlx)?;
+            let mut guard = self.lease(Location::caller()).await.map_err(into_sqlx)?;
             let connection: &mut SqlConnection<D> = &mut guard;
             connection.prepare_with(sql, parameters).await
         })
@@ -379,7 +392,7 @@ impl<'p, D: Dialect> Executor<'p> for &'p SqlPool<D> {
         'p: 'e,
     {
         Box::pin(async move {
-            let mut guard = self.lease().await.map_err(into_sqlx)?;
+            let mut guard = self.lease(Location::caller()).await.map_err(into_sqlx)?;
             let connection: &mut SqlConnection<D> = &mut guard;
             connection.describe(sql).await
         })

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZero;
+use std::panic::Location;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -153,7 +154,7 @@ impl SqliteReadWritePool {
     pub fn acquire_read(
         &self,
     ) -> impl Future<Output = Result<Pooled<SqliteConnector>, AcquireError>> + Send + '_ {
-        self.readers.lease()
+        self.readers.lease(Location::caller())
     }
 
     /// Waits for the connection that writes, for at most the writer's `acquire_timeout`. Callers get it in the order
@@ -170,7 +171,7 @@ impl SqliteReadWritePool {
     pub fn acquire_write(
         &self,
     ) -> impl Future<Output = Result<Pooled<SqliteConnector>, AcquireError>> + Send + '_ {
-        self.writer.lease()
+        self.writer.lease(Location::caller())
     }
 
     /// Begins a transaction on the writer that has the write lock from the start ([`Begin::Immediate`]).

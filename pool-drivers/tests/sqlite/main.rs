@@ -8,6 +8,7 @@ mod harness;
 
 mod cancellation;
 mod crowd;
+mod holders;
 mod leftovers;
 mod life;
 mod locks;

@@ -5,13 +5,13 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use pool_core::{CloseReason, Pooled};
+use pool_core::{CloseReason, Connector as _, Pooled};
 use pool_drivers::postgres::{PgConnector, PgPool};
 use pool_loadtest::proxy::Proxy;
 use pool_tests::postgres::{PASSWORD, SUPERUSER};
 use sqlx::Executor as _;
 
-use super::{at_rest, pool, pool_of, server};
+use super::{at_rest, connector, pool, pool_of, server};
 
 type Held = Pooled<PgConnector>;
 
@@ -257,4 +257,26 @@ async fn errors_do_what_the_table_says() {
     let error = select().fetch_all(&pool).await.unwrap_err();
     assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("0A000"));
     assert_eq!(select().fetch_all(&pool).await.unwrap().len(), 1, "on another connection");
+}
+
+#[tokio::test]
+async fn what_init_sql_sets_is_there_again_after_a_reset() {
+    let server = server().await;
+    let init = "SET search_path TO pg_catalog; SET work_mem = '9MB'";
+    let pool: PgPool = pool_of(connector(&server).init_sql(init), 1).build().unwrap().into();
+    let settings = "SELECT concat_ws(' ', current_setting('search_path'), current_setting('work_mem'))";
+    let mut connection = pool.acquire().await.unwrap();
+    assert_eq!(ask::<String>(&mut connection, settings).await, "pg_catalog 9MB");
+    drop(connection);
+    assert_eq!((at_rest(&pool).await, pool.counters().resets), (1, 0));
+
+    pool.execute("SET work_mem = '5MB'").await.unwrap();
+    assert_eq!(ask::<String>(&mut pool.acquire().await.unwrap(), settings).await, "pg_catalog 9MB");
+    assert_eq!((pool.counters().created, pool.counters().resets), (1, 1));
+
+    let wrong = connector(&server).init_sql("SET no_such_setting TO 1");
+    let error = wrong.connect().await.map(drop).unwrap_err();
+    assert!(error.to_string().ends_with(": `init_sql` failed"), "{error}");
+    let pooled = connector(&server).init_sql(init).transaction_pooling(true);
+    assert!(pooled.connect().await.map(drop).unwrap_err().to_string().contains("ALTER ROLE"));
 }
