@@ -93,7 +93,7 @@
 //! |---|---|---|
 //! | `BUSY`, `LOCKED` | `Capacity` | the database works and somebody else has it; flushing or backing off as from an outage would be wrong |
 //! | `CORRUPT`, `NOTADB` | `FatalAll` | the file is damaged, or was replaced under all open connections |
-//! | `READONLY_DBMOVED` | `FatalAll` | the file was moved or deleted under all open connections |
+//! | `READONLY_DBMOVED`; validation, when the path no longer leads to the open file | `FatalAll` | the file was moved, deleted or replaced under all open connections |
 //! | `READONLY` | `FatalThis` | opened anew it may be writable; with [`read_only`](SqliteConnector::read_only) `Transient`: it is the statement's fault |
 //! | `IOERR`, `CANTOPEN`, `PROTOCOL`, `NOMEM`, `INTERNAL`, `MISUSE` | `FatalThis` | this handle is not to be trusted; a bad disk shows at the next connect |
 //! | `FULL`, `CONSTRAINT`, `ERROR`, `INTERRUPT` and all others | `Transient` | nothing is wrong with the connection |

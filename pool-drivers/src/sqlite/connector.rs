@@ -223,12 +223,18 @@ impl SqliteConnector {
 
     /// Opens a connection, whatever its role.
     pub(super) async fn connect_alone(&self) -> Result<SqliteConnection, SqliteError> {
+        // Before it is opened: if it is replaced in between, validation fails, and not the one after it.
+        let before = self.place.file_id().await;
         // Cancel: sqlx's thread closes the database when it finds its other end gone.
         let mut raw = self.open().await?;
         match self.set_up(&mut raw).await {
             Ok((stop, birth)) => {
                 let pair = self.role.pair().filter(|pair| pair.takes_turns()).cloned();
-                let keep = Keep { stop, birth, read_only: self.read_only, pair, turn: None };
+                let file = match before {
+                    None => self.place.file_id().await,
+                    found => found,
+                };
+                let keep = Keep { stop, birth, read_only: self.read_only, pair, turn: None, file };
                 Ok(SqlConnection::new(raw, keep))
             }
             Err(error) => {
@@ -337,9 +343,13 @@ impl Connector for SqliteConnector {
     }
 
     /// `SELECT 1`: it proves that the connection's thread and SQLite answer. It takes no lock, so a busy
-    /// database does not look like a dead one, and reads no page, so a file lost meanwhile goes unseen.
+    /// database does not look like a dead one, and reads no page, so damage goes unseen. Then a look at whether
+    /// the path still leads to the file that is open.
     async fn validate(&self, connection: &mut SqliteConnection) -> Result<(), SqliteError> {
         connection.raw.execute(sqlx::query("SELECT 1")).await?;
+        if connection.keep.file.is_some() && self.place.file_id().await != connection.keep.file {
+            return Err(SqliteError::Moved { database: self.place.to_string() });
+        }
         Ok(())
     }
 
@@ -367,6 +377,7 @@ impl Connector for SqliteConnector {
     fn classify(&self, error: &SqliteError) -> ErrorClass {
         match error.sqlx() {
             Some(error) => classify(error, self.read_only),
+            None if matches!(error, SqliteError::Moved { .. }) => ErrorClass::FatalAll,
             // A refused path or journal mode: no better the next time, but retried like any failed connect.
             None => ErrorClass::FatalThis,
         }

@@ -22,6 +22,12 @@ pub enum SqliteError {
     /// A statement failed.
     #[error(transparent)]
     Statement(#[from] sqlx::Error),
+    /// The file that the connection has open is no longer the one at the path.
+    #[error("reach SQLite database `{database}`: its file was moved, removed or replaced")]
+    Moved {
+        /// The path.
+        database: String,
+    },
     /// Something that a holder changed cannot be set back. The connection is closed.
     #[error("reset the connection: a holder changed `{what}` for good")]
     Changed {

@@ -15,6 +15,9 @@ use super::error::OpenProblem;
 /// How users of SQLite write a database in memory.
 pub(super) const MEMORY: &str = ":memory:";
 
+/// Tells files apart, whatever their paths: device and inode.
+pub(super) type FileId = (u64, u64);
+
 /// See the [module](self).
 #[derive(Clone)]
 pub(super) enum Place {
@@ -35,6 +38,22 @@ impl Place {
             Place::File(path) => options.filename(path),
             Place::Memory(memory) => options.filename(&memory.name).vfs("memdb"),
         }
+    }
+
+    /// Which file the path leads to now. Looked at without opening it: closing any descriptor of a file drops all
+    /// POSIX locks that the process has on it.
+    #[cfg(unix)]
+    pub(super) async fn file_id(&self) -> Option<FileId> {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let Place::File(path) = self else { return None };
+        let metadata = tokio::fs::metadata(path).await.ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    }
+
+    #[cfg(not(unix))]
+    pub(super) async fn file_id(&self) -> Option<FileId> {
+        None
     }
 
     /// Tells why it cannot be opened. Only for the message, so it may look at the file system.

@@ -113,3 +113,22 @@ fn a_guard_may_outlive_the_runtime() {
     drop(pool);
     Runtime::new().unwrap().block_on(home.all_handles_closed());
 }
+
+// With a write-ahead log SQLite itself never notices: it would go on writing to a file that nobody can reach.
+#[tokio::test]
+async fn validation_finds_a_file_that_was_replaced_and_nobody_gets_its_connections() {
+    let home = Home::new();
+    let pool = pool_of(home.connector(), 3).validate_after_idle(Duration::ZERO).build().unwrap();
+    let old =
+        [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()].map(|connection| connection.id());
+    let restored = Home::new();
+    let other = restored.connector().connect().await.unwrap();
+    pool.connector().close(other).await;
+    std::fs::rename(restored.path(), home.path()).unwrap();
+    let next = pool.acquire().await.unwrap();
+    assert!(!old.contains(&next.id()));
+    assert_eq!((pool.stats().total, pool.counters().flushes), (1, 1), "{:?}", pool.counters());
+    drop(next);
+    assert!(!old.contains(&pool.acquire().await.unwrap().id()));
+    assert_eq!(pool.counters().created, 3, "what is in its place is let alone");
+}
