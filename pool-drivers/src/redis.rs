@@ -57,6 +57,11 @@
 //! `NOAUTH`, closes the connection when the guard is dropped, `READONLY` all of its age. `NOPERM` does not: a
 //! new connection would have no more rights.
 //!
+//! # A peer that has gone silent
+//!
+//! After a minute of silence on a TCP connection the kernel asks whether the peer is still there. The pool's
+//! `keepalive_interval` finds out earlier.
+//!
 //! # Publish and subscribe
 //!
 //! With [`Protocol::Resp3`]: [`subscribe`](RedisConnection::subscribe), then

@@ -1,10 +1,12 @@
 //! Several crates together, on a real SQLite and on real servers.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod backends;
 mod configured;
 mod dns;
 mod documents;
 mod examples;
+mod given_up;
 mod inprocess;
 mod mysql;
 mod oauth2;

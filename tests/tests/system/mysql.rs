@@ -1,10 +1,8 @@
 //! The MySQL driver against a real MariaDB.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use pool_core::{CloseReason, Connector as _, ErrorClass, Pool, Pooled};
@@ -14,6 +12,8 @@ use pool_tests::mariadb::MariaDb;
 use pool_tests::process::Server;
 use sqlx::Executor as _;
 use tokio::sync::Barrier;
+
+use crate::given_up::give_up_after;
 
 const USER: &str = "app";
 const PASSWORD: &str = "canary-77aa";
@@ -104,16 +104,6 @@ async fn a_clean_return_costs_no_round_trip_and_a_roll_back_exactly_one() {
     at_rest(&pool).await;
     assert_eq!(round_trips() - before, 2);
     assert_eq!(pool.counters().created, 1);
-}
-
-async fn give_up_after<F: Future>(times: usize, future: F) {
-    let mut future = pin!(future);
-    for _ in 0..times {
-        if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_micros(200)).await;
-    }
 }
 
 /// C8.

@@ -1,8 +1,6 @@
 //! What holders leave behind, and what it costs to clean up.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::{Context, Waker};
+use std::future::poll_fn;
 use std::time::Duration;
 
 use pool_core::{CloseReason, Connector as _, Pooled};
@@ -12,6 +10,7 @@ use pool_tests::postgres::{PASSWORD, SUPERUSER};
 use sqlx::Executor as _;
 
 use super::{at_rest, connector, pool, pool_of, server};
+use crate::given_up::give_up_after;
 
 type Held = Pooled<PgConnector>;
 
@@ -131,16 +130,6 @@ async fn a_clean_return_costs_no_round_trip_and_a_dirty_one_exactly_one() {
 }
 
 /// Polls a future `times` times with a little time in between, and drops it.
-async fn give_up_after<F: Future>(times: usize, future: F) {
-    let mut future = pin!(future);
-    for _ in 0..times {
-        if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_micros(200)).await;
-    }
-}
-
 /// C8.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_given_up_at_any_point_leaves_no_rows_to_the_next_holder() {
