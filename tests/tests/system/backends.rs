@@ -42,8 +42,7 @@ macro_rules! every_case {
 macro_rules! every_case_over_a_wire {
     ($service:ty) => {
         super::cases! { $service:
-            keepalive::keepalive_keeps_sessions_from_being_cut_for_idleness,
-            keepalive::without_keepalive_a_cut_is_noticed_and_no_caller_sees_it,
+            keepalive::keepalive_prevents_a_cut_and_without_it_no_caller_sees_the_cut,
             keepalive::the_kernel_is_told_to_ask_after_a_silent_peer,
             keepalive::a_half_open_connection_is_found_without_a_caller,
             outages::a_black_hole_is_noticed_within_the_validation_timeout,

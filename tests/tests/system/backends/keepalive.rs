@@ -2,44 +2,39 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::backend::{Backend as _, Hindrance};
 use super::wired::{Service, Wired};
-use super::{SLACK, open, pool_of, settles, until};
+use super::{PATIENCE, SLACK, open, pool_of, settles, until};
 
 /// After so long without a word the server ends a session; some servers count in whole seconds.
 const CUT: Duration = Duration::from_secs(2);
 
-/// E13.
-pub(super) async fn keepalive_keeps_sessions_from_being_cut_for_idleness<S: Service>() {
+/// E13. When the server has cut all sessions of the one pool, those of the other are older and live.
+pub(super) async fn keepalive_prevents_a_cut_and_without_it_no_caller_sees_the_cut<S: Service>() {
     let backend = Wired::<S>::cutting_idle_sessions_after(CUT).await;
-    let pool = pool_of(&backend, 3)
+    let kept = pool_of(&backend, 3)
         .keepalive_interval(CUT / 4)
         .maintenance_interval(Duration::from_millis(100))
         .build()
         .unwrap();
-    open::<Wired<S>>(&pool, 3).await;
-    // That something does not happen can only be waited for; without keepalive it happens in this time.
-    sleep(CUT * 2 + Duration::from_secs(1)).await;
-    assert_eq!(backend.sessions().await, 3);
-    open::<Wired<S>>(&pool, 3).await;
-    let counters = pool.counters();
-    assert_eq!((counters.created, counters.validations_failed), (3, 0), "{counters:?}");
-    assert!(counters.validations >= 3 * 4, "{counters:?}");
-    settles(&backend, &pool).await;
-}
+    let cut = pool_of(&backend, 3).keepalive_interval(Duration::ZERO).build().unwrap();
+    open::<Wired<S>>(&kept, 3).await;
+    let old = open::<Wired<S>>(&cut, 3).await;
+    assert_eq!(backend.sessions().await, 6);
+    until("the server has cut those that nobody keeps alive", async || backend.sessions().await <= 3).await;
 
-/// E13.
-pub(super) async fn without_keepalive_a_cut_is_noticed_and_no_caller_sees_it<S: Service>() {
-    let backend = Wired::<S>::cutting_idle_sessions_after(CUT).await;
-    let pool = pool_of(&backend, 3).keepalive_interval(Duration::ZERO).build().unwrap();
-    let old = open::<Wired<S>>(&pool, 3).await;
-    until("the server has cut all", async || backend.sessions().await == 0).await;
-    let new = open::<Wired<S>>(&pool, 3).await;
+    open::<Wired<S>>(&kept, 3).await;
+    let counters = kept.counters();
+    assert_eq!((counters.created, counters.validations_failed), (3, 0), "{counters:?}");
+    assert!(counters.validations >= 3 * 2, "{counters:?}");
+
+    let new = open::<Wired<S>>(&cut, 3).await;
     assert!(!new.iter().any(|id| old.contains(id)), "{old:?}, then {new:?}");
-    assert_eq!((pool.counters().failed(), pool.counters().created), (0, 6), "{:?}", pool.counters());
-    settles(&backend, &pool).await;
+    assert_eq!((cut.counters().failed(), cut.counters().created), (0, 6), "{:?}", cut.counters());
+    cut.close(PATIENCE).await;
+    settles(&backend, &kept).await;
 }
 
 /// E14: the peer is gone and has said nothing.

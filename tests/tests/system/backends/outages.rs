@@ -123,7 +123,7 @@ pub(super) async fn a_black_hole_is_noticed_within_the_validation_timeout<S: Ser
 
 /// H4. Down and up, in turn for less than it takes to call it an outage, and for longer.
 pub(super) async fn a_flapping_server_causes_no_storm_of_connects<B: Backend>() {
-    const ROUNDS: u64 = 6;
+    const ROUNDS: u64 = 4;
     let backend = B::start().await;
     let outages = Arc::new(AtomicU64::new(0));
     let pool = pool_of(&backend, 4)

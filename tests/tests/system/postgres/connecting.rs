@@ -158,7 +158,9 @@ async fn after_a_fail_over_connections_lead_to_the_new_primary() {
     old.execute("CREATE TABLE item (id int)").await.unwrap();
     let new = Postgres::standby_of(&old).await.unwrap();
     let connector = connector(&old).also_at("127.0.0.1", new.port()).role(Role::Primary);
-    let pool: PgPool = pool_of(connector, 4).build().unwrap().into();
+    // Never validated: a write is to find out, however long the promotion takes.
+    let never = Duration::from_secs(3600);
+    let pool: PgPool = pool_of(connector, 4).validate_after_idle(never).build().unwrap().into();
     let held = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
     drop(held);
     new.promote().await.unwrap();
