@@ -159,9 +159,12 @@ async fn work<B: Backend>(pool: &PoolOf<B>, task: usize, seen: &Seen, over: &Ato
     while !over.load(Ordering::Relaxed) {
         number += 1;
         let question = format!("question {number} of task {task}");
+        // Now and then the answer comes when nobody waits for it any more.
+        let hasty = fastrand::u8(..50) == 0;
+        let limit = if hasty { Duration::from_millis(fastrand::u64(..3)) } else { LIMIT };
         let outcome = match pool.acquire().await {
             Err(_) => &seen.refused,
-            Ok(mut connection) => match timeout(LIMIT, B::ask(&mut connection, &question)).await {
+            Ok(mut connection) => match timeout(limit, B::ask(&mut connection, &question)).await {
                 Ok(Ok(answer)) if answer == question => &seen.right,
                 Ok(Ok(_)) => &seen.wrong,
                 Ok(Err(_)) => &seen.failed,
