@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use pool_core::{Connector, Pool};
 
+/// The password of those servers that want one.
+pub(crate) const PASSWORD: &str = "canary-5c0e";
+
 /// A connection of a backend.
 pub(crate) type ConnectionOf<B> = <<B as Backend>::Connector as Connector>::Connection;
 

@@ -9,7 +9,7 @@ use pool_tests::mariadb::MariaDb;
 use pool_tests::process::Server;
 use sqlx::{Connection as _, Executor as _};
 
-use super::backend::{Mess, Outcome};
+use super::backend::{Mess, Outcome, PASSWORD};
 use super::until;
 use super::wired::{Service, Wired};
 
@@ -25,13 +25,13 @@ impl Service for Server<MariaDb> {
             settings = settings.setting("wait-timeout", limit.as_secs().to_string());
         }
         let server = settings.launch().await.unwrap();
-        server.create_user("app", "secret").await.unwrap();
+        server.create_user("app", PASSWORD).await.unwrap();
         server.execute("CREATE TABLE app.kept (id INT) ENGINE = InnoDB").await.unwrap();
         server
     }
 
     fn connector_by_way_of(&self, address: SocketAddr) -> MySqlConnector {
-        MySqlConnector::from_url(&format!("mysql://app:secret@{address}/app?ssl-mode=disabled")).unwrap()
+        MySqlConnector::from_url(&format!("mysql://app:{PASSWORD}@{address}/app?ssl-mode=disabled")).unwrap()
     }
 
     async fn ask(connection: &mut MySqlConnection, question: &str) -> Outcome<String> {

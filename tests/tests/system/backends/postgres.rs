@@ -9,7 +9,7 @@ use pool_tests::postgres::Postgres;
 use pool_tests::process::Server;
 use sqlx::{Connection as _, Executor as _, PgConnection as Witness};
 
-use super::backend::{Mess, Outcome};
+use super::backend::{Mess, Outcome, PASSWORD};
 use super::wired::{Service, Wired};
 
 impl Service for Server<Postgres> {
@@ -27,8 +27,8 @@ impl Service for Server<Postgres> {
             settings = settings.setting("idle_session_timeout", limit.as_millis().to_string());
         }
         let server = settings.launch().await.unwrap();
-        server.create_user("app", "secret").await.unwrap();
-        let url = server.url("app", "secret", "app");
+        server.create_user("app", PASSWORD).await.unwrap();
+        let url = server.url("app", PASSWORD, "app");
         let mut owner = Witness::connect(&url).await.unwrap();
         owner.execute("CREATE TABLE kept (id int)").await.unwrap();
         owner.close().await.unwrap();
@@ -36,7 +36,7 @@ impl Service for Server<Postgres> {
     }
 
     fn connector_by_way_of(&self, address: SocketAddr) -> PgConnector {
-        PgConnector::from_url(&format!("postgres://app:secret@{address}/app?sslmode=disable")).unwrap()
+        PgConnector::from_url(&format!("postgres://app:{PASSWORD}@{address}/app?sslmode=disable")).unwrap()
     }
 
     async fn ask(connection: &mut PgConnection, question: &str) -> Outcome<String> {
