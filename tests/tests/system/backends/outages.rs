@@ -36,7 +36,8 @@ pub(super) async fn a_stopped_server_is_noticed_within_the_acquire_timeout<B: Ba
     settles(&backend, &pool).await;
 }
 
-/// H2. The throughput is bounded by the connections, not by the machine: each is held for 10 ms.
+/// H2. The throughput is bounded by the connections, not by the machine: each is held for 40 ms. Three of the four
+/// would come to 75 %.
 pub(super) async fn callers_who_wait_through_an_outage_are_served_and_the_throughput_is_back<B: Backend>() {
     let backend = B::start().await;
     let pool = pool_of(&backend, 4)
@@ -65,17 +66,17 @@ pub(super) async fn callers_who_wait_through_an_outage_are_served_and_the_throug
     // The back-off grows to half a second in the first minute.
     assert!(begun.elapsed() < Duration::from_secs(1) + SLACK, "served after {:?}", begun.elapsed());
     let mut after = Vec::new();
-    while after.last().is_none_or(|&after: &u64| after * 100 < before * 95) {
-        assert!(after.len() < 20, "before: {before} in half a second, after: {after:?}");
+    while after.last().is_none_or(|&after: &u64| after * 100 < before * 85) {
+        assert!(after.len() < 20, "before: {before} in a second, after: {after:?}");
         after.push(throughput::<B>(&pool).await);
     }
     settles(&backend, &pool).await;
 }
 
-/// How many questions eight callers have answered in half a second.
+/// How many questions eight callers have answered in a second.
 async fn throughput<B: Backend>(pool: &PoolOf<B>) -> u64 {
     let answered = Arc::new(AtomicU64::new(0));
-    let end = Instant::now() + Duration::from_millis(500);
+    let end = Instant::now() + Duration::from_secs(1);
     let mut callers = JoinSet::new();
     for caller in 0..8 {
         let (pool, answered) = (pool.clone(), Arc::clone(&answered));
@@ -83,7 +84,7 @@ async fn throughput<B: Backend>(pool: &PoolOf<B>) -> u64 {
             while Instant::now() < end {
                 let mut connection = pool.acquire().await.unwrap();
                 ask::<B>(&mut connection, &format!("caller {caller}")).await;
-                sleep(Duration::from_millis(10)).await;
+                sleep(Duration::from_millis(40)).await;
                 answered.fetch_add(1, Ordering::Relaxed);
             }
         });
