@@ -14,6 +14,7 @@ mod postgres;
 mod redis;
 mod secrets;
 mod servers;
+mod sql;
 mod sqlite_pool;
 
 /// The folder of the project.

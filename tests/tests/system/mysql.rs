@@ -1,8 +1,6 @@
 //! The MySQL driver against a real MariaDB.
 
 use std::future::poll_fn;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use pool_core::{CloseReason, Connector as _, ErrorClass, Pool, Pooled};
@@ -11,9 +9,9 @@ use pool_loadtest::proxy::Proxy;
 use pool_tests::mariadb::MariaDb;
 use pool_tests::process::Server;
 use sqlx::Executor as _;
-use tokio::sync::Barrier;
 
 use crate::given_up::give_up_after;
+use crate::sql::{a_deadlock_ends_well, at_rest};
 
 const USER: &str = "app";
 const PASSWORD: &str = "canary-77aa";
@@ -33,18 +31,6 @@ fn pool_of(connector: MySqlConnector, max_connections: usize) -> MySqlPool {
 
 fn connector(server: &Server<MariaDb>) -> MySqlConnector {
     MySqlConnector::from_url(&server.url(USER, PASSWORD, DATABASE)).unwrap()
-}
-
-async fn at_rest(pool: &MySqlPool) -> usize {
-    let begun = tokio::time::Instant::now();
-    loop {
-        let stats = pool.stats();
-        if stats.active + stats.validating + stats.creating + stats.destroying == 0 {
-            return stats.idle;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{stats:?}");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
 }
 
 async fn text(connection: &mut Pooled<MySqlConnector>, sql: &'static str) -> String {
@@ -172,28 +158,7 @@ async fn a_deadlock_is_run_again() {
     let pool = pool_of(connector(&server), 2);
     pool.execute("CREATE TABLE item (id INT PRIMARY KEY)").await.unwrap();
     pool.execute("INSERT INTO item VALUES (1), (2)").await.unwrap();
-    let (both, attempts) = (Arc::new(Barrier::new(2)), Arc::new(AtomicU32::new(0)));
-    let mut tasks = tokio::task::JoinSet::new();
-    for (mine, other) in [(1, 2), (2, 1)] {
-        let (pool, both, attempts) = (pool.clone(), Arc::clone(&both), Arc::clone(&attempts));
-        tasks.spawn(async move {
-            pool.transaction(|mut transaction| {
-                let (both, attempts) = (Arc::clone(&both), Arc::clone(&attempts));
-                async move {
-                    let lock = |id: i32| sqlx::query("SELECT 1 FROM item WHERE id = ? FOR UPDATE").bind(id);
-                    lock(mine).execute(&mut *transaction).await?;
-                    if attempts.fetch_add(1, Ordering::Relaxed) < 2 {
-                        both.wait().await;
-                    }
-                    lock(other).execute(&mut *transaction).await.map(drop)
-                }
-            })
-            .await
-            .unwrap();
-        });
-    }
-    tasks.join_all().await;
-    assert_eq!(attempts.load(Ordering::Relaxed), 3);
+    a_deadlock_ends_well(&pool).await;
 }
 
 #[tokio::test]

@@ -37,16 +37,3 @@ fn pool_of(connector: PgConnector, max_connections: usize) -> PoolBuilder<PgConn
 async fn pool(server: &Server<Postgres>, max_connections: usize) -> PgPool {
     pool_of(connector(server), max_connections).build().unwrap().into()
 }
-
-/// The connections of the pool that are idle; waits until what was given back is there again.
-async fn at_rest(pool: &PgPool) -> usize {
-    let begun = tokio::time::Instant::now();
-    loop {
-        let stats = pool.stats();
-        if stats.active + stats.validating + stats.creating + stats.destroying == 0 {
-            return stats.idle;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{stats:?}");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}

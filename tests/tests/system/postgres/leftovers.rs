@@ -9,8 +9,9 @@ use pool_loadtest::proxy::Proxy;
 use pool_tests::postgres::{PASSWORD, SUPERUSER};
 use sqlx::Executor as _;
 
-use super::{at_rest, connector, pool, pool_of, server};
+use super::{connector, pool, pool_of, server};
 use crate::given_up::give_up_after;
+use crate::sql::at_rest;
 
 type Held = Pooled<PgConnector>;
 
@@ -129,7 +130,6 @@ async fn a_clean_return_costs_no_round_trip_and_a_dirty_one_exactly_one() {
     assert_eq!(pool.counters().created, 1);
 }
 
-/// Polls a future `times` times with a little time in between, and drops it.
 /// C8.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_given_up_at_any_point_leaves_no_rows_to_the_next_holder() {

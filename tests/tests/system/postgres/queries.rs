@@ -4,7 +4,8 @@ use std::future::poll_fn;
 
 use sqlx::{Executor as _, Row as _};
 
-use super::{at_rest, pool, server};
+use super::{pool, server};
+use crate::sql::at_rest;
 
 #[tokio::test]
 async fn every_way_to_run_a_query_works_on_the_pool_itself() {

@@ -8,7 +8,8 @@ use pool_tests::postgres::Postgres;
 use sqlx::Executor as _;
 use tokio::sync::Barrier;
 
-use super::{at_rest, pool, server};
+use super::{pool, server};
+use crate::sql::{a_deadlock_ends_well, at_rest};
 
 async fn count(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM item").fetch_one(pool).await.unwrap()
@@ -138,28 +139,7 @@ async fn a_deadlock_is_run_again() {
     let server = Postgres::new().setting("deadlock_timeout", "20ms").launch().await.unwrap();
     server.execute("CREATE TABLE item (id int); INSERT INTO item VALUES (1), (2)").await.unwrap();
     let pool = pool(&server, 2).await;
-    let (both, attempts) = (Arc::new(Barrier::new(2)), Arc::new(AtomicU32::new(0)));
-    let mut tasks = tokio::task::JoinSet::new();
-    for (mine, other) in [(1, 2), (2, 1)] {
-        let (pool, both, attempts) = (pool.clone(), Arc::clone(&both), Arc::clone(&attempts));
-        tasks.spawn(async move {
-            pool.transaction(|mut transaction| {
-                let (both, attempts) = (Arc::clone(&both), Arc::clone(&attempts));
-                async move {
-                    let lock = |id: i32| sqlx::query("SELECT 1 FROM item WHERE id = $1 FOR UPDATE").bind(id);
-                    lock(mine).execute(&mut *transaction).await?;
-                    if attempts.fetch_add(1, Ordering::Relaxed) < 2 {
-                        both.wait().await;
-                    }
-                    lock(other).execute(&mut *transaction).await.map(drop)
-                }
-            })
-            .await
-            .unwrap();
-        });
-    }
-    tasks.join_all().await;
-    assert_eq!(attempts.load(Ordering::Relaxed), 3);
+    a_deadlock_ends_well(&pool).await;
 }
 
 #[tokio::test]
