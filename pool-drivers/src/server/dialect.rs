@@ -31,6 +31,10 @@ pub enum Role {
 /// What is kept beside the connection of sqlx.
 #[doc(hidden)]
 #[derive(Default)]
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(dead_code, reason = "MySQL closes what PostgreSQL resets by it")
+)]
 pub struct Keep<X> {
     pub(crate) role: Role,
     pub(crate) extras: X,
