@@ -18,6 +18,7 @@ pub(crate) type Transport = Box<dyn Duplex>;
 pub(crate) struct Opened {
     pub(crate) stream: Transport,
     /// The protocol that was agreed on in the TLS handshake.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has a choice"))]
     pub(crate) protocol: Option<Vec<u8>>,
     /// Where it leads.
     pub(crate) address: Address,
