@@ -167,6 +167,8 @@ step 'no password in the log of the tests' no_password_was_logged
 for feature in http mysql oauth2 postgres redis sqlite websocket; do
     step "feature $feature alone" \
         cargo clippy --locked --quiet -p pool-drivers --features "$feature" --lib -- -D warnings
+    step "tests of feature $feature alone" \
+        cargo test --locked --quiet -p pool-drivers --features "$feature" --lib --tests
 done
 step 'example: a connector of its own' cargo run --locked --quiet -p pool-core --example tcp
 step 'example: SQLite' cargo run --locked --quiet -p pool-drivers --features sqlite --example sqlite
