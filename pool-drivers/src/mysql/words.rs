@@ -54,6 +54,9 @@ fn left_by_statement<'a>(first: Word<'a>, rest: impl Iterator<Item = Word<'a>>) 
         "HANDLER",
         "CALL",
         "DO",
+        "BACKUP",
+        // The end of a compound statement, such as `BEGIN NOT ATOMIC … END`. Nobody reads what is inside.
+        "END",
         "!",
     ]) {
         effect.session = true;
@@ -64,15 +67,22 @@ fn left_by_statement<'a>(first: Word<'a>, rest: impl Iterator<Item = Word<'a>>) 
 
 /// Variables of the user, comments that are run, temporary tables, locks by name.
 fn is_of_session(word: Word<'_>) -> bool {
-    word.is_one_of(&["@", "!", "TEMPORARY", "GET_LOCK"])
+    word.is_one_of(&["@", "!", "TEMPORARY"]) || word.name().is("GET_LOCK")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOTHING: Effect =
-        Effect { begins: false, ends: false, session: false, statements: false, read_only: false };
+    const NOTHING: Effect = Effect {
+        begins: false,
+        ends: false,
+        session: false,
+        statements: false,
+        read_only: false,
+        lasting: false,
+        empty: false,
+    };
 
     #[test]
     fn plain_statements_leave_nothing() {
@@ -117,6 +127,11 @@ mod tests {
             "/*!50000 SET x = 1 */",
             "PREPARE p FROM 'SELECT 1'",
             "CALL anything()",
+            "SELECT 5--2, GET_LOCK('a', 0)",
+            "SELECT `GET_LOCK`('a', 0)",
+            "BEGIN NOT ATOMIC SET lock_wait_timeout = 77; END",
+            "IF 1 THEN SET lock_wait_timeout = 77; END IF",
+            "BACKUP STAGE START",
         ] {
             assert!(left_by(sql).session, "{sql}");
         }

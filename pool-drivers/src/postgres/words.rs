@@ -4,19 +4,30 @@ use crate::sql::{Effect, Statements, Word};
 
 /// Functions that change the session, wherever they are called; the locks of those with `xact` end with the
 /// transaction.
-const FUNCTIONS: [&str; 5] =
-    ["pg_advisory_lock", "pg_try_advisory_lock", "set_config", "dblink_connect", "lo_open"];
+const FUNCTIONS: [&str; 4] = ["pg_advisory_lock", "pg_try_advisory_lock", "set_config", "lo_open"];
+
+/// Functions whose doing lasts as long as the session.
+const LASTING: [&str; 2] = ["dblink_connect", "pg_replication_origin_session_setup"];
 
 /// What this text may leave behind.
 pub(super) fn left_by(sql: &str) -> Effect {
     let mut words = Statements::of_postgres(sql).peekable();
-    let mut effect = Effect::default();
+    let mut effect = Effect { empty: true, ..Effect::default() };
+    // `BEGIN ATOMIC … END` is the body of a function. What looks like its statements is none of ours.
+    let mut in_body = false;
     while let Some(first) = words.next() {
         if first.is(";") {
             continue;
         }
-        let rest = std::iter::from_fn(|| words.next_if(|word| !word.is(";")));
-        effect = effect.then(left_by_statement(first, rest));
+        let mut last = first;
+        let rest = std::iter::from_fn(|| {
+            let word = words.next_if(|word| !word.is(";"))?;
+            in_body |= word.is("ATOMIC") && last.is("BEGIN");
+            last = word;
+            Some(word)
+        });
+        let next = left_by_statement(first, rest);
+        effect = effect.then(Effect { ends: next.ends && !in_body, ..next });
     }
     effect
 }
@@ -26,10 +37,13 @@ fn left_by_statement<'a>(first: Word<'a>, rest: impl Iterator<Item = Word<'a>>) 
     let mut second = None;
     let (mut chained, mut holds, mut to_savepoint) = (false, false, false);
     let mut last = first;
-    let mut session_word = is_session_function(first);
+    let mut session_word = is_of_session(first);
     for word in rest {
         second.get_or_insert(word);
-        session_word |= word.is_one_of(&["TEMP", "TEMPORARY"]) || is_session_function(word);
+        session_word |= is_of_session(word);
+        effect.lasting |= LASTING.iter().any(|function| word.name().begins_with(function));
+        effect.read_only |=
+            word.name().is_one_of(&["transaction_read_only", "default_transaction_read_only"]);
         chained |= word.is("CHAIN") && !last.is("NO");
         holds |= word.is("HOLD") && last.is("WITH");
         to_savepoint |= word.is("TO");
@@ -49,32 +63,49 @@ fn left_by_statement<'a>(first: Word<'a>, rest: impl Iterator<Item = Word<'a>>) 
     } else if first.is("SET") {
         let of_transaction = second_is(&["LOCAL", "TRANSACTION", "CONSTRAINTS"]);
         effect.session = !of_transaction;
-    } else if first.is_one_of(&["LISTEN", "LOAD", "DO", "CALL"]) {
+    } else if first.is_one_of(&["RESET", "LISTEN", "UNLISTEN", "DO", "CALL"]) {
+        // `RESET` may undo what `init_sql` has set.
         effect.session = true;
+    } else if first.is("LOAD") {
+        effect.lasting = true;
     } else if first.is("DECLARE") {
         effect.session = holds;
     }
     effect.read_only &= effect.begins || first.is("SET");
-    effect.session |= session_word;
+    effect.session |= session_word || effect.lasting;
     effect
 }
 
-fn is_session_function(word: Word<'_>) -> bool {
-    FUNCTIONS.iter().any(|function| word.begins_with(function))
+/// Temporary things, functions that change the session, and the view through which settings can be updated.
+fn is_of_session(word: Word<'_>) -> bool {
+    let name = word.name();
+    word.is_one_of(&["TEMP", "TEMPORARY"])
+        || name.is_one_of(&["pg_temp", "pg_settings"])
+        || FUNCTIONS.iter().any(|function| name.begins_with(function))
+        // `U&"…"`: spelled so that nobody can read it.
+        || (word.0.starts_with('"') && word.0.contains('\\'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOTHING: Effect =
-        Effect { begins: false, ends: false, session: false, statements: false, read_only: false };
+    const NOTHING: Effect = Effect {
+        begins: false,
+        ends: false,
+        session: false,
+        statements: false,
+        read_only: false,
+        lasting: false,
+        empty: false,
+    };
 
     #[test]
     fn plain_statements_leave_nothing() {
+        for sql in ["", ";;", "-- nothing"] {
+            assert_eq!(left_by(sql), Effect { empty: true, ..NOTHING }, "{sql}");
+        }
         for sql in [
-            "",
-            ";;",
             "SELECT 1",
             "UPDATE item SET begin = 1, temp_celsius = 2",
             "SELECT 'SET x; BEGIN', \"temp\"",
@@ -108,6 +139,8 @@ mod tests {
             ("COMMIT AND NO CHAIN", ended),
             ("COMMIT AND CHAIN", NOTHING),
             ("BEGIN READ ONLY", Effect { read_only: true, ..begun }),
+            ("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END", NOTHING),
+            ("SET LOCAL transaction_read_only = on", Effect { read_only: true, ..NOTHING }),
         ] {
             assert_eq!(left_by(sql), effect, "{sql}");
         }
@@ -129,8 +162,17 @@ mod tests {
             "DO $$ BEGIN PERFORM 1; END $$",
             "CALL anything()",
             "SELECT 1; SET x = 1; SELECT 2",
+            "RESET ROLE",
+            "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "CREATE TABLE \"pg_temp\".t (a int)",
+            "SELECT \"pg_catalog\".\"set_config\"('a.b', 'c', false)",
+            "SELECT U&\"set\\005fconfig\"('a.b', 'c', false)",
+            "UPDATE pg_settings SET setting = '9MB' WHERE name = 'work_mem'",
         ] {
             assert_eq!(left_by(sql), Effect { session: true, ..NOTHING }, "{sql}");
+        }
+        for sql in ["SELECT dblink_connect('a', 'b')", "LOAD 'auto_explain'"] {
+            assert_eq!(left_by(sql), Effect { session: true, lasting: true, ..NOTHING }, "{sql}");
         }
         for sql in ["PREPARE a AS SELECT 1", "DEALLOCATE ALL", "DISCARD ALL"] {
             assert_eq!(left_by(sql), Effect { statements: true, ..NOTHING }, "{sql}");

@@ -16,6 +16,10 @@ pub struct Effect {
     pub(crate) statements: bool,
     /// It asks for a transaction that may not write.
     pub(crate) read_only: bool,
+    /// What it leaves in the session cannot be undone.
+    pub(crate) lasting: bool,
+    /// There is no statement in it. It succeeds even in a transaction that is void.
+    pub(crate) empty: bool,
 }
 
 impl Effect {
@@ -28,6 +32,8 @@ impl Effect {
             session: self.session || next.session,
             statements: self.statements || next.statements,
             read_only: self.read_only || next.read_only,
+            lasting: self.lasting || next.lasting,
+            empty: self.empty && next.empty,
         }
     }
 }
@@ -50,6 +56,11 @@ mod split {
             words.iter().any(|word| self.is(word))
         }
 
+        /// The word without the quotes that a name may have.
+        pub(crate) fn name(self) -> Self {
+            Word(self.0.trim_matches(['"', '`']))
+        }
+
         #[cfg(feature = "postgres")]
         pub(crate) fn begins_with(self, start: &str) -> bool {
             self.0.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
@@ -59,8 +70,7 @@ mod split {
     /// The words of a text, and `;` where a statement ends. `@` stands before the name of a user's variable of
     /// MySQL, `!` for a comment that MySQL runs.
     ///
-    /// `"names"`, `` `names` `` and `[names]` are skipped like texts: what matters here is never quoted, but for
-    /// schemas of temporary tables, which leave nothing that was not there before.
+    /// `"names"` of PostgreSQL and `` `names` `` of MySQL keep their quotes, which tells them from words of the language.
     pub(crate) struct Statements<'a> {
         rest: &'a str,
         /// Backslashes escape quotes, and `#` begins a comment: MySQL.
@@ -84,20 +94,48 @@ mod split {
         }
 
         /// Skips a quoted text, whose first quote is still there.
-        fn skip_quoted(&mut self, quote: u8, escapes: bool) {
+        fn skip_quoted(&mut self, quote: u8, escapes: bool) -> &'a str {
             let bytes = self.rest.as_bytes();
             let mut at = 1;
-            while at < bytes.len() && bytes[at] != quote {
-                at += if escapes && bytes[at] == b'\\' { 2 } else { 1 };
+            while at < bytes.len() {
+                at += match bytes[at] {
+                    byte if byte == quote && bytes.get(at + 1) != Some(&quote) => break,
+                    byte if byte == quote || (escapes && byte == b'\\') => 2,
+                    _ => 1,
+                };
             }
-            // A doubled quote is read as the end of one text and the beginning of the next.
-            self.rest = self.rest.get(at + 1..).unwrap_or("");
+            let (quoted, rest) = self.rest.split_at_checked(at + 1).unwrap_or((self.rest, ""));
+            self.rest = rest;
+            quoted
+        }
+
+        /// Skips `'…'` of `E'…'`, and what continues it after a line break: backslashes escape there, too.
+        fn skip_escaped(&mut self) {
+            loop {
+                self.skip_quoted(b'\'', true);
+                let next = self.rest.trim_ascii_start();
+                let between = &self.rest[..self.rest.len() - next.len()];
+                if !(next.starts_with('\'') && between.contains(['\n', '\r'])) {
+                    return;
+                }
+                self.rest = next;
+            }
+        }
+
+        /// Skips to the end of the line.
+        fn skip_line(&mut self) {
+            // A carriage return ends a comment of PostgreSQL.
+            let ends: &[char] = if self.backslashes { &['\n'] } else { &['\n', '\r'] };
+            self.rest = self.rest.find(ends).map_or("", |at| &self.rest[at + 1..]);
         }
 
         /// Skips `$tag$ … $tag$`. Returns whether there was one.
         fn skip_dollar_quoted(&mut self) -> bool {
             let tag = self.rest[1..].find('$').map(|end| &self.rest[..end + 2]);
-            let is_tag = |tag: &&str| tag[1..tag.len() - 1].bytes().all(is_word_byte);
+            let is_tag = |tag: &&str| {
+                let tag = &tag.as_bytes()[1..tag.len() - 1];
+                tag.iter().copied().all(is_word_byte) && !tag.first().is_some_and(u8::is_ascii_digit)
+            };
             let Some(tag) = tag.filter(is_tag) else { return false };
             self.rest = &self.rest[tag.len()..];
             self.skip_behind(tag);
@@ -133,23 +171,33 @@ mod split {
                 let second = bytes.get(1).copied();
                 match *bytes.first()? {
                     byte if is_word_byte(byte) => {
-                        let end = bytes.iter().position(|byte| !is_word_byte(*byte)).unwrap_or(bytes.len());
+                        // `$` is part of a name, but not of a number.
+                        let in_word =
+                            |other: u8| is_word_byte(other) || (other == b'$' && !byte.is_ascii_digit());
+                        let end = bytes.iter().position(|byte| !in_word(*byte)).unwrap_or(bytes.len());
                         let (word, rest) = self.rest.split_at(end);
                         // E'…': backslashes escape in it.
                         if word.eq_ignore_ascii_case("E") && rest.starts_with('\'') {
                             self.rest = rest;
-                            self.skip_quoted(b'\'', true);
+                            self.skip_escaped();
                             continue;
                         }
                         self.rest = rest;
                         return Some(Word(word));
                     }
-                    b'\'' => self.skip_quoted(b'\'', self.backslashes),
-                    b'"' => self.skip_quoted(b'"', self.backslashes),
-                    b'`' => self.skip_quoted(b'`', false),
+                    quote @ (b'\'' | b'"') if self.backslashes || quote == b'\'' => {
+                        self.skip_quoted(quote, self.backslashes);
+                    }
+                    b'"' => return Some(Word(self.skip_quoted(b'"', false))),
+                    b'`' if self.backslashes => return Some(Word(self.skip_quoted(b'`', false))),
                     b'$' if !self.backslashes && self.skip_dollar_quoted() => {}
-                    b'-' if second == Some(b'-') => self.skip_behind("\n"),
-                    b'#' if self.backslashes => self.skip_behind("\n"),
+                    // To MySQL `1--1` is 1 less -1.
+                    b'-' if second == Some(b'-')
+                        && !(self.backslashes && bytes.get(2).is_some_and(|third| *third > b' ')) =>
+                    {
+                        self.skip_line();
+                    }
+                    b'#' if self.backslashes => self.skip_line(),
                     b'/' if second == Some(b'*') => {
                         let runs = self.backslashes
                             && (self.rest[2..].starts_with('!') || self.rest[2..].starts_with("M!"));
@@ -183,17 +231,23 @@ mod split {
 
         #[test]
         fn texts_names_and_comments_are_skipped() {
-            assert_eq!(words("SELECT 'a; SET b', \"x;y\" -- BEGIN\n, c"), ["SELECT", "c"]);
+            assert_eq!(words("SELECT 'a; SET b', \"x;y\" -- BEGIN\n, c"), ["SELECT", "\"x;y\"", "c"]);
             assert_eq!(words("/* a /* nested; */ b */ SELECT 1"), ["SELECT", "1"]);
             assert_eq!(words("SELECT E'it\\'s; SET x' , 'it''s; SET' ; x"), ["SELECT", ";", "x"]);
             assert_eq!(words("DO $$ BEGIN SET x; END $$; DO $a$ $$ ; $a$"), ["DO", ";", "DO"]);
             assert_eq!(words("SELECT $1, $2"), ["SELECT", "1", "2"]);
+            assert_eq!(words("SELECT $1$2$1$ a"), ["SELECT", "1", "2", "1", "a"]);
+            assert_eq!(words("SELECT a$b$, c$b$"), ["SELECT", "a$b$", "c$b$"]);
+            assert_eq!(words("SELECT E'it''s \\'; x', a"), ["SELECT", "a"]);
+            assert_eq!(words("SELECT E'a'\n '\\'; x', a"), ["SELECT", "a"]);
+            assert_eq!(words("SELECT 'a\\', a -- b\r, c"), ["SELECT", "a", "c"]);
             assert_eq!(words("SELECT 'caf\u{e9}', caf\u{e9}"), ["SELECT", "caf\u{e9}"]);
         }
 
         #[test]
         fn mysql_has_comments_and_variables_of_its_own() {
-            assert_eq!(words_of_mysql("SELECT 'it\\'s; SET' # BEGIN\n, `a;b`"), ["SELECT"]);
+            assert_eq!(words_of_mysql("SELECT 'it\\'s; SET' # BEGIN\n, `a;b`"), ["SELECT", "`a;b`"]);
+            assert_eq!(words_of_mysql("SELECT 5--2, a -- b\n, c --"), ["SELECT", "5", "2", "a", "c"]);
             assert_eq!(words_of_mysql("/*!50000 SET x */ SELECT @a, @@b"), ["!", "SELECT", "@", "a", "b"]);
             assert_eq!(words_of_mysql("/* plain /* */ SELECT 1"), ["SELECT", "1"]);
         }

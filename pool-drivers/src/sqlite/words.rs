@@ -6,8 +6,15 @@
 
 use crate::sql::Effect;
 
-const NOTHING: Effect =
-    Effect { begins: false, ends: false, session: false, statements: false, read_only: false };
+const NOTHING: Effect = Effect {
+    begins: false,
+    ends: false,
+    session: false,
+    statements: false,
+    read_only: false,
+    lasting: false,
+    empty: false,
+};
 /// A transaction.
 const TRANSACTION: Effect = Effect { begins: true, ..NOTHING };
 /// Anything a session has: settings, attached databases, temporary tables, a transaction.
