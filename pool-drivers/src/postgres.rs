@@ -25,6 +25,7 @@
 //! | a transaction, dropped or begun in SQL | it is rolled back | 1 |
 //! | a query under way, a stream or `COPY` half read | the rest is read for half a second at most; then the connection is closed | 1 |
 //! | changed settings, roles, temporary tables, cursors `WITH HOLD`, `LISTEN`, advisory locks | all are undone, in one query; the statements that sqlx has prepared stay | 1 |
+//! | what lasts as long as the session: connections of `dblink`, `LOAD` | the connection is closed | 0 |
 //! | both a dropped transaction and one of these | both | 2 |
 //! | `PREPARE`, `DEALLOCATE` or `DISCARD` in SQL | prepared statements are dropped too | 2 |
 //! | an error after which the connection is of no use | it is closed | 0 |
@@ -48,7 +49,7 @@
 //! | `08…`, `57P03`, `57P04`, `57P05`, `25P03` | `FatalThis` | the session is over |
 //! | `26000`; `0A000` of a cached plan | `FatalThis` | sqlx's prepared statements are gone or outdated |
 //! | `53300`; PgBouncer's "no more connections allowed" | `Capacity` | the server lives and has no room |
-//! | `28…`; PgBouncer's refusals | `Auth` | trying again soon may lock the account |
+//! | `28…`; `42501` when connecting; PgBouncer's refusals | `Auth` | trying again soon may lock the account |
 //! | `40001`, `40P01` | `Transient` | [`transaction`](crate::sql::SqlPool::transaction) runs it again |
 //! | all others, such as `23505`, `42P01`, `57014` | `Transient` | nothing is wrong with the connection |
 //!

@@ -80,6 +80,13 @@ pub trait Habits: Database {
     #[doc(hidden)]
     fn is_retryable(error: &sqlx::Error) -> bool;
 
+    /// Whether the database has rolled back a transaction by itself, and does not refuse what comes next in it.
+    #[doc(hidden)]
+    fn ends_transaction(error: &sqlx::Error) -> bool {
+        let _ = error;
+        false
+    }
+
     /// Whether sqlx finds its way back when a query is dropped before its first row or result.
     #[doc(hidden)]
     const SURVIVES_CANCELLATION: bool;

@@ -30,7 +30,14 @@ pub(super) mod number {
     pub(in super::super) const NO_PASSWORD: u16 = 1698;
     pub(in super::super) const READ_ONLY_MODE: u16 = 1836;
     pub(in super::super) const KILLED: u16 = 1927;
+    pub(in super::super) const PASSWORD_EXPIRED: u16 = 1862;
+    pub(in super::super) const ACCOUNT_LOCKED: u16 = 3118;
+    pub(in super::super) const ACCOUNT_BLOCKED: u16 = 3955;
     pub(in super::super) const IDLE: u16 = 4031;
+    /// Of MariaDB.
+    pub(in super::super) const USER_BLOCKED: u16 = 4150;
+    /// Of MariaDB.
+    pub(in super::super) const USER_LOCKED: u16 = 4151;
 }
 
 /// What an error means on a connection.
@@ -51,10 +58,20 @@ pub(super) fn classify(error: &sqlx::Error, keep: &Keep<()>) -> ErrorClass {
         | number::NO_ACCESS_TO_DATABASE
         | number::HOST_BLOCKED
         | number::HOST_NOT_ALLOWED
-        | number::NO_PASSWORD => ErrorClass::Auth,
+        | number::NO_PASSWORD
+        | number::PASSWORD_EXPIRED
+        | number::ACCOUNT_LOCKED
+        | number::ACCOUNT_BLOCKED
+        | number::USER_BLOCKED
+        | number::USER_LOCKED => ErrorClass::Auth,
         number::KILLED | number::IDLE | number::UNKNOWN_STATEMENT => ErrorClass::FatalThis,
         _ => ErrorClass::Transient,
     }
+}
+
+/// Whether the transaction was chosen to be rolled back. After a lock timeout it is still there.
+pub(super) fn is_deadlock(error: &sqlx::Error) -> bool {
+    number_of(error) == Some(number::DEADLOCK)
 }
 
 /// Whether a transaction that failed so may well succeed if it is run again.

@@ -47,6 +47,10 @@ impl Habits for MySql {
         class::is_retryable(error)
     }
 
+    fn ends_transaction(error: &sqlx::Error) -> bool {
+        class::is_deadlock(error)
+    }
+
     // Given up while a statement is prepared, sqlx takes the rest of that answer for another.
     const SURVIVES_CANCELLATION: bool = false;
     const TAKES_BACK_BEGIN: bool = false;

@@ -17,6 +17,7 @@ pub(super) mod code {
     pub(in super::super) const NO_SUCH_DATABASE: &str = "3D000";
     pub(in super::super) const SERIALIZATION_FAILURE: &str = "40001";
     pub(in super::super) const DEADLOCK: &str = "40P01";
+    pub(in super::super) const NO_PRIVILEGE: &str = "42501";
     pub(in super::super) const TOO_MANY_CONNECTIONS: &str = "53300";
     pub(in super::super) const ADMIN_SHUTDOWN: &str = "57P01";
     pub(in super::super) const CRASH_SHUTDOWN: &str = "57P02";

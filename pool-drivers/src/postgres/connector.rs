@@ -123,7 +123,7 @@ impl Server for Postgres {
         match (code_of(error).as_deref(), classify(error, &Keep::default(), false)) {
             (None, _) => ConnectProblem::of_transport(error),
             (Some(code::NO_SUCH_DATABASE), _) => ConnectProblem::NoDatabase,
-            (_, ErrorClass::Auth) => ConnectProblem::LoginRefused,
+            (_, ErrorClass::Auth) | (Some(code::NO_PRIVILEGE), _) => ConnectProblem::LoginRefused,
             (_, ErrorClass::Capacity) => ConnectProblem::TooManyConnections,
             (Some(code::CANNOT_CONNECT_NOW | code::ADMIN_SHUTDOWN | code::CRASH_SHUTDOWN), _) => {
                 ConnectProblem::NotReady

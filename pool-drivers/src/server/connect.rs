@@ -50,6 +50,7 @@ impl<D: Server> ServerConnector<D> {
             let statements = AssertSqlSafe(statements.to_string()).into_sql_str();
             let done = Executor::execute(&mut connection, statements).await;
             done.map_err(|error| refused(ConnectProblem::InitSql, Some(error)))?;
+            connection.traces.keep_read_only();
             connection.traces.wipe();
         }
         Ok(connection)
@@ -130,6 +131,8 @@ impl<D: Server> Connector for ServerConnector<D> {
 
     fn classify(&self, error: &ServerError) -> ErrorClass {
         match error {
+            // Which code that has may mean less on a connection.
+            ServerError::Connect { problem: ConnectProblem::LoginRefused, .. } => ErrorClass::Auth,
             ServerError::Connect { problem: ConnectProblem::Tls(Some(problem)), .. } => problem.class(),
             ServerError::Credentials { source, .. } => source.class(),
             ServerError::Role { .. } | ServerError::Moved(_) => ErrorClass::FatalAll,

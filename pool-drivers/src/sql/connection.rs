@@ -76,7 +76,7 @@ impl<D: Dialect> SqlConnection<D> {
         } else if self.traces.is_clean() && !self.raw.is_in_transaction() {
             self.traces.wipe();
             Condition::Clean
-        } else if self.traces.of_session() && !D::RESETS_SESSIONS {
+        } else if self.traces.is_lasting() || (self.traces.of_session() && !D::RESETS_SESSIONS) {
             Condition::Broken
         } else {
             Condition::Dirty
@@ -115,6 +115,9 @@ pub(crate) fn note_end<D: Habits>(traces: &mut Traces, keep: &D::Keep, error: Op
         Some(error) => {
             let class = D::classify(error, keep, traces.asked_read_only());
             traces.failed(class, D::is_retryable(error));
+            if D::ends_transaction(error) {
+                traces.lose_all();
+            }
         }
     }
 }

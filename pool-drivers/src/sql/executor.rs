@@ -22,10 +22,10 @@ pub struct Query<D: Database> {
 }
 
 impl<D: Habits> Query<D> {
-    fn noted<'q, E: Execute<'q, D>>(mut query: E, traces: &mut Traces) -> Self {
+    fn noted<'q, E: Execute<'q, D>>(mut query: E, traces: &mut Traces, depth: usize) -> Self {
         let (arguments, persistent) = (query.take_arguments(), query.persistent());
         let sql = query.sql();
-        traces.statement(D::effect_of(sql.as_str()));
+        traces.statement(D::effect_of(sql.as_str()), depth);
         Query { sql, arguments, persistent }
     }
 }
@@ -172,6 +172,7 @@ impl<D: Dialect> SqlConnection<D> {
     /// Runs a statement that sqlx does not need to know of.
     pub(crate) async fn command(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
         let SqlConnection { raw, traces, keep } = self;
+        traces.own_command();
         let query = Query::<D> { sql: sql.into_sql_str(), arguments: Ok(None), persistent: false };
         Watched::<_, D>::new(D::fetch_optional(raw, query), traces, keep).await?;
         Ok(())
@@ -187,7 +188,8 @@ impl<'c, D: Dialect> Executor<'c> for &'c mut SqlConnection<D> {
         'q: 'e,
         E: Execute<'q, D> + 'q,
     {
-        let mut query = Query::noted(query, &mut self.traces);
+        let depth = self.depth();
+        let mut query = Query::noted(query, &mut self.traces, depth);
         match self.plan(&mut query) {
             Around::Nothing => {
                 let SqlConnection { raw, traces, keep } = self;
@@ -203,7 +205,8 @@ impl<'c, D: Dialect> Executor<'c> for &'c mut SqlConnection<D> {
         'q: 'e,
         E: Execute<'q, D> + 'q,
     {
-        let mut query = Query::noted(query, &mut self.traces);
+        let depth = self.depth();
+        let mut query = Query::noted(query, &mut self.traces, depth);
         let around = self.plan(&mut query);
         if around == Around::Nothing && !D::LEAVES_ROWS {
             let SqlConnection { raw, traces, keep } = self;
@@ -230,7 +233,8 @@ impl<'c, D: Dialect> Executor<'c> for &'c mut SqlConnection<D> {
     where
         'c: 'e,
     {
-        self.traces.statement(D::effect_of(sql.as_str()));
+        let depth = self.depth();
+        self.traces.preparation(D::effect_of(sql.as_str()), depth);
         let SqlConnection { raw, traces, keep } = self;
         Box::pin(Watched::<_, D>::new(D::prepare_with(raw, sql, parameters), traces, keep))
     }
@@ -239,7 +243,8 @@ impl<'c, D: Dialect> Executor<'c> for &'c mut SqlConnection<D> {
     where
         'c: 'e,
     {
-        self.traces.statement(D::effect_of(sql.as_str()));
+        let depth = self.depth();
+        self.traces.preparation(D::effect_of(sql.as_str()), depth);
         let SqlConnection { raw, traces, keep } = self;
         Box::pin(Watched::<_, D>::new(D::describe(raw, sql), traces, keep))
     }

@@ -263,8 +263,12 @@ impl<D: Dialect> SqlPool<D> {
         };
         match outcome {
             Ok(value) => {
-                transaction.commit().await.map_err(judged)?;
-                Ok(value)
+                // `work` has passed over an error that made it void: nothing can have been committed.
+                let again = transaction.is_void() && transaction.traces.take_retryable();
+                match transaction.commit().await.map_err(judged) {
+                    Ok(()) => Ok(value),
+                    Err((error, worth_it)) => Err((error, worth_it || again)),
+                }
             }
             Err(error) => {
                 let worth_it = transaction.traces.take_retryable();

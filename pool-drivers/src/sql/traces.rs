@@ -28,6 +28,17 @@ pub(crate) struct Traces {
     ends: bool,
     session: bool,
     statements: bool,
+    /// What was left in the session cannot be undone.
+    lasting: bool,
+    /// The command under way says nothing of the transaction when it succeeds: its text has no statement, or is only
+    /// prepared.
+    inert: bool,
+    /// The transaction of this depth has ended without its holder, and with it all inside it.
+    lost: Option<usize>,
+    /// How many transactions and savepoints of a holder are open, as far as sqlx counts.
+    depth: usize,
+    /// All transactions are meant not to write.
+    born_read_only: bool,
     /// Its holder asked for transactions that may not write.
     read_only: bool,
     /// A roll-back waits in sqlx's buffer.
@@ -52,6 +63,11 @@ impl Traces {
             ends: false,
             session: false,
             statements: false,
+            lasting: false,
+            inert: false,
+            lost: None,
+            depth: 0,
+            born_read_only: false,
             read_only: false,
             owed: false,
             abandoned: false,
@@ -62,13 +78,26 @@ impl Traces {
         }
     }
 
-    /// A holder is about to run, or prepare, a text. Some take effect when they are prepared.
-    pub(crate) fn statement(&mut self, effect: Effect) {
+    /// A holder is about to run a text, where sqlx counts so many transactions.
+    pub(crate) fn statement(&mut self, effect: Effect, depth: usize) {
         self.transaction |= effect.begins;
+        self.begin_statement(effect);
         self.ends = effect.ends;
-        self.session |= effect.session;
-        self.statements |= effect.statements;
-        self.read_only |= effect.read_only;
+        self.inert = effect.empty;
+        self.depth = depth;
+    }
+
+    /// A holder is about to prepare a text. Some take effect then, but none ends a transaction.
+    pub(crate) fn preparation(&mut self, effect: Effect, depth: usize) {
+        self.statement(effect, depth);
+        self.ends = false;
+        self.inert = true;
+    }
+
+    /// A command of our own is about to be run.
+    pub(crate) fn own_command(&mut self) {
+        self.ends = false;
+        self.inert = false;
     }
 
     /// A holder is about to begin a transaction by a text. sqlx will count it, so only what else the text may
@@ -76,6 +105,7 @@ impl Traces {
     pub(crate) fn begin_statement(&mut self, effect: Effect) {
         self.session |= effect.session;
         self.statements |= effect.statements;
+        self.lasting |= effect.lasting;
         self.read_only |= effect.read_only;
     }
 
@@ -102,7 +132,7 @@ impl Traces {
     /// A command ended well.
     pub(crate) fn succeeded(&mut self) {
         self.course = Course::Ended;
-        self.failed = false;
+        self.failed &= std::mem::take(&mut self.inert);
         self.owed = false;
         if std::mem::take(&mut self.ends) {
             self.transaction = false;
@@ -132,6 +162,36 @@ impl Traces {
     /// A `BEGIN` is about to be sent that sqlx does not take back.
     pub(crate) fn abandon_begin(&mut self, abandoned: bool) {
         self.abandoned = abandoned;
+    }
+
+    /// The database has ended all that is open, by itself.
+    pub(crate) fn lose_all(&mut self) {
+        if self.depth > 0 {
+            self.lost = Some(1);
+        }
+    }
+
+    /// sqlx ends what is open at this depth, unless what is about to be sent goes well.
+    pub(crate) fn lose(&mut self, depth: Option<usize>) {
+        self.lost = depth;
+    }
+
+    /// The holder has let go of the transaction of this depth.
+    pub(crate) fn let_go(&mut self, depth: usize) {
+        if self.lost.is_some_and(|lost| depth <= lost) {
+            self.lost = None;
+        }
+    }
+
+    /// Whether the transaction that a holder believes to be in has ended without him.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    /// What the holder has asked for up to now, of transactions that may not write, all others want as well.
+    pub(crate) fn keep_read_only(&mut self) {
+        self.born_read_only = self.read_only;
     }
 
     /// Whether a transaction may be open that nobody asked for.
@@ -195,6 +255,11 @@ impl Traces {
         self.lent || self.session || self.statements
     }
 
+    /// Whether what was left in the session cannot be undone.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.lasting
+    }
+
     #[cfg(feature = "postgres")]
     /// Whether the prepared statements may not be those that sqlx knows.
     pub(crate) fn of_statements(&self) -> bool {
@@ -202,13 +267,17 @@ impl Traces {
     }
 
     /// Whether somebody had the sqlx connection itself in hand.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn was_lent(&self) -> bool {
         self.lent
     }
 
     /// The connection is as good as new.
     pub(crate) fn wipe(&mut self) {
-        *self = Traces { fatal: self.fatal, ..Traces::new() };
+        *self = Traces {
+            fatal: self.fatal,
+            born_read_only: self.born_read_only,
+            read_only: self.born_read_only,
+            ..Traces::new()
+        };
     }
 }

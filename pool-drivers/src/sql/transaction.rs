@@ -101,23 +101,38 @@ impl<D: Dialect> SqlConnection<D> {
             self.traces.begin_statement(D::effect_of(statement.as_str()));
         }
         let before = self.depth();
+        self.traces.own_command();
         self.traces.begun();
         self.traces.abandon_begin(!D::TAKES_BACK_BEGIN && before == 0);
+        // Cancel: sqlx may answer a savepoint given up half-way by rolling back what is around it.
+        self.traces.lose((!D::TAKES_BACK_BEGIN && before > 0).then_some(before));
         let begun = D::TransactionManager::begin(&mut self.raw, statement).await;
         self.ended(&begun);
         self.traces.abandon_begin(false);
+        // So also when a savepoint cannot be set.
+        self.traces.lose((self.depth() < before).then_some(before));
         begun?;
         Ok(self.depth())
     }
 }
 
 impl<D: Dialect> SqlConnection<D> {
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         D::TransactionManager::get_transaction_depth(&self.raw)
     }
 
     /// Refuses a connection of which nobody knows what the server will say next.
     pub(super) fn check_usable(&self) -> Result<(), sqlx::Error> {
+        self.check_answers()?;
+        if self.traces.is_lost() {
+            return Err(sqlx::Error::Protocol(String::from(
+                "the transaction was rolled back before this, by the database or since a savepoint in it was not set",
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_answers(&self) -> Result<(), sqlx::Error> {
         if self.traces.is_cut_off() && !D::SURVIVES_CANCELLATION {
             return Err(sqlx::Error::Protocol(String::from(
                 "a query on this connection was given up before its answer came; give the connection back",
@@ -153,6 +168,7 @@ impl<D: Dialect> SqlTransaction<'_, D> {
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.check().await?;
         let connection = self.connection_mut();
+        connection.check_usable()?;
         if D::ABORTS_ON_ERROR && connection.traces.is_unfinished() {
             // What was given up half-way may have failed since.
             let drained = connection.raw.flush().await;
@@ -164,6 +180,10 @@ impl<D: Dialect> SqlTransaction<'_, D> {
                 "cannot commit: a statement of this transaction failed, so it is rolled back",
             )));
         }
+        if D::ABORTS_ON_ERROR && connection.traces.was_lent() {
+            connection.command("SELECT 1").await?;
+        }
+        connection.traces.own_command();
         connection.traces.begun();
         let ended = D::TransactionManager::commit(&mut connection.raw).await;
         self.leave(ended)
@@ -181,6 +201,7 @@ impl<D: Dialect> SqlTransaction<'_, D> {
     pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
         self.check().await?;
         let connection = self.connection_mut();
+        connection.traces.own_command();
         connection.traces.begun();
         let ended = D::TransactionManager::rollback(&mut connection.raw).await;
         self.leave(ended)
@@ -189,7 +210,7 @@ impl<D: Dialect> SqlTransaction<'_, D> {
     /// Whether it is still there, and the innermost.
     async fn check(&mut self) -> Result<(), sqlx::Error> {
         let connection = self.connection_mut();
-        connection.check_usable()?;
+        connection.check_answers()?;
         if D::TAKES_BACK_BEGIN && connection.traces.is_behind() {
             // The count follows when sqlx's thread comes to it.
             connection.raw.ping().await?;
@@ -205,6 +226,11 @@ impl<D: Dialect> SqlTransaction<'_, D> {
              before it was set, or never ended",
             self.depth
         )))
+    }
+
+    /// Whether it cannot be committed any more, as far as is known.
+    pub(super) fn is_void(&self) -> bool {
+        self.traces.is_lost() || (D::ABORTS_ON_ERROR && self.traces.has_failed())
     }
 
     fn leave(&mut self, ended: Result<(), sqlx::Error>) -> Result<(), sqlx::Error> {
@@ -223,9 +249,11 @@ impl<D: Dialect> SqlTransaction<'_, D> {
 
 impl<D: Dialect> Drop for SqlTransaction<'_, D> {
     fn drop(&mut self) {
-        if self.open {
+        let (open, depth) = (self.open, self.depth);
+        let connection = self.connection_mut();
+        connection.traces.let_go(depth);
+        if open {
             // Only queues the command. It is sent with the next one, or when the connection is reset.
-            let connection = self.connection_mut();
             D::TransactionManager::start_rollback(&mut connection.raw);
             connection.traces.owe();
         }

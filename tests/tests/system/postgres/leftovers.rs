@@ -80,6 +80,72 @@ async fn whatever_a_holder_changes_the_next_one_finds_as_it_was() {
     assert_eq!(pool.counters().created, 1, "{:?}", pool.counters());
 }
 
+/// What a session has beyond [`SESSION`].
+const HIDDEN: &str = "SELECT concat_ws(' ', current_user, current_setting('work_mem'), \
+    nullif(current_setting('app.tenant', true), ''), \
+    'tables', (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()), \
+    'functions', (SELECT count(*) FROM pg_proc WHERE pronamespace = pg_my_temp_schema()), \
+    'links', dblink_get_connections())";
+
+#[tokio::test]
+async fn what_a_text_does_not_show_at_first_sight_is_undone_as_well() {
+    let server = server().await;
+    server.execute("CREATE EXTENSION dblink").await.unwrap();
+    let pool = pool(&server, 1).await;
+    let new: String = ask(&mut pool.acquire().await.unwrap(), HIDDEN).await;
+    let link = format!(
+        "SELECT dblink_connect('theirs', 'host=127.0.0.1 port={} user={SUPERUSER} password={PASSWORD} dbname=postgres')",
+        server.port()
+    );
+    for change in [
+        "CREATE TABLE pg_temp.item (id int)",
+        "CREATE FUNCTION \"pg_temp\".f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "SELECT \"pg_catalog\".\"set_config\"('app.tenant', 'a', false)",
+        "SELECT U&\"set\\005fconfig\"('app.tenant', 'a', false)",
+        "SELECT 1 AS a$b$, set_config('app.tenant', 'a', false)",
+        "SELECT E'it''s \\'x', set_config('app.tenant', 'a', false), ''",
+        "SELECT E'a'\n'\\'', set_config('app.tenant', 'a', false), ''",
+        "SELECT 1 -- x\r, set_config('app.tenant', 'a', false)",
+        "UPDATE pg_settings SET setting = '9MB' WHERE name = 'work_mem'",
+        &link,
+    ] {
+        pool.execute(sqlx::AssertSqlSafe(change)).await.unwrap();
+        assert_eq!(ask::<String>(&mut pool.acquire().await.unwrap(), HIDDEN).await, new, "after {change}");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_is_not_run_ends_no_transaction() {
+    let server = server().await;
+    let pool = pool(&server, 1).await;
+    let mut connection = pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    let body = "CREATE FUNCTION two() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT 2; END";
+    connection.execute(body).await.unwrap();
+    drop(connection);
+    assert!(!is_in_transaction(&mut pool.acquire().await.unwrap()).await, "the body of a function");
+
+    let mut connection = pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    (&mut *connection).prepare(sqlx::SqlSafeStr::into_sql_str("COMMIT")).await.unwrap();
+    drop(connection);
+    assert!(!is_in_transaction(&mut pool.acquire().await.unwrap()).await, "only prepared");
+}
+
+#[tokio::test]
+async fn what_init_sql_sets_is_there_again_after_somebody_has_reset_it() {
+    let server = server().await;
+    server.execute("CREATE ROLE clerk").await.unwrap();
+    let init = "SET ROLE clerk; SET work_mem = '9MB'";
+    let pool: PgPool = pool_of(connector(&server).init_sql(init), 1).build().unwrap().into();
+    let settings = "SELECT concat_ws(' ', current_user, current_setting('work_mem'))";
+    for reset in ["RESET ROLE", "RESET ALL", "RESET SESSION AUTHORIZATION", "RESET work_mem"] {
+        pool.execute(reset).await.unwrap();
+        let found: String = ask(&mut pool.acquire().await.unwrap(), settings).await;
+        assert_eq!(found, "clerk 9MB", "after {reset}");
+    }
+}
+
 #[tokio::test]
 async fn what_was_ended_in_sql_needs_no_reset() {
     let server = server().await;

@@ -156,3 +156,97 @@ async fn what_cannot_be_helped_is_not_run_again() {
     assert_eq!(failed.unwrap_err().as_database_error().unwrap().code().as_deref(), Some("22012"));
     assert_eq!(attempts, 1);
 }
+
+// sqlx answers a savepoint that it could not set by rolling back what is around it.
+#[tokio::test]
+async fn nothing_is_written_after_a_savepoint_that_was_not_set() {
+    let server = Postgres::new().launch().await.unwrap();
+    server.execute("CREATE TABLE item (id int)").await.unwrap();
+    let pool = pool(&server, 1).await;
+    let mut order = pool.begin().await.unwrap();
+    order.execute("SELECT 1/0").await.unwrap_err();
+    order.begin().await.map(drop).unwrap_err();
+    order.execute("INSERT INTO item VALUES (1)").await.unwrap_err();
+    order.commit().await.unwrap_err();
+    assert_eq!(count(&pool).await, 0, "refused");
+
+    let noop = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    let mut order = loop {
+        let mut order = pool.begin().await.unwrap();
+        // Else the server was as quick as this.
+        if Box::pin(order.begin()).as_mut().poll(noop).is_pending() {
+            break order;
+        }
+    };
+    order.execute("INSERT INTO item VALUES (1)").await.unwrap_err();
+    order.commit().await.unwrap_err();
+    assert_eq!(count(&pool).await, 0, "given up");
+}
+
+const FAIL_ONCE: &str = "DO $$ BEGIN RAISE EXCEPTION 'once' USING ERRCODE = '40001'; END $$";
+
+#[tokio::test]
+async fn an_attempt_that_passes_over_its_failure_leaves_nothing_and_is_repeated() {
+    let server = Postgres::new().launch().await.unwrap();
+    server.execute("CREATE TABLE item (id int)").await.unwrap();
+    let pool = pool(&server, 1).await;
+    for tells in [true, false] {
+        let attempts = AtomicU32::new(0);
+        let done: Result<(), sqlx::Error> = pool
+            .transaction(|mut order| {
+                let first = attempts.fetch_add(1, Ordering::Relaxed) == 0;
+                async move {
+                    let failed = if first { order.execute(FAIL_ONCE).await.map(drop) } else { Ok(()) };
+                    // Its failure is passed over, too.
+                    drop(order.begin().await);
+                    let inserted = order.execute("INSERT INTO item VALUES (1)").await.map(drop);
+                    if tells { failed.and(inserted) } else { Ok(()) }
+                }
+            })
+            .await;
+        done.unwrap();
+        assert_eq!(attempts.load(Ordering::Relaxed), 2);
+    }
+    assert_eq!(count(&pool).await, 2, "once for each transaction");
+}
+
+#[tokio::test]
+async fn no_commit_of_a_void_transaction_says_that_all_is_well() {
+    let server = Postgres::new().launch().await.unwrap();
+    server.execute("CREATE TABLE item (id int)").await.unwrap();
+    let pool = pool(&server, 1).await;
+
+    let mut order = pool.begin().await.unwrap();
+    assert!(order.copy_in_raw("COPY nowhere FROM STDIN").await.is_err());
+    order.commit().await.expect_err("the failure was sqlx's alone to see");
+
+    let mut order = pool.begin().await.unwrap();
+    order.execute("SELECT 1/0").await.unwrap_err();
+    order.execute("-- nothing").await.unwrap();
+    order.commit().await.expect_err("an empty statement succeeds even now");
+
+    let mut order = pool.begin().await.unwrap();
+    order.execute("SELECT 1/0").await.unwrap_err();
+    (&mut *order).prepare(sqlx::SqlSafeStr::into_sql_str("ROLLBACK")).await.unwrap();
+    order.commit().await.expect_err("it was not rolled back");
+}
+
+#[tokio::test]
+async fn who_asks_not_to_write_and_writes_flushes_no_pool() {
+    let server = Postgres::new().launch().await.unwrap();
+    server.execute("CREATE TABLE item (id int)").await.unwrap();
+    let pool = pool(&server, 1).await;
+    for asked in ["SET transaction_read_only = on", "SET LOCAL transaction_read_only = on"] {
+        let mut order = pool.begin().await.unwrap();
+        order.execute(asked).await.unwrap();
+        order.execute("INSERT INTO item VALUES (1)").await.unwrap_err();
+    }
+    let init = "SET default_transaction_read_only = on";
+    let readers: PgPool = super::pool_of(super::connector(&server).init_sql(init), 1).build().unwrap().into();
+    for _ in 0..2 {
+        readers.execute("INSERT INTO item VALUES (1)").await.unwrap_err();
+        readers.execute("SET work_mem = '9MB'").await.unwrap();
+        at_rest(&readers).await;
+    }
+    assert_eq!((pool.counters().flushes, readers.counters().flushes), (0, 0));
+}
