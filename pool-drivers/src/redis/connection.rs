@@ -185,7 +185,7 @@ impl ConnectionLike for RedisConnection {
             let blocking = pipeline.cmd_iter().any(is_blocking);
             let limit = self.response_timeout.filter(|_| !blocking);
             let answers = limited(limit, self.raw.send_packed_commands(pipeline, offset, count)).await;
-            self.traces.answer_all(pipeline, &answers);
+            self.traces.answer_all(pipeline, offset, &answers);
             answers
         })
     }

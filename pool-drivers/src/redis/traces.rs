@@ -100,8 +100,13 @@ impl Traces {
         }
     }
 
-    /// Notes the answers to a pipeline.
-    pub(super) fn answer_all(&mut self, pipeline: &Pipeline, answers: &redis::RedisResult<Vec<Value>>) {
+    /// Notes the answers to a pipeline, from that to the command at `offset` on.
+    pub(super) fn answer_all(
+        &mut self,
+        pipeline: &Pipeline,
+        offset: usize,
+        answers: &redis::RedisResult<Vec<Value>>,
+    ) {
         match answers {
             Ok(values) => {
                 self.unanswered = Unanswered::Nothing;
@@ -109,9 +114,12 @@ impl Traces {
                     // One answer, that of `EXEC`.
                     values.iter().for_each(|value| self.settle(Effect::End, value));
                 } else {
-                    for (command, value) in pipeline.cmd_iter().zip(values) {
+                    let mut commands = pipeline.cmd_iter().skip(offset);
+                    for (value, command) in values.iter().zip(&mut commands) {
                         self.settle(effect_of(command), value);
                     }
+                    // Nobody has asked what became of the others.
+                    commands.for_each(|command| self.note(effect_of(command)));
                 }
             }
             Err(error) => self.fail(error),
@@ -149,6 +157,9 @@ impl Traces {
         // Inside `MULTI` it was only put into the queue.
         let queued = matches!(value, Value::SimpleString(text) if text == "QUEUED");
         match effect {
+            // Noted once before, but since then a transaction may have ended in the same pipeline.
+            Effect::Watch if !refused => self.watching = true,
+            Effect::Multi if !refused => self.in_multi = true,
             Effect::End if !refused => (self.in_multi, self.watching) = (false, false),
             Effect::Unwatch if !refused && !queued => self.watching = false,
             _ => {}

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pool_core::{AcquireError, Connector as _, Pool};
-use pool_drivers::redis::redis::AsyncCommands as _;
+use pool_drivers::redis::redis::aio::ConnectionLike as _;
+use pool_drivers::redis::redis::{self, AsyncCommands as _};
 use pool_drivers::redis::{RedisConnector, RedisPool};
 use pool_drivers::tls::Tls;
 use pool_tests::ca::{Ca, Tls as ServedWith};
@@ -89,4 +90,35 @@ async fn a_redis_that_wants_a_certificate_gets_it() {
     let presenting = trusting.client_certificate(ours.certificate_path(), ours.key_path());
     let pool = pool(connector.tls(presenting));
     assert_eq!(pool.acquire().await.unwrap().ping::<String>().await.unwrap(), "PONG");
+}
+
+#[tokio::test]
+async fn a_pipeline_with_a_second_transaction_leaves_none_open() {
+    let server = Redis::new().launch().await.unwrap();
+    let pool = Pool::builder(RedisConnector::new(&server.url()).unwrap()).max_connections(1).build().unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("MULTI").cmd("INCR").arg("lamp").cmd("EXEC").cmd("MULTI").cmd("INCR").arg("lamp");
+    pipeline.query_async::<()>(&mut *connection).await.unwrap();
+    drop(connection);
+    assert_eq!(pool.acquire().await.unwrap().get::<_, i64>("lamp").await.unwrap(), 1);
+
+    let mut connection = pool.acquire().await.unwrap();
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("WATCH").arg("lamp").cmd("UNWATCH").cmd("WATCH").arg("lamp");
+    pipeline.query_async::<()>(&mut *connection).await.unwrap();
+    drop(connection);
+    let mut connection = pool.acquire().await.unwrap();
+    connection.set::<_, _, ()>("lamp", 5).await.unwrap();
+    let lamp: Option<(i64,)> =
+        redis::pipe().atomic().get("lamp").query_async(&mut *connection).await.unwrap();
+    assert_eq!(lamp, Some((5,)), "nobody watches any more");
+    drop(connection);
+
+    let mut connection = pool.acquire().await.unwrap();
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("EXEC").cmd("DISCARD").cmd("ECHO").arg("a").cmd("MULTI").cmd("ECHO").arg("b");
+    connection.req_packed_commands(&pipeline, 3, 2).await.unwrap();
+    drop(connection);
+    assert_eq!(pool.acquire().await.unwrap().get::<_, i64>("lamp").await.unwrap(), 5);
 }

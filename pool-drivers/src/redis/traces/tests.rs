@@ -77,7 +77,7 @@ fn an_atomic_pipeline_ends_what_was_watched() {
     pipeline.atomic().cmd("GET").arg("a");
     traces.send_all(&pipeline);
     assert_eq!(traces.condition(), Condition::Dirty);
-    traces.answer_all(&pipeline, &Ok(vec![Value::Array(vec![Value::Nil])]));
+    traces.answer_all(&pipeline, 0, &Ok(vec![Value::Array(vec![Value::Nil])]));
     assert_eq!(traces.condition(), Condition::Clean);
 }
 
@@ -100,7 +100,7 @@ fn changes_of_the_session_are_seen_alone_and_in_pipelines() {
         pipeline.cmd("GET").arg("a").add_command(command(line));
         let mut traces = Traces::default();
         traces.send_all(&pipeline);
-        traces.answer_all(&pipeline, &Ok(vec![Value::Nil, Value::Okay]));
+        traces.answer_all(&pipeline, 0, &Ok(vec![Value::Nil, Value::Okay]));
         assert_eq!((traces.condition(), traces.of_session()), (Condition::Dirty, true), "{line}");
     }
 }
@@ -171,7 +171,7 @@ fn errors_decide_what_becomes_of_the_connection() {
         pipeline.atomic().cmd("SET").arg("a").arg("b");
         let mut traces = Traces::default();
         traces.send_all(&pipeline);
-        traces.answer_all(&pipeline, &Ok(vec![Value::Array(vec![error(line)])]));
+        traces.answer_all(&pipeline, 0, &Ok(vec![Value::Array(vec![error(line)])]));
         assert_eq!(traces.condition(), condition, "inside EXEC: {line}");
     }
 }
