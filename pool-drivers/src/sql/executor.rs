@@ -108,6 +108,9 @@ impl<D: Habits> Stream for Watched<'_, Steps<'_, D>, D> {
     }
 }
 
+/// The SQLSTATE of a savepoint outside a transaction.
+const NO_TRANSACTION: &str = "25P01";
+
 /// What must be done around a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Around {
@@ -116,6 +119,8 @@ enum Around {
     RollBackFirst,
     /// The query needs a transaction of its own.
     Transaction,
+    /// The query needs a transaction of its own unless one is open, which only the server knows.
+    AskFirst,
     /// The connection does not know what the server will say next.
     Refusal,
 }
@@ -126,24 +131,37 @@ impl<D: Dialect> SqlConnection<D> {
         if self.check_usable().is_err() {
             return Around::Refusal;
         }
-        if D::is_multiplexed(&self.keep) {
-            query.persistent = false;
-            let in_transaction = self.raw.is_in_transaction() || self.traces.of_transaction();
-            if matches!(query.arguments, Ok(Some(_))) && !in_transaction {
-                return Around::Transaction;
-            }
+        query.persistent &= !D::is_multiplexed(&self.keep);
+        if self.traces.begin_is_abandoned() {
+            return Around::RollBackFirst;
         }
-        if self.traces.begin_is_abandoned() { Around::RollBackFirst } else { Around::Nothing }
+        match self.is_exposed(query) && !self.raw.is_in_transaction() {
+            true if self.traces.of_transaction() => Around::AskFirst,
+            true => Around::Transaction,
+            false => Around::Nothing,
+        }
+    }
+
+    /// Whether the server may change in the middle of the query, unless a transaction is open.
+    fn is_exposed(&self, query: &Query<D>) -> bool {
+        D::is_multiplexed(&self.keep) && matches!(query.arguments, Ok(Some(_)))
     }
 
     /// Runs a query with something around it.
-    fn run_around<'e>(&'e mut self, query: Query<D>, around: Around) -> Steps<'e, D> {
+    fn run_around<'e>(&'e mut self, query: Query<D>, mut around: Around) -> Steps<'e, D> {
         Box::pin(try_stream! {
             self.check_usable()?;
             if around == Around::RollBackFirst {
                 self.command("ROLLBACK").await?;
                 self.traces.abandon_begin(false);
-            } else {
+                if self.is_exposed(&query) {
+                    around = Around::Transaction;
+                }
+            }
+            if around == Around::AskFirst && !self.has_open_transaction().await? {
+                around = Around::Transaction;
+            }
+            if around == Around::Transaction {
                 self.traces.abandon_begin(true);
                 self.command("BEGIN").await?;
             }
@@ -167,6 +185,15 @@ impl<D: Dialect> SqlConnection<D> {
                 Err(failure)?;
             }
         })
+    }
+
+    /// Asks the server whether a transaction is open, be it void.
+    async fn has_open_transaction(&mut self) -> Result<bool, sqlx::Error> {
+        match self.command("SAVEPOINT pool_asks; RELEASE SAVEPOINT pool_asks").await {
+            Ok(()) => Ok(true),
+            Err(sqlx::Error::Database(error)) => Ok(error.code().as_deref() != Some(NO_TRANSACTION)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Runs a statement that sqlx does not need to know of.

@@ -83,3 +83,35 @@ async fn a_failed_statement_leaves_no_transaction_behind_the_pooler() {
         .unwrap();
     assert_eq!(count, 2);
 }
+
+// Whose connection was borrowed may have begun a transaction or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_borrowed_connection_never_runs_the_statement_of_another() {
+    let server = server().await;
+    let bouncer =
+        PgBouncer::in_front_of(&server).user(SUPERUSER, PASSWORD).pool_size(4).launch().await.unwrap();
+    let connector = PgConnector::from_url(&bouncer.url(SUPERUSER, PASSWORD, "postgres"))
+        .unwrap()
+        .transaction_pooling(true);
+    let pool: PgPool = pool_of(connector, 12).build().unwrap().into();
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..12_usize {
+        let pool = pool.clone();
+        tasks.spawn(async move {
+            let (sql, sum) = [("SELECT $1::int4 + 1000", 1000), ("SELECT $1::int4 + 2000", 2000)][task % 2];
+            let mut connection = pool.acquire().await.unwrap();
+            connection.mark_dirty();
+            for round in 0..100 {
+                let answer: i32 =
+                    sqlx::query_scalar(sql).bind(round).fetch_one(&mut *connection).await.unwrap();
+                assert_eq!(answer, sum + round);
+            }
+            // A transaction of the text's own stays what it is.
+            sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
+            let first: i32 = sqlx::query_scalar(sql).bind(1).fetch_one(&mut *connection).await.unwrap();
+            sqlx::raw_sql("SAVEPOINT still_open").execute(&mut *connection).await.unwrap();
+            assert_eq!(first, sum + 1);
+        });
+    }
+    tasks.join_all().await;
+}
