@@ -32,7 +32,8 @@
 //! guard is dropped. Closing a changed session is the price of sqlx, which does not offer the server's command to
 //! reset it. Every mutable borrow of the sqlx connection inside makes the connection suspect, and closes it. Not
 //! seen: a stored function of yours that changes the session from inside. Say
-//! [`mark_dirty`](MySqlConnection::mark_dirty) then.
+//! [`mark_dirty`](MySqlConnection::mark_dirty) then. Not undone: `LAST_INSERT_ID()`, and what `SHOW WARNINGS` tells of the
+//! last statement.
 //!
 //! A holder whose own query was given up before its first row cannot go on with the connection: sqlx would take the rest
 //! of one answer for the beginning of the next. Each further statement fails, and says so.
@@ -42,12 +43,12 @@
 //! | error | [`ErrorClass`](pool_core::ErrorClass) | why |
 //! |---|---|---|
 //! | 1053 | `FatalAll` | the server shuts down |
-//! | 1290, 1836 | `FatalAll` | the server has become read-only, as after a fail-over; `Transient` with [`Role::Replica`] |
+//! | 1290 for `--read-only`, 1836 | `FatalAll` | the server has become read-only, as after a fail-over; `Transient` with [`Role::Replica`] |
 //! | wrong [`Role`] | `FatalAll` | the same, seen by asking |
 //! | 1927, 4031 | `FatalThis` | the session was ended |
 //! | 1243 | `FatalThis` | sqlx's prepared statements are gone |
 //! | 1040, 1203, 1226 | `Capacity` | the server lives and has no room |
-//! | 1044, 1045, 1129, 1130, 1698 | `Auth` | trying again soon may lock the account |
+//! | 1044, 1045, 1129, 1130, 1698, 1862, 3118, 3955, 4150, 4151 | `Auth` | trying again soon may lock the account |
 //! | 1205, 1213 | `Transient` | [`transaction`](crate::sql::SqlPool::transaction) runs it again |
 //! | all others, such as 1062, 1146, 1792, 1969 | `Transient` | nothing is wrong with the connection |
 //!

@@ -48,7 +48,11 @@ pub(super) fn classify(error: &sqlx::Error, keep: &Keep<()>) -> ErrorClass {
             _ => ErrorClass::Transient,
         };
     };
+    // There are other options that forbid things.
+    let is_read_only =
+        || error.as_database_error().is_some_and(|error| error.message().contains("read-only"));
     match number {
+        number::READ_ONLY_OPTION if !is_read_only() => ErrorClass::Transient,
         number::READ_ONLY_OPTION | number::READ_ONLY_MODE if keep.role == Role::Replica => {
             ErrorClass::Transient
         }

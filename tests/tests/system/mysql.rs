@@ -1,6 +1,7 @@
 //! The MySQL driver against a real MariaDB.
 
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use pool_core::{CloseReason, Connector as _, ErrorClass, Pool, Pooled};
@@ -61,11 +62,96 @@ async fn whatever_a_holder_changes_the_next_one_finds_as_it_was() {
         "CREATE TEMPORARY TABLE scratch (a INT)",
         "START TRANSACTION",
         "BEGIN; SELECT 1",
+        "SELECT 5--2, GET_LOCK('a', 0)",
+        "SELECT `GET_LOCK`('a', 0)",
+        "BEGIN NOT ATOMIC SET SESSION lock_wait_timeout = 77; END",
+        "IF 1 THEN START TRANSACTION; END IF",
+        "START TRANSACTION; BEGIN NOT ATOMIC IF 0 THEN SELECT 1; COMMIT; END IF; END",
     ] {
         sqlx::raw_sql(change).execute(&pool).await.unwrap();
         assert_eq!(text(&mut pool.acquire().await.unwrap(), SESSION).await, new, "after {change}");
     }
     pool.execute("CREATE TEMPORARY TABLE scratch (a INT)").await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    connection.execute(sqlx::raw_sql("BEGIN")).await.unwrap();
+    (&mut *connection).prepare(sqlx::SqlSafeStr::into_sql_str("COMMIT")).await.unwrap();
+    drop(connection);
+    assert_eq!(text(&mut pool.acquire().await.unwrap(), SESSION).await, new, "a commit only prepared");
+}
+
+/// Makes the transaction, which has written nothing yet, the victim of a deadlock.
+async fn fall_victim(pool: &MySqlPool, victim: &mut pool_drivers::mysql::MySqlConnection) -> sqlx::Error {
+    victim.execute("UPDATE item SET n = 1 WHERE id = 1").await.unwrap();
+    let mut other = pool.begin().await.unwrap();
+    for _ in 0..50 {
+        // Who has written more survives.
+        other.execute("INSERT INTO filler VALUES (1)").await.unwrap();
+    }
+    other.execute("UPDATE item SET n = 2 WHERE id = 2").await.unwrap();
+    let waits =
+        tokio::spawn(async move { other.execute("UPDATE item SET n = 2 WHERE id = 1").await.map(drop) });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let error = victim.execute("UPDATE item SET n = 1 WHERE id = 2").await.unwrap_err();
+    waits.await.unwrap().unwrap();
+    error
+}
+
+// The server ends the transaction, and would run the rest of it as so many of their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_deadlock_nothing_more_is_written_in_the_transaction() {
+    let server = server().await;
+    let pool = pool_of(connector(&server), 2);
+    pool.execute("CREATE TABLE item (id INT PRIMARY KEY, n INT)").await.unwrap();
+    pool.execute("CREATE TABLE filler (n INT)").await.unwrap();
+    pool.execute("CREATE TABLE log (what VARCHAR(9))").await.unwrap();
+    pool.execute("INSERT INTO item VALUES (1, 0), (2, 0)").await.unwrap();
+    let mut order = pool.begin().await.unwrap();
+    assert_eq!(number(&fall_victim(&pool, &mut order).await), 1213);
+    order.execute("INSERT INTO log VALUES ('after')").await.unwrap_err();
+    order.commit().await.unwrap_err();
+
+    for tells in [true, false] {
+        let attempts = AtomicU32::new(0);
+        let done: Result<(), sqlx::Error> = pool
+            .transaction(|mut order| {
+                let first = attempts.fetch_add(1, Ordering::Relaxed) == 0;
+                let pool = pool.clone();
+                async move {
+                    let failed = if first { Err(fall_victim(&pool, &mut order).await) } else { Ok(()) };
+                    let logged = order.execute("INSERT INTO log VALUES ('done')").await.map(drop);
+                    if tells { failed.and(logged) } else { Ok(()) }
+                }
+            })
+            .await;
+        done.unwrap();
+        assert_eq!(attempts.load(Ordering::Relaxed), 2);
+    }
+    let log: Vec<String> = sqlx::query_scalar("SELECT what FROM log").fetch_all(&pool).await.unwrap();
+    assert_eq!(log, ["done", "done"]);
+}
+
+#[tokio::test]
+async fn an_account_that_is_locked_or_blocked_is_refused_as_such() {
+    let server = MariaDb::new().setting("max-password-errors", "1").setting("secure-file-priv", "/var/tmp");
+    let server = server.launch().await.unwrap();
+    server.create_user("locked", "canary-1").await.unwrap();
+    server.create_user("blocked", "canary-2").await.unwrap();
+    server.create_user(USER, PASSWORD).await.unwrap();
+    server
+        .execute("CREATE DATABASE orders; ALTER USER locked ACCOUNT LOCK; GRANT ALL ON orders.* TO app")
+        .await
+        .unwrap();
+    server.execute("GRANT FILE ON *.* TO app").await.unwrap();
+    for (user, password) in [("locked", "canary-1"), ("blocked", "canary-wrong"), ("blocked", "canary-2")] {
+        let connector = MySqlConnector::from_url(&server.url(user, password, DATABASE)).unwrap();
+        let error = connector.connect().await.map(drop).unwrap_err();
+        assert_eq!(error.connect_problem(), Some(&ConnectProblem::LoginRefused), "{user}: {error:?}");
+        assert_eq!(connector.classify(&error), ErrorClass::Auth, "{user}: {error:?}");
+    }
+    // The number of a server that is read-only, for another option.
+    let pool = pool_of(connector(&server), 1);
+    let error = pool.execute("SELECT 1 INTO OUTFILE '/tmp/orders'").await.unwrap_err();
+    assert_eq!((number(&error), pool.counters().flushes), (1290, 0));
 }
 
 #[tokio::test]

@@ -52,6 +52,13 @@ async fn each_reason_why_a_connect_fails_has_its_own_error() {
     assert_eq!(failure(unknown).await.0, ConnectProblem::NameNotFound);
 
     server.create_user("app", "canary-secret").await.unwrap();
+    server.execute("CREATE DATABASE closed").await.unwrap();
+    server.execute("REVOKE CONNECT ON DATABASE closed FROM public").await.unwrap();
+    assert_eq!(
+        failure(url("app", "canary-secret", "closed")).await,
+        (ConnectProblem::LoginRefused, ErrorClass::Auth),
+        "not for this user"
+    );
     let mut held = Vec::new();
     let refused = loop {
         match url("app", "canary-secret", "postgres").connect().await {
