@@ -131,6 +131,14 @@ impl Diagnosis {
         Sizes(&self.stats)
     }
 
+    /// Why nothing can be opened, in short: not every reason is a target that is down.
+    fn unavailable(&self) -> &'static str {
+        match &self.last_connect_failure {
+            Some(failure) if failure.class == ErrorClass::Auth => "the target has refused the login",
+            _ => "no connection could be opened",
+        }
+    }
+
     fn fmt_context(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A caller that did not wait was not kept waiting by what it holds.
         if let Some(nested) = self.nested.as_ref().filter(|_| !self.waited.is_zero()) {
@@ -167,7 +175,10 @@ impl fmt::Display for Sizes<'_> {
 }
 
 /// Why no connection could be acquired.
-#[derive(Debug, Clone)]
+///
+/// `Debug` is the same line as `Display`, so that a `main` that returns it shows something to read; `{:#?}` shows all of
+/// the diagnosis.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum AcquireError {
     /// The deadline passed.
@@ -225,6 +236,12 @@ impl AcquireError {
     }
 }
 
+impl fmt::Debug for AcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() { self.diagnosis().fmt(f) } else { fmt::Display::fmt(self, f) }
+    }
+}
+
 impl fmt::Display for AcquireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let diagnosis = self.diagnosis();
@@ -236,9 +253,7 @@ impl fmt::Display for AcquireError {
                 write!(f, "none within {} (waited {}; {sizes})", Span(diagnosis.timeout), Span(*waited))?;
             }
             AcquireError::Unavailable(_) => {
-                let login = diagnosis.last_connect_failure.as_ref();
-                let refused = login.is_some_and(|failure| failure.class == ErrorClass::Auth);
-                f.write_str(if refused { "the target has refused the login" } else { "the target is down" })?;
+                f.write_str(diagnosis.unavailable())?;
                 if let Some(outage) = &diagnosis.outage {
                     write!(f, " for {} (failed connects: {}", Span(outage.since), outage.failures)?;
                     if outage.next_probe.is_zero() {
@@ -295,8 +310,8 @@ pub enum BuildError {
     },
 }
 
-/// Why `warm_up` did not reach `min_connections`.
-#[derive(Debug, Clone)]
+/// Why `warm_up` did not reach `min_connections`. `Debug` is as that of [`AcquireError`].
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum WarmUpError {
     /// The target is down or refuses the login.
@@ -318,13 +333,19 @@ impl WarmUpError {
     }
 }
 
+impl fmt::Debug for WarmUpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() { self.diagnosis().fmt(f) } else { fmt::Display::fmt(self, f) }
+    }
+}
+
 impl fmt::Display for WarmUpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let diagnosis = self.diagnosis();
         let PoolStats { total, creating, min, .. } = diagnosis.stats;
         write!(f, "warm up pool `{}`: ", diagnosis.pool)?;
         match self {
-            WarmUpError::Unavailable(_) => f.write_str("the target is down")?,
+            WarmUpError::Unavailable(_) => f.write_str(diagnosis.unavailable())?,
             WarmUpError::Timeout(_) => {
                 write!(f, "{} of {min} connections open after {}", total - creating, Span(diagnosis.waited))?;
             }

@@ -115,7 +115,7 @@ pub struct PoolOptions {
     pub max_retries: u32,
     /// See `max_retries`. Default 1 s.
     pub retry_delay: Duration,
-    /// Whether acquires fail at once, with the cause, while the target is known to be down and no
+    /// Whether acquires, and `warm_up`, fail at once, with the cause, while the target is known to be down and no
     /// connection lives. Default on; off = callers wait to their deadline.
     pub fail_fast: bool,
     /// Which idle connection is handed out next. Default [`Reuse::Lifo`].

@@ -155,7 +155,7 @@ async fn a_known_outage_is_told_with_its_cause() {
     pass(ms(60)).await;
     let error = pool.acquire().await.unwrap_err();
     assert!(error.is_unavailable());
-    insta::assert_snapshot!(blank(&shown(&error), "refused ("), @"acquire a connection from pool `orders`: the target is down for 1.06s (failed connects: 2, next probe in _); last connect error: connection refused (_ ago)");
+    insta::assert_snapshot!(blank(&shown(&error), "refused ("), @"acquire a connection from pool `orders`: no connection could be opened for 1.06s (failed connects: 2, next probe in _); last connect error: connection refused (_ ago)");
 }
 
 // H6: the same while a probe is under way.
@@ -168,7 +168,7 @@ async fn a_probe_under_way_is_told() {
     pass(ms(100)).await;
     assert_eq!(pool.stats().creating, 1);
     let error = pool.acquire().await.unwrap_err();
-    insta::assert_snapshot!(shown(&error), @"acquire a connection from pool `orders`: the target is down for 1.10s (failed connects: 1, a probe is under way); last connect error: no connection within 1s (100ms ago)");
+    insta::assert_snapshot!(shown(&error), @"acquire a connection from pool `orders`: no connection could be opened for 1.10s (failed connects: 1, a probe is under way); last connect error: no connection within 1s (100ms ago)");
 }
 
 // D12: a refused login.
@@ -255,7 +255,7 @@ async fn a_failed_warm_up_tells_how_far_it_came_and_why() {
     let error = pool.warm_up().await.unwrap_err();
     assert!(matches!(error, WarmUpError::Unavailable(_)));
     // The last attempt failed just now, at whatever time jitter chose.
-    insta::assert_snapshot!(shown(&error), @"warm up pool `orders`: the target is down; last connect error: connection refused (0s ago)");
+    insta::assert_snapshot!(shown(&error), @"warm up pool `orders`: no connection could be opened; last connect error: connection refused (0s ago)");
 
     let (builder, connector) = orders(4);
     connector.connects().next(Act::Succeed).always(Act::Hang);

@@ -304,3 +304,18 @@ async fn an_outage_of_one_pool_does_not_delay_another() {
         assert_eq!(bad.stats().open(), 0);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_fail_fast_warm_up_waits_for_a_target_that_is_still_starting() {
+    let (builder, connector) = lazy(2);
+    connector.go_down();
+    let pool = builder.fail_fast(false).min_connections(1).acquire_timeout(secs(20)).build().unwrap();
+    let warm = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.warm_up().await }
+    });
+    pass(secs(5)).await;
+    assert!(!warm.is_finished());
+    connector.come_back();
+    warm.await.unwrap().unwrap();
+}

@@ -24,6 +24,9 @@ use crate::sql::SqlConnection;
 /// default `connect_timeout` of a pool, so that the error tells of the lock and not of a timeout.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a statement waits for a lock unless told otherwise; sqlx's own default as well.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How often a change of the journal mode is tried again: SQLite does not wait for that lock itself.
 const JOURNAL_RETRY: Duration = Duration::from_millis(10);
 
@@ -44,13 +47,15 @@ const JOURNAL_RETRY: Duration = Duration::from_millis(10);
 #[derive(Clone)]
 pub struct SqliteConnector {
     pub(super) place: Place,
-    /// All settings but the ones below.
+    /// All settings but the ones below, and those where they say `None`.
     options: SqliteConnectOptions,
-    busy_timeout: Duration,
-    create_if_missing: bool,
-    read_only: bool,
-    journal_mode: SqliteJournalMode,
-    synchronous: SqliteSynchronous,
+    /// Whether a user has set anything in the options.
+    has_own_options: bool,
+    busy_timeout: Option<Duration>,
+    create_if_missing: Option<bool>,
+    read_only: Option<bool>,
+    journal_mode: Option<SqliteJournalMode>,
+    synchronous: Option<SqliteSynchronous>,
     role: Role,
 }
 
@@ -59,11 +64,12 @@ impl SqliteConnector {
         SqliteConnector {
             place,
             options: SqliteConnectOptions::new(),
-            busy_timeout: Duration::from_secs(5),
-            create_if_missing: true,
-            read_only: false,
-            journal_mode: SqliteJournalMode::Wal,
-            synchronous: SqliteSynchronous::Normal,
+            has_own_options: false,
+            busy_timeout: Some(BUSY_TIMEOUT),
+            create_if_missing: Some(true),
+            read_only: Some(false),
+            journal_mode: Some(SqliteJournalMode::Wal),
+            synchronous: Some(SqliteSynchronous::Normal),
             role: Role::Alone,
         }
     }
@@ -112,24 +118,32 @@ impl SqliteConnector {
         // sqlx has read the same, and does not tell.
         let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
         let mode = parameters.split('&').find_map(|parameter| parameter.strip_prefix("mode="));
-        let connector = SqliteConnector::from_options(options);
-        let connector = match mode {
-            Some("memory") => SqliteConnector { place: SqliteConnector::memory().place, ..connector },
-            _ => connector,
+        let place = match mode {
+            Some("memory") => SqliteConnector::memory().place,
+            _ => place_of(&options),
         };
+        let connector = SqliteConnector { options, ..SqliteConnector::at(place) };
         Ok(connector.read_only(mode == Some("ro")).create_if_missing(matches!(mode, Some("rwc" | "memory"))))
     }
 
-    /// What options of sqlx name: their file, or a database in memory.
-    ///
-    /// Of the settings that have a method here, foreign keys are taken over; the others are the defaults of this type.
-    /// What has no method here stays as the options have it.
+    /// What options of sqlx name: their file, or a database in memory. Everything in them stays as it is, unless a
+    /// method of this type changes it; so the defaults are those of sqlx, which leave the journal as the file has it
+    /// and create no file.
     pub fn from_options(options: SqliteConnectOptions) -> Self {
-        let path = options.get_filename();
-        // The name that sqlx gives to what was `:memory:`.
-        let in_memory = path.to_str().is_some_and(|path| path.starts_with("file:sqlx-in-memory-"));
-        let connector = if in_memory { SqliteConnector::memory() } else { SqliteConnector::file(path) };
-        SqliteConnector { options, ..connector }
+        // sqlx tells it in no other way.
+        let url = options.to_url_lossy();
+        let read_only = url.query_pairs().any(|(name, value)| name == "mode" && value == "ro");
+        SqliteConnector {
+            place: place_of(&options),
+            options,
+            has_own_options: true,
+            busy_timeout: None,
+            create_if_missing: None,
+            read_only: read_only.then_some(true),
+            journal_mode: None,
+            synchronous: None,
+            role: Role::Alone,
+        }
     }
 
     /// How long a statement waits for a database that is locked. Default 5 s; 0 = not at all.
@@ -138,7 +152,7 @@ impl SqliteConnector {
     /// a statement that waits for a lock cannot be interrupted.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        self.busy_timeout = timeout;
+        self.busy_timeout = Some(timeout);
         self
     }
 
@@ -156,7 +170,7 @@ impl SqliteConnector {
     /// `read_only` connections leave it as it is.
     #[must_use]
     pub fn journal_mode(mut self, mode: SqliteJournalMode) -> Self {
-        self.journal_mode = mode;
+        self.journal_mode = Some(mode);
         self
     }
 
@@ -164,21 +178,21 @@ impl SqliteConnector {
     /// log a loss of power may undo the last commits, and harms nothing else.
     #[must_use]
     pub fn synchronous(mut self, synchronous: SqliteSynchronous) -> Self {
-        self.synchronous = synchronous;
+        self.synchronous = Some(synchronous);
         self
     }
 
     /// Whether a file that does not exist is created. Its directory is not. Default on.
     #[must_use]
     pub fn create_if_missing(mut self, on: bool) -> Self {
-        self.create_if_missing = on;
+        self.create_if_missing = Some(on);
         self
     }
 
     /// Whether the connections may only read. Default off.
     #[must_use]
     pub fn read_only(mut self, on: bool) -> Self {
-        self.read_only = on;
+        self.read_only = Some(on);
         self
     }
 
@@ -197,21 +211,22 @@ impl SqliteConnector {
     #[must_use]
     pub fn options(mut self, change: impl FnOnce(SqliteConnectOptions) -> SqliteConnectOptions) -> Self {
         self.options = change(self.options);
+        self.has_own_options = true;
         self
     }
 
     pub(super) fn is_read_only(&self) -> bool {
-        self.read_only
+        self.read_only == Some(true)
     }
 
     /// How long a statement waits for a lock.
     pub(super) fn patience(&self) -> Duration {
-        self.busy_timeout
+        self.busy_timeout.unwrap_or(BUSY_TIMEOUT)
     }
 
     /// Whether the database has a write-ahead log, so that who writes keeps nobody from reading.
     pub(super) fn has_log(&self) -> bool {
-        matches!(self.place, Place::File(_)) && self.journal_mode == SqliteJournalMode::Wal
+        matches!(self.place, Place::File(_)) && self.journal_mode == Some(SqliteJournalMode::Wal)
     }
 
     /// Leaves the file tidy when all connections of readers and writer are gone.
@@ -234,7 +249,7 @@ impl SqliteConnector {
                     None => self.place.file_id().await,
                     found => found,
                 };
-                let keep = Keep { stop, birth, read_only: self.read_only, pair, turn: None, file };
+                let keep = Keep { stop, birth, read_only: self.is_read_only(), pair, turn: None, file };
                 Ok(SqlConnection::new(raw, keep))
             }
             Err(error) => {
@@ -249,20 +264,36 @@ impl SqliteConnector {
         if matches!(&self.place, Place::File(path) if path.as_os_str().is_empty()) {
             return Err(self.refused(OpenProblem::EmptyPath, None));
         }
-        let options = self
-            .place
-            .locate(self.options.clone())
-            .busy_timeout(self.busy_timeout.min(PATIENCE))
-            .create_if_missing(self.create_if_missing)
-            .read_only(self.read_only);
+        let mut options = self.place.locate(self.options.clone());
+        if let Some(timeout) = self.busy_timeout {
+            options = options.busy_timeout(timeout.min(PATIENCE));
+        }
+        if let Some(on) = self.create_if_missing {
+            options = options.create_if_missing(on);
+        }
+        if let Some(on) = self.read_only {
+            options = options.read_only(on);
+        }
+        if let (true, Some(mode)) = (self.has_own_options, self.journal_to_set()) {
+            // They may ask for another one, which sqlx would set first: connections would fight for the file.
+            options = options.journal_mode(mode);
+        }
         let begun = Instant::now();
-        let opened = async {
-            if let Place::Memory(memory) = &self.place {
-                memory.hold(&options).await?;
+        loop {
+            let opened = async {
+                if let Place::Memory(memory) = &self.place {
+                    memory.hold(&options).await?;
+                }
+                options.connect().await
+            };
+            match opened.await {
+                // As when the journal is switched below.
+                Err(error) if self.has_own_options && is_locked(&error) && begun.elapsed() < PATIENCE => {
+                    sleep(JOURNAL_RETRY).await;
+                }
+                outcome => return outcome.map_err(|error| self.explained(error, begun)),
             }
-            options.connect().await
-        };
-        opened.await.map_err(|error| self.explained(error, begun))
+        }
     }
 
     /// Applies what sqlx was not asked to: whatever may fail because of the file, so that it can be closed
@@ -270,12 +301,17 @@ impl SqliteConnector {
     async fn set_up(&self, raw: &mut sqlx::SqliteConnection) -> Result<(Stop, Snapshot), SqliteError> {
         let begun = Instant::now();
         let settled = async {
-            if self.sets_journal() {
-                self.switch_journal(raw, begun).await?;
+            if let Some(mode) = self.journal_to_set() {
+                switch_journal(raw, mode, begun).await?;
             }
-            let millis = i32::try_from(self.busy_timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
-            let pragmas =
-                format!("PRAGMA synchronous = {:?}; PRAGMA busy_timeout = {millis}", self.synchronous);
+            let mut pragmas = String::new();
+            if let Some(synchronous) = self.synchronous {
+                pragmas += &format!("PRAGMA synchronous = {synchronous:?};");
+            }
+            if let Some(timeout) = self.busy_timeout {
+                let millis = i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
+                pragmas += &format!("PRAGMA busy_timeout = {millis}");
+            }
             raw.execute(AssertSqlSafe(pragmas)).await?;
             let stop = Stop::default();
             stop.install(raw).await?;
@@ -283,45 +319,57 @@ impl SqliteConnector {
         };
         let (stop, birth) = settled.await.map_err(|error| self.explained(error, begun))?;
         // SQLite leaves a mode that cannot be had as it was, without an error.
-        let (wanted, actual) = (format!("{:?}", self.journal_mode), birth.value("journal_mode"));
-        if self.sets_journal() && !actual.eq_ignore_ascii_case(&wanted) {
-            let problem = OpenProblem::JournalMode { wanted, actual: actual.to_owned() };
-            return Err(self.refused(problem, None));
+        if let Some(mode) = self.journal_to_set() {
+            let (wanted, actual) = (format!("{mode:?}"), birth.value("journal_mode"));
+            if !actual.eq_ignore_ascii_case(&wanted) {
+                let problem = OpenProblem::JournalMode { wanted, actual: actual.to_owned() };
+                return Err(self.refused(problem, None));
+            }
         }
         Ok((stop, birth))
     }
 
-    fn sets_journal(&self) -> bool {
-        matches!(self.place, Place::File(_)) && !self.read_only
-    }
-
-    /// Sets the journal mode. If the file does not have it yet that takes a lock for which SQLite does not
-    /// wait, so of two first connections one would fail.
-    async fn switch_journal(
-        &self,
-        raw: &mut sqlx::SqliteConnection,
-        begun: Instant,
-    ) -> Result<(), sqlx::Error> {
-        let pragma = format!("PRAGMA journal_mode = {:?}", self.journal_mode);
-        loop {
-            match raw.execute(AssertSqlSafe(pragma.as_str())).await {
-                Err(error) if is_locked(&error) && begun.elapsed() < PATIENCE => sleep(JOURNAL_RETRY).await,
-                outcome => return outcome.map(drop),
-            }
-        }
+    /// The journal that a connection has to see to.
+    fn journal_to_set(&self) -> Option<SqliteJournalMode> {
+        let may_set = matches!(self.place, Place::File(_)) && !self.is_read_only();
+        self.journal_mode.filter(|_| may_set)
     }
 
     fn explained(&self, error: sqlx::Error, begun: Instant) -> SqliteError {
         let problem = if is_locked(&error) {
             OpenProblem::Locked(Duration::from_millis(begun.elapsed().as_millis() as u64))
         } else {
-            self.place.problem(&error, self.create_if_missing && !self.read_only)
+            self.place.problem(&error, self.create_if_missing == Some(true) && !self.is_read_only())
         };
         self.refused(problem, Some(error))
     }
 
     fn refused(&self, problem: OpenProblem, source: Option<sqlx::Error>) -> SqliteError {
         SqliteError::Open { database: self.place.to_string(), problem, source }
+    }
+}
+
+/// Where the database of these options is.
+fn place_of(options: &SqliteConnectOptions) -> Place {
+    let path = options.get_filename();
+    // The name that sqlx gives to what was `:memory:`.
+    let in_memory = path.to_str().is_some_and(|path| path.starts_with("file:sqlx-in-memory-"));
+    if in_memory { SqliteConnector::memory().place } else { Place::file(path) }
+}
+
+/// Sets the journal mode. If the file does not have it yet that takes a lock for which SQLite does not
+/// wait, so of two first connections one would fail.
+async fn switch_journal(
+    raw: &mut sqlx::SqliteConnection,
+    mode: SqliteJournalMode,
+    begun: Instant,
+) -> Result<(), sqlx::Error> {
+    let pragma = format!("PRAGMA journal_mode = {mode:?}");
+    loop {
+        match raw.execute(AssertSqlSafe(pragma.as_str())).await {
+            Err(error) if is_locked(&error) && begun.elapsed() < PATIENCE => sleep(JOURNAL_RETRY).await,
+            outcome => return outcome.map(drop),
+        }
     }
 }
 
@@ -332,7 +380,7 @@ impl Connector for SqliteConnector {
     async fn connect(&self) -> Result<SqliteConnection, SqliteError> {
         let _turn = match self.role.pair() {
             // A connect reads, and shall not lose against writers either.
-            Some(pair) if pair.takes_turns() => pair.turn_within(true, self.busy_timeout.min(PATIENCE)).await,
+            Some(pair) if pair.takes_turns() => pair.turn_within(true, self.patience().min(PATIENCE)).await,
             _ => None,
         };
         match &self.role {
@@ -376,7 +424,7 @@ impl Connector for SqliteConnector {
 
     fn classify(&self, error: &SqliteError) -> ErrorClass {
         match error.sqlx() {
-            Some(error) => classify(error, self.read_only),
+            Some(error) => classify(error, self.is_read_only()),
             None if matches!(error, SqliteError::Moved { .. }) => ErrorClass::FatalAll,
             // A refused path or journal mode: no better the next time, but retried like any failed connect.
             None => ErrorClass::FatalThis,

@@ -62,9 +62,7 @@ impl SqlPool<Sqlite> {
 
     /// Opens a pool with default options by options of sqlx, and waits for its first connections.
     ///
-    /// What the connector has a setting for, it sets: journal mode, synchronous, `busy_timeout`, whether a missing
-    /// file is created and whether the database is only read are those of [`SqliteConnector`], whatever the options
-    /// say. Foreign keys and everything else are those of the options.
+    /// They stay as they are; see [`SqliteConnector::from_options`].
     ///
     /// # Errors
     ///

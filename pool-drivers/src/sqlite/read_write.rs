@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use pool_core::{AcquireError, BuildError, CloseReport, Pool, PoolBuilder, PoolStats, Pooled, WarmUpError};
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use tokio::time::{Instant, timeout};
 
 use super::connector::SqliteConnector;
@@ -110,8 +110,10 @@ impl SqliteReadWritePool {
         Self::builder(SqliteConnector::from_url(url).map_err(SqlPoolError::Url)?).build()
     }
 
-    /// Opens a pool with default options by options of sqlx, which are taken over as
-    /// [`SqlitePool::connect_with`] says, and waits for its first connections.
+    /// Opens a pool with default options by options of sqlx, and waits for its first connections.
+    ///
+    /// The options stay as they are, but for the journal, which is a write-ahead log: without one, readers and
+    /// writer take turns.
     ///
     /// # Errors
     ///
@@ -121,7 +123,8 @@ impl SqliteReadWritePool {
     ///
     /// Dropping the future closes what it has opened.
     pub async fn connect_with(options: SqliteConnectOptions) -> Result<Self, SqlPoolError> {
-        let pool = Self::builder(SqliteConnector::from_options(options)).build()?;
+        let pool = Self::builder(SqliteConnector::from_options(options).journal_mode(SqliteJournalMode::Wal))
+            .build()?;
         pool.warm_up().await?;
         Ok(pool)
     }
@@ -187,8 +190,9 @@ impl SqliteReadWritePool {
     /// # Cancel safety
     ///
     /// If the future is dropped, no transaction has begun.
-    pub async fn begin(&self) -> Result<SqliteTransaction<'static>, sqlx::Error> {
-        self.writer.begin_with(Begin::Immediate).await
+    #[track_caller]
+    pub fn begin(&self) -> impl Future<Output = Result<SqliteTransaction<'static>, sqlx::Error>> + Send + '_ {
+        self.writer.begin_with(Begin::Immediate)
     }
 
     /// Runs `work` in a transaction as [`begin`](Self::begin) makes one, and commits it; as
@@ -206,12 +210,16 @@ impl SqliteReadWritePool {
     /// # Cancel safety
     ///
     /// If the future is dropped, everything or nothing was committed.
-    pub async fn transaction<T, E, F>(&self, work: impl FnMut(Scope<sqlx::Sqlite>) -> F) -> Result<T, E>
+    #[track_caller]
+    pub fn transaction<T, E, F>(
+        &self,
+        work: impl FnMut(Scope<sqlx::Sqlite>) -> F,
+    ) -> impl Future<Output = Result<T, E>>
     where
         E: From<sqlx::Error>,
         F: Future<Output = Result<T, E>>,
     {
-        self.writer.transaction_with(Retry::default(), Begin::Immediate, work).await
+        self.writer.transaction_with(Retry::default(), Begin::Immediate, work)
     }
 
     /// Waits until both pools have `min_connections` open, for at most the `acquire_timeout` of each.

@@ -1,7 +1,7 @@
 //! Whom reports name as the holder of a connection.
 
 use pool_core::Pool;
-use pool_drivers::sqlite::{Begin, Retry, SqliteConnector, SqlitePool};
+use pool_drivers::sqlite::{Begin, Retry, SqliteConnector, SqlitePool, SqliteReadWritePool};
 
 /// The lines of the holders, all of which are in this file.
 fn lines(pool: &SqlitePool) -> Vec<u32> {
@@ -27,4 +27,16 @@ async fn transactions_are_put_down_to_the_line_that_began_them() {
         Ok::<_, sqlx::Error>(lines(seen))
     });
     assert_eq!(work.await.unwrap(), [line + 2]);
+}
+
+#[tokio::test]
+async fn so_are_those_of_the_writer() {
+    let pool = SqliteReadWritePool::connect("sqlite::memory:").await.unwrap();
+    let line = line!() + 1;
+    let order = pool.begin().await.unwrap();
+    assert_eq!(lines(pool.writer()), [line]);
+    drop(order);
+    let writer = pool.writer();
+    let work = pool.transaction(|_scope| async move { Ok::<_, sqlx::Error>(lines(writer)) });
+    assert_eq!(work.await.unwrap(), [line + 4]);
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use pool_core::{Connector as _, Target};
-use pool_drivers::sqlite::SqliteConnector;
+use pool_core::{Connector as _, Pool, Target};
+use pool_drivers::sqlite::{SqliteConnector, SqlitePool};
 use sqlx::Executor as _;
-use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 use crate::harness::{Home, ask, pool_of, pool_of_one, tell};
 
@@ -110,4 +110,53 @@ async fn run_counts_the_rows_that_come_back() {
     assert_eq!(connection.run("SELECT 1; SELECT * FROM item").await.unwrap(), 3);
     assert_eq!(connection.run("DELETE FROM item RETURNING name").await.unwrap(), 2);
     assert!(connection.run("SELECT nothing").await.is_err());
+}
+
+#[tokio::test]
+async fn options_of_sqlx_stay_as_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("orders.db");
+    let options = SqliteConnectOptions::new().filename(&path);
+    let missing = SqliteConnector::from_options(options.clone()).connect().await.map(drop).unwrap_err();
+    assert!(missing.to_string().contains("does not exist"), "{missing}");
+    assert!(!path.exists());
+
+    // It has a write-ahead log, which must go before the second connection comes.
+    let wal = Pool::builder(SqliteConnector::file(&path)).build().unwrap();
+    wal.acquire().await.unwrap().run("CREATE TABLE item (name TEXT)").await.unwrap();
+    assert!(wal.close(Duration::from_secs(5)).await.is_complete());
+    for round in 0..20 {
+        let journal = if round % 2 == 0 { SqliteJournalMode::Delete } else { SqliteJournalMode::Wal };
+        let options = options.clone().journal_mode(journal).busy_timeout(Duration::from_millis(1234));
+        let pool: SqlitePool = Pool::builder(SqliteConnector::from_options(options))
+            .max_connections(2)
+            .min_connections(2)
+            .build()
+            .unwrap()
+            .into();
+        pool.warm_up().await.unwrap();
+        let mut connection = pool.acquire().await.unwrap();
+        assert!(
+            ask::<String>(&mut connection, "PRAGMA journal_mode")
+                .await
+                .eq_ignore_ascii_case(&format!("{journal:?}"))
+        );
+        assert_eq!(ask::<i64>(&mut connection, "PRAGMA busy_timeout").await, 1234);
+        drop(connection);
+        assert!(pool.close(Duration::from_secs(5)).await.is_complete());
+    }
+
+    let reader = SqlitePool::connect_with(options.read_only(true)).await.unwrap();
+    let error = sqlx::query("INSERT INTO item VALUES ('lamp')").execute(&reader).await.unwrap_err();
+    assert!(error.to_string().contains("readonly"), "{error}");
+}
+
+#[tokio::test]
+async fn a_setting_of_ours_goes_before_the_same_of_sqlx() {
+    let directory = tempfile::tempdir().unwrap();
+    let connector = SqliteConnector::file(directory.path().join("orders.db"))
+        .options(|options| options.journal_mode(SqliteJournalMode::Delete));
+    let pool = Pool::builder(connector).max_connections(4).min_connections(4).build().unwrap();
+    pool.warm_up().await.unwrap();
+    assert_eq!(ask::<String>(&mut pool.acquire().await.unwrap(), "PRAGMA journal_mode").await, "wal");
 }

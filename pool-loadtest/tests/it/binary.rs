@@ -222,7 +222,10 @@ fn a_database_that_cannot_be_opened_is_told_with_its_cause() {
     let (code, message) = refused(&place, &["--config", "pools.yaml"]);
     assert_eq!(code, 3);
     let error = message.lines().last().unwrap();
-    assert!(error.starts_with("error: failed to warm up pool `orders`: the target is down"), "{message}");
+    assert!(
+        error.starts_with("error: failed to warm up pool `orders`: no connection could be opened"),
+        "{message}"
+    );
     assert!(error.contains("its directory `DIR/none` does not exist"), "{message}");
 }
 
