@@ -67,4 +67,4 @@ pub use connector::MySqlConnector;
 pub use isolation::{Begin, Isolation};
 
 pub use crate::server::{ConnectProblem, Role, ServerConnector, ServerError};
-pub use crate::sql::{Retry, SqlPoolError, acquire_error};
+pub use crate::sql::{Retry, SqlPoolError, acquire_error, into_sqlx};

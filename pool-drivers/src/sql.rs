@@ -22,7 +22,7 @@ pub use connection::SqlConnection;
 pub(crate) use executor::forward_to_sqlx;
 #[doc(hidden)]
 pub use executor::{Query, Steps};
-pub use pool::{SqlPool, SqlPoolError, acquire_error};
+pub use pool::{SqlPool, SqlPoolError, acquire_error, into_sqlx};
 pub use retry::Retry;
 pub use scope::Scope;
 pub use transaction::SqlTransaction;

@@ -122,4 +122,4 @@ pub use error::{OpenProblem, SqliteError};
 pub use pool::{Begin, SqlitePool, SqliteTransaction};
 pub use read_write::{ReadWrite, SqliteReadWriteBuilder, SqliteReadWritePool};
 
-pub use crate::sql::{Retry, SqlPoolError, acquire_error};
+pub use crate::sql::{Retry, SqlPoolError, acquire_error, into_sqlx};

@@ -6,8 +6,8 @@
 //! let public = Tls::new();
 //! let internal = Tls::new()
 //!     .ca_certificate("/etc/ours/ca.pem")
-//!     .client_certificate("/etc/ours/orders.pem", "/etc/ours/orders.key")
-//!     .server_name("db.internal");
+//!     .client_certificate("/etc/ours/orders.pem", "/etc/ours/orders.key");
+//! let tunnelled = internal.clone().server_name("cache.internal"); // not with PostgreSQL and MySQL
 //! ```
 //!
 //! It is here, and not with each client library, because they differ in what they read, when they read it and

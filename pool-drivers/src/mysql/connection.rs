@@ -17,7 +17,8 @@ use crate::sql::{Dialect, Effect, Habits, SqlConnection, SqlPool, SqlTransaction
 /// A connection to a MySQL or MariaDB server.
 pub type MySqlConnection = SqlConnection<MySql>;
 
-/// A pool of MySQL or MariaDB connections; `&MySqlPool` is a [`sqlx::Executor`].
+/// A pool of MySQL or MariaDB connections; `&MySqlPool` is a [`sqlx::Executor`]. Its methods are those of [`SqlPool`] and,
+/// by way of `Deref`, of [`Pool`](pool_core::Pool): `acquire`, `stats`, `close` and so on.
 pub type MySqlPool = SqlPool<MySql>;
 
 /// A transaction on a MySQL or MariaDB connection.

@@ -16,6 +16,8 @@ pub type MySqlConnector = ServerConnector<MySql>;
 impl Server for MySql {
     type Extras = ();
 
+    const SCHEMES: &'static [&'static str] = &["mysql", "mariadb"];
+
     fn at(options: MySqlConnectOptions, host: &str, port: u16) -> MySqlConnectOptions {
         options.host(host).port(port)
     }

@@ -17,7 +17,8 @@ use crate::sql::{Dialect, Effect, Habits, SqlConnection, SqlPool, SqlTransaction
 /// A connection to a PostgreSQL server.
 pub type PgConnection = SqlConnection<Postgres>;
 
-/// A pool of PostgreSQL connections; `&PgPool` is a [`sqlx::Executor`].
+/// A pool of PostgreSQL connections; `&PgPool` is a [`sqlx::Executor`]. Its methods are those of [`SqlPool`] and, by
+/// way of `Deref`, of [`Pool`](pool_core::Pool): `acquire`, `stats`, `close` and so on.
 pub type PgPool = SqlPool<Postgres>;
 
 /// A transaction on a PostgreSQL connection.

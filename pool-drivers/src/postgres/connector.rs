@@ -54,6 +54,8 @@ impl ServerConnector<Postgres> {
 impl Server for Postgres {
     type Extras = Extras;
 
+    const SCHEMES: &'static [&'static str] = &["postgres", "postgresql"];
+
     fn at(options: PgConnectOptions, host: &str, port: u16) -> PgConnectOptions {
         options.host(host).port(port)
     }

@@ -55,8 +55,13 @@ impl<D: Server> ServerConnector<D> {
     ///
     /// # Errors
     ///
-    /// Fails if sqlx cannot understand it.
+    /// Fails if it is one of another database, or sqlx cannot understand it.
     pub fn from_url(url: &str) -> Result<Self, sqlx::Error> {
+        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+        if !D::SCHEMES.contains(&scheme) {
+            let known = D::SCHEMES.join("://` or `");
+            return Err(sqlx::Error::Configuration(format!("the URL must begin with `{known}://`").into()));
+        }
         OptionsOf::<D>::from_str(url).map(Self::from_options)
     }
 
@@ -75,7 +80,7 @@ impl<D: Server> ServerConnector<D> {
         }
     }
 
-    /// Asks for user and password at each connect, instead of taking those of the URL.
+    /// Asks for user and password at each connect. What the provider does not tell stays as the URL has it.
     #[must_use]
     pub fn credentials(mut self, provider: impl Into<Provider>) -> Self {
         self.credentials = Some(provider.into());
@@ -106,8 +111,9 @@ impl<D: Server> ServerConnector<D> {
 
     /// Statements that make a new session what holders expect, such as `SET search_path TO orders`. Default none.
     ///
-    /// They are run at each connect, and again when what a holder changed has been undone. One that fails makes the
-    /// connect fail. Not possible through a pooler of transactions.
+    /// Several are separated by `;`. They are run at each connect, and again when what a holder changed has been undone.
+    /// One that fails makes the connect fail. A second call replaces what the first has set. Through a pooler of
+    /// transactions it is an error of the connect.
     #[must_use]
     pub fn init_sql(mut self, statements: impl Into<Arc<str>>) -> Self {
         self.init_sql = Some(statements.into());
@@ -128,7 +134,8 @@ impl<D: Server> ServerConnector<D> {
         self
     }
 
-    /// How long to trust what a host name stands for; see [`dns`](crate::dns). Default as long as a connection lives.
+    /// How long to trust what a host name stands for; see [`dns`](crate::dns). Default off: as
+    /// long as a connection lives. 0 = look each time a connection comes back.
     #[must_use]
     pub fn dns_max_ttl(mut self, max_ttl: Duration) -> Self {
         self.names = Names::new(max_ttl);

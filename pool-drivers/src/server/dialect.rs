@@ -55,6 +55,9 @@ pub trait Server:
     /// The settings that no other server has.
     type Extras: Clone + Default + fmt::Debug + Send + Sync + 'static;
 
+    /// What its URLs begin with.
+    const SCHEMES: &'static [&'static str];
+
     /// The same options for another place.
     fn at(options: OptionsOf<Self>, host: &str, port: u16) -> OptionsOf<Self>;
 

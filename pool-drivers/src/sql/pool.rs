@@ -139,8 +139,12 @@ impl<D: Dialect> SqlPool<D> {
     /// Runs `work` in a transaction and commits it; runs all of it again, in a new transaction, if it failed for a
     /// reason which may have gone. See [`Retry`] for how often, and the module of the database for which reasons.
     ///
-    /// Whether to try again goes by the errors that the transaction saw, whatever `work` makes of them; an error
-    /// that is none of the database's ends it at once. `work` must be fit to be run several times.
+    /// Whether to try again goes by the errors that the statements of the transaction met, whatever `work` makes of
+    /// them. When none of them was of that kind, an error of `work` ends it at once. A lost connection, or one that cannot
+    /// be had, is not tried again.
+    ///
+    /// `work` must be fit to be run several times: what it uses of its surroundings it borrows, so `async move` wants
+    /// references. The closure has to name its kind of error, in the type of the result or by `Ok::<_, sqlx::Error>(…)`.
     ///
     /// # Errors
     ///
@@ -163,13 +167,15 @@ impl<D: Dialect> SqlPool<D> {
     /// # use pool_drivers::sqlite::SqlitePool;
     /// # let pool = SqlitePool::connect("sqlite::memory:").await?;
     /// # sqlx::raw_sql("CREATE TABLE item (name TEXT)").execute(&pool).await?;
-    /// let items: Result<i64, sqlx::Error> = pool
+    /// let name = &String::from("lamp");
+    /// let items: i64 = pool
     ///     .transaction(|mut order| async move {
-    ///         sqlx::query("INSERT INTO item VALUES ('lamp')").execute(&mut *order).await?;
-    ///         sqlx::query_scalar("SELECT count(*) FROM item").fetch_one(&mut *order).await
+    ///         sqlx::query("INSERT INTO item VALUES (?)").bind(name).execute(&mut *order).await?;
+    ///         let items = sqlx::query_scalar("SELECT count(*) FROM item").fetch_one(&mut *order).await?;
+    ///         Ok::<_, sqlx::Error>(items)
     ///     })
-    ///     .await;
-    /// assert_eq!(items?, 1);
+    ///     .await?;
+    /// assert_eq!(items, 1);
     /// # Ok(())
     /// # }
     /// # #[cfg(not(feature = "sqlite"))]
@@ -232,6 +238,7 @@ impl<D: Dialect> SqlPool<D> {
             if !worth_it || !attempts.again().await {
                 return Err(error);
             }
+            tracing::debug!(pool = self.0.name(), "a transaction is run again");
         }
     }
 
@@ -306,10 +313,11 @@ impl<D: Dialect> fmt::Debug for SqlPool<D> {
     }
 }
 
-/// Tells sqlx that no connection could be had, and why.
-///
-/// Why not `PoolTimedOut`: it says nothing of what the pool looked like, nor what the last connect died of.
-fn into_sqlx(error: AcquireError) -> sqlx::Error {
+/// The error of sqlx that a query through `&pool` fails with when no connection can be had: an
+/// [`Io`](sqlx::Error::Io), whose text is that of the error. For functions that acquire a connection and return errors
+/// of sqlx: `pool.acquire().await.map_err(into_sqlx)?`.
+// Why not `PoolTimedOut`: it says nothing of what the pool looked like, nor what the last connect died of.
+pub fn into_sqlx(error: AcquireError) -> sqlx::Error {
     let kind = match &error {
         AcquireError::Timeout(_) | AcquireError::Paused(_) => std::io::ErrorKind::TimedOut,
         AcquireError::Unavailable(_) => std::io::ErrorKind::ConnectionRefused,

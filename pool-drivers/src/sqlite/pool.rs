@@ -6,7 +6,8 @@ use sqlx::{SqlSafeStr, SqlStr, Sqlite};
 use super::connector::SqliteConnector;
 use crate::sql::{SqlPool, SqlPoolError, SqlTransaction};
 
-/// A pool of SQLite connections; `&SqlitePool` is a [`sqlx::Executor`].
+/// A pool of SQLite connections; `&SqlitePool` is a [`sqlx::Executor`]. Its methods are those of [`SqlPool`] and, by way
+/// of `Deref`, of [`Pool`](pool_core::Pool): `acquire`, `stats`, `close` and so on.
 pub type SqlitePool = SqlPool<Sqlite>;
 
 /// A transaction on a SQLite connection.

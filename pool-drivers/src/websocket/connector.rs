@@ -152,7 +152,8 @@ impl WebSocketConnector {
         self
     }
 
-    /// How long to trust what the host name stands for; see [`dns`](crate::dns). Default as long as a connection lives.
+    /// How long to trust what the host name stands for; see [`dns`](crate::dns). Default off: as
+    /// long as a connection lives. 0 = look each time a connection comes back.
     #[must_use]
     pub fn dns_max_ttl(mut self, max_ttl: Duration) -> Self {
         self.names = Names::new(max_ttl);
