@@ -35,6 +35,11 @@
 //! [`mark_dirty`](MySqlConnection::mark_dirty) then. Not undone: `LAST_INSERT_ID()`, and what `SHOW WARNINGS` tells of the
 //! last statement.
 //!
+//! A transaction ends without its holder when a statement in it commits, as those do that define tables (`CREATE`,
+//! `ALTER`, `DROP`, `TRUNCATE`); what follows commits statement by statement, and a roll-back undoes less than it seems. Nor
+//! is it seen that a lock timeout (1205) ends it where `innodb_rollback_on_timeout` is on, which by default it is not: let
+//! such an error end the transaction.
+//!
 //! A holder whose own query was given up before its first row cannot go on with the connection: sqlx would take the rest
 //! of one answer for the beginning of the next. Each further statement fails, and says so.
 //!

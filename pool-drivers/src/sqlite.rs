@@ -46,10 +46,11 @@
 //!
 //! In a file with a write-ahead log, which is the default, readers and writer do not wait for each other. In memory, and
 //! with any other [journal](SqliteConnector::journal_mode), they do, so there they *take turns*: several readers or the
-//! writer, in the order in which they come to hold a connection, until they give it back. Two things follow:
+//! writer, in the order in which they come to hold a connection, until they give it back. Three things follow:
 //!
 //! - A task that holds a reader and asks for the writer waits for itself. It is let go on when `busy_timeout` has
 //!   passed; the other way round as well, if it has written nothing yet.
+//! - A connection that is [detached](pool_core::Pooled::detach) keeps its turn as long as it lives.
 //! - Whoever holds a connection for longer than `busy_timeout` is not waited for any longer. The others then meet
 //!   SQLite's own lock, and its "database is locked" if they want what he has locked. (A reader that has not yet
 //!   seen a new table is told "no such table" then: SQLite looks no further when it cannot read the schema.)
@@ -74,6 +75,10 @@
 //! inside it. Only a connection under suspicion is reset.
 //!
 //! Not undone: collations and functions that a holder registered, and `last_insert_rowid()`.
+//!
+//! Not seen: that SQLite has ended a transaction by itself, as it does where `ON CONFLICT ROLLBACK` says so, or when the
+//! disk is full. What follows is then committed statement by statement, and the `commit` at the end fails. Let a failed
+//! statement end the transaction.
 //!
 //! # A future dropped in the middle of a query
 //!

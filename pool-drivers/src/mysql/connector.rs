@@ -46,8 +46,13 @@ impl Server for MySql {
 
     fn complete(
         options: MySqlConnectOptions,
-        _connector: &MySqlConnector,
+        connector: &MySqlConnector,
     ) -> Result<MySqlConnectOptions, &'static str> {
+        let init_sql = connector.init_sql.as_deref().unwrap_or_default();
+        if init_sql.to_ascii_lowercase().contains("autocommit") {
+            // Any statement would begin a transaction, and nobody would see it.
+            return Err("`autocommit` cannot be changed by `init_sql`");
+        }
         Ok(options)
     }
 

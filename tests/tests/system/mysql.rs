@@ -286,7 +286,10 @@ async fn each_reason_why_a_connect_fails_has_its_own_error() {
     let url = |user: &str, password: &str, database: &str| {
         MySqlConnector::from_url(&server.url(user, password, database)).unwrap()
     };
+    let unseen = url(USER, PASSWORD, DATABASE).init_sql("SET autocommit = 0");
+    let problem = ConnectProblem::Options("`autocommit` cannot be changed by `init_sql`");
     for (connector, problem, class) in [
+        (unseen, problem, ErrorClass::FatalThis),
         (url(USER, "canary-wrong", DATABASE), ConnectProblem::LoginRefused, ErrorClass::Auth),
         (url(USER, PASSWORD, "mysql"), ConnectProblem::LoginRefused, ErrorClass::Auth),
         (url("root", PASSWORD, "nowhere"), ConnectProblem::LoginRefused, ErrorClass::Auth),
