@@ -87,6 +87,10 @@ pub trait Habits: Database {
         false
     }
 
+    /// Whether a statement that fails may end its transaction, which neither sqlx nor its holder is told.
+    #[doc(hidden)]
+    const MAY_END_ON_ERROR: bool;
+
     /// Whether sqlx finds its way back when a query is dropped before its first row or result.
     #[doc(hidden)]
     const SURVIVES_CANCELLATION: bool;

@@ -76,9 +76,8 @@
 //!
 //! Not undone: collations and functions that a holder registered, and `last_insert_rowid()`.
 //!
-//! Not seen: that SQLite has ended a transaction by itself, as it does where `ON CONFLICT ROLLBACK` says so, or when the
-//! disk is full. What follows is then committed statement by statement, and the `commit` at the end fails. Let a failed
-//! statement end the transaction.
+//! A statement that fails may end its transaction: where `ON CONFLICT ROLLBACK` says so, or when the disk is full. So after
+//! a failure SQLite is asked before anything more is run, and what follows in a transaction that is over is refused.
 //!
 //! # A future dropped in the middle of a query
 //!

@@ -55,6 +55,7 @@ impl Habits for MySql {
     // Given up while a statement is prepared, sqlx takes the rest of that answer for another.
     const SURVIVES_CANCELLATION: bool = false;
     const TAKES_BACK_BEGIN: bool = false;
+    const MAY_END_ON_ERROR: bool = false;
     const ABORTS_ON_ERROR: bool = false;
     const LEAVES_ROWS: bool = true;
     // sqlx does not offer `COM_RESET_CONNECTION`.

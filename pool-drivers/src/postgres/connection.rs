@@ -59,6 +59,7 @@ impl Habits for Postgres {
     // sqlx counts the answers that are due, and reads on to the last of them.
     const SURVIVES_CANCELLATION: bool = true;
     const TAKES_BACK_BEGIN: bool = false;
+    const MAY_END_ON_ERROR: bool = false;
     const ABORTS_ON_ERROR: bool = true;
     const LEAVES_ROWS: bool = false;
     const RESETS_SESSIONS: bool = true;

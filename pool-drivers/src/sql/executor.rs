@@ -121,6 +121,8 @@ enum Around {
     Transaction,
     /// The query needs a transaction of its own unless one is open, which only the server knows.
     AskFirst,
+    /// The transaction may have ended, since a statement in it failed.
+    MakeSure,
     /// The connection does not know what the server will say next.
     Refusal,
 }
@@ -134,6 +136,9 @@ impl<D: Dialect> SqlConnection<D> {
         query.persistent &= !D::is_multiplexed(&self.keep);
         if self.traces.begin_is_abandoned() {
             return Around::RollBackFirst;
+        }
+        if self.may_have_ended() {
+            return Around::MakeSure;
         }
         match self.is_exposed(query) && !self.raw.is_in_transaction() {
             true if self.traces.of_transaction() => Around::AskFirst,
@@ -157,6 +162,9 @@ impl<D: Dialect> SqlConnection<D> {
                 if self.is_exposed(&query) {
                     around = Around::Transaction;
                 }
+            }
+            if around == Around::MakeSure {
+                self.make_sure().await?;
             }
             if around == Around::AskFirst && !self.has_open_transaction().await? {
                 around = Around::Transaction;
@@ -185,6 +193,36 @@ impl<D: Dialect> SqlConnection<D> {
                 Err(failure)?;
             }
         })
+    }
+
+    /// Whether the transaction may have ended, since a statement in it failed.
+    pub(super) fn may_have_ended(&self) -> bool {
+        D::MAY_END_ON_ERROR && self.traces.has_failed() && self.raw.is_in_transaction()
+    }
+
+    /// Asks whether the transaction is still open, and fails if it is not.
+    pub(super) async fn make_sure(&mut self) -> Result<(), sqlx::Error> {
+        if self.traces.is_behind() {
+            // A roll-back that is queued counts when sqlx's thread comes to it.
+            self.raw.ping().await?;
+        }
+        if !self.raw.is_in_transaction() {
+            self.traces.pardon();
+            return Ok(());
+        }
+        match self.command("BEGIN").await {
+            // There is none inside another.
+            Err(sqlx::Error::Database(_)) => {
+                self.traces.pardon();
+                Ok(())
+            }
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.command("ROLLBACK").await?;
+                self.traces.lose_all();
+                self.check_usable()
+            }
+        }
     }
 
     /// Asks the server whether a transaction is open, be it void.

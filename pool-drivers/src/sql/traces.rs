@@ -215,6 +215,11 @@ impl Traces {
         self.read_only
     }
 
+    /// That the last command failed has had no consequence.
+    pub(crate) fn pardon(&mut self) {
+        self.failed = false;
+    }
+
     /// Whether the last command failed.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed

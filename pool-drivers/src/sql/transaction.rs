@@ -97,6 +97,9 @@ impl<D: Dialect> SqlConnection<D> {
             self.command("ROLLBACK").await?;
             self.traces.abandon_begin(false);
         }
+        if self.may_have_ended() {
+            self.make_sure().await?;
+        }
         if let Some(statement) = &statement {
             self.traces.begin_statement(D::effect_of(statement.as_str()));
         }

@@ -65,6 +65,7 @@ impl Habits for Sqlite {
     // sqlx's thread runs commands in order, each with a channel of its own.
     const SURVIVES_CANCELLATION: bool = true;
     const TAKES_BACK_BEGIN: bool = true;
+    const MAY_END_ON_ERROR: bool = true;
     const ABORTS_ON_ERROR: bool = false;
     const LEAVES_ROWS: bool = false;
     const RESETS_SESSIONS: bool = true;

@@ -3,11 +3,13 @@
 use pool_core::Pool;
 use pool_drivers::sqlite::{Begin, Retry, SqliteConnector, SqlitePool, SqliteReadWritePool};
 
-/// The lines of the holders, all of which are in this file.
+/// The lines of the holders in order, all of which are in this file.
 fn lines(pool: &SqlitePool) -> Vec<u32> {
     let holders = pool.holders();
     assert!(holders.iter().all(|holder| holder.site.file() == file!()), "{holders:?}");
-    holders.iter().map(|holder| holder.site.line()).collect()
+    let mut lines: Vec<u32> = holders.iter().map(|holder| holder.site.line()).collect();
+    lines.sort_unstable();
+    lines
 }
 
 #[tokio::test]

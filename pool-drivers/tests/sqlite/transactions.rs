@@ -1,6 +1,7 @@
 //! Transactions through the connection itself: REQUIREMENTS E3.
 
-use pool_drivers::sqlite::{SqliteConnection, SqliteConnector};
+use pool_core::Pool;
+use pool_drivers::sqlite::{SqliteConnection, SqliteConnector, SqlitePool};
 use sqlx::{Connection as _, Executor as _};
 
 use crate::harness::{Home, ask, poll_and_drop, pool_of, pool_with_items, tell};
@@ -164,4 +165,46 @@ async fn a_commit_that_fails_rolls_back() {
     assert!(error.as_database_error().unwrap().is_foreign_key_violation(), "{error}");
     assert_eq!(ask::<i64>(&mut connection, "SELECT count(*) FROM child").await, 0);
     connection.execute("BEGIN").await.expect("no transaction is open");
+}
+
+#[tokio::test]
+async fn nothing_is_written_in_a_transaction_that_a_failure_has_ended() {
+    let pool: SqlitePool = Pool::builder(SqliteConnector::memory())
+        .max_connections(1)
+        .min_connections(0)
+        .build()
+        .unwrap()
+        .into();
+    pool.execute("CREATE TABLE item (id INTEGER PRIMARY KEY ON CONFLICT ROLLBACK)").await.unwrap();
+    let mut order = pool.begin().await.unwrap();
+    order.execute("INSERT INTO item VALUES (1)").await.unwrap();
+    order.execute("INSERT INTO item VALUES (1)").await.unwrap_err();
+    for refused in
+        [order.execute("INSERT INTO item VALUES (2)").await.map(drop), order.begin().await.map(drop)]
+    {
+        let error = refused.unwrap_err();
+        assert!(error.to_string().contains("rolled back before this"), "{error}");
+    }
+    order.commit().await.unwrap_err();
+    let mut order = pool.begin().await.unwrap();
+    order.execute("INSERT INTO item VALUES (1)").await.unwrap();
+    let mut part = order.begin().await.unwrap();
+    part.execute("INSERT INTO item VALUES (1)").await.unwrap_err();
+    drop(part);
+    order.execute("INSERT INTO item VALUES (2)").await.unwrap_err();
+    drop(order);
+    let items: i64 = sqlx::query_scalar("SELECT count(*) FROM item").fetch_one(&pool).await.unwrap();
+    assert_eq!(items, 0);
+
+    // Other failures end nothing.
+    let mut order = pool.begin().await.unwrap();
+    order.execute("INSERT INTO item VALUES (3)").await.unwrap();
+    order.execute("SELECT no FROM nothing").await.unwrap_err();
+    let mut part = order.begin().await.unwrap();
+    part.execute("SELECT no FROM nothing").await.unwrap_err();
+    part.execute("INSERT INTO item VALUES (4)").await.unwrap();
+    part.commit().await.unwrap();
+    order.commit().await.unwrap();
+    let items: i64 = sqlx::query_scalar("SELECT count(*) FROM item").fetch_one(&pool).await.unwrap();
+    assert_eq!((items, pool.counters().created), (2, 1));
 }
