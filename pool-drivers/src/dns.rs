@@ -25,6 +25,9 @@ use tokio::time::{Instant, timeout};
 /// How long a lookup may take for whose sake a connection waits. Names that are known take a thousandth of it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Longer times are cut: a sum of instants must not overflow.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// A connection leads to an address that its host name no longer has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("use the connection: `{host}` has another address now")]
@@ -46,7 +49,8 @@ struct Known {
 
 impl Names {
     pub(crate) fn new(max_ttl: Duration) -> Self {
-        Names(Some(Arc::new(Known { max_ttl, hosts: Mutex::default() })))
+        let known = Known { max_ttl: max_ttl.min(LONGEST), hosts: Mutex::default() };
+        Names(Some(Arc::new(known)))
     }
 
     #[cfg(any(feature = "mysql", feature = "postgres"))]
@@ -204,6 +208,13 @@ mod tests {
         let host = Arc::new(Host::new("db.test".to_owned(), 5432, TTL));
         host.saw(addresses.clone());
         (Address::new(Arc::clone(&host), addresses), host)
+    }
+
+    #[tokio::test]
+    async fn any_time_can_be_set() {
+        let (found, mut opened) = Names::new(Duration::MAX).look_up("127.0.0.1", 80).await.unwrap();
+        assert_eq!(found, [SocketAddr::from((Ipv4Addr::LOCALHOST, 80))]);
+        assert_eq!(opened.condition(Condition::Clean), Condition::Clean);
     }
 
     #[tokio::test(start_paused = true)]

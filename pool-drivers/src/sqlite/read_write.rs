@@ -144,7 +144,8 @@ impl SqliteReadWritePool {
         &self.writer
     }
 
-    /// Waits for a connection that reads, for at most the readers' `acquire_timeout`.
+    /// Waits for a connection that reads, for at most the readers' `acquire_timeout`; where readers and writer take
+    /// turns, then for its turn, for at most `busy_timeout`.
     ///
     /// # Errors
     ///
@@ -160,8 +161,8 @@ impl SqliteReadWritePool {
         self.readers.lease(Location::caller())
     }
 
-    /// Waits for the connection that writes, for at most the writer's `acquire_timeout`. Callers get it in the order
-    /// they came.
+    /// Waits for the connection that writes, for at most the writer's `acquire_timeout`; where readers and writer take
+    /// turns, then for its turn, for at most `busy_timeout`. Callers get it in the order they came.
     ///
     /// # Errors
     ///

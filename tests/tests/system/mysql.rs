@@ -150,7 +150,7 @@ async fn an_account_that_is_locked_or_blocked_is_refused_as_such() {
     }
     // The number of a server that is read-only, for another option.
     let pool = pool_of(connector(&server), 1);
-    let error = pool.execute("SELECT 1 INTO OUTFILE '/tmp/orders'").await.unwrap_err();
+    let error = pool.execute("SELECT 1 INTO OUTFILE 'orders'").await.unwrap_err();
     assert_eq!((number(&error), pool.counters().flushes), (1290, 0));
 }
 
