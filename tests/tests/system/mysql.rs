@@ -311,3 +311,37 @@ async fn each_reason_why_a_connect_fails_has_its_own_error() {
         assert!(!told.contains("canary"), "{told}");
     }
 }
+
+#[tokio::test]
+async fn a_full_server_and_a_lock_that_does_not_come_mean_what_the_table_says() {
+    let server =
+        MariaDb::new().max_connections(10).setting("innodb-lock-wait-timeout", "1").launch().await.unwrap();
+    server.create_user(USER, PASSWORD).await.unwrap();
+    let connector = MySqlConnector::from_url(&server.url(USER, PASSWORD, USER)).unwrap();
+    let mut held = vec![connector.connect().await.unwrap()];
+    held[0].run("CREATE TABLE item (id INT PRIMARY KEY)").await.unwrap();
+    held[0].run("INSERT INTO item VALUES (1)").await.unwrap();
+
+    for (limit, expected) in [(1, 1226), (0, 1040)] {
+        server.execute(&format!("ALTER USER app WITH MAX_USER_CONNECTIONS {limit}")).await.unwrap();
+        let error = loop {
+            match connector.connect().await {
+                Ok(connection) => held.push(connection),
+                Err(error) => break error,
+            }
+            assert!(held.len() < 20, "the server has no limit");
+        };
+        assert_eq!(
+            (number(error.sqlx().unwrap()), connector.classify(&error)),
+            (expected, ErrorClass::Capacity)
+        );
+        assert_eq!(error.connect_problem(), Some(&ConnectProblem::TooManyConnections));
+    }
+
+    let mut second = held.pop().unwrap();
+    let mut order = held[0].begin().await.unwrap();
+    order.run("UPDATE item SET id = 2").await.unwrap();
+    let error = second.run("UPDATE item SET id = 3").await.unwrap_err();
+    assert_eq!((number(&error), connector.classify(&error.into())), (1205, ErrorClass::Transient));
+    assert_eq!(connector.condition(&mut second), pool_core::Condition::Clean);
+}

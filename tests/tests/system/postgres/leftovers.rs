@@ -339,3 +339,17 @@ async fn what_init_sql_sets_is_there_again_after_a_reset() {
     let pooled = connector(&server).init_sql(init).transaction_pooling(true);
     assert!(pooled.connect().await.map(drop).unwrap_err().to_string().contains("ALTER ROLE"));
 }
+
+#[tokio::test]
+async fn a_connection_that_has_lost_its_prepared_statements_is_closed() {
+    let server = server().await;
+    let pool = pool(&server, 1).await;
+    let mut connection = pool.acquire().await.unwrap();
+    connection.run("SELECT 1").await.unwrap();
+    connection.execute("DEALLOCATE ALL").await.unwrap();
+    let error = connection.run("SELECT 1").await.unwrap_err();
+    assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("26000"), "{error}");
+    drop(connection);
+    pool.acquire().await.unwrap().run("SELECT 1").await.unwrap();
+    assert_eq!(pool.counters().created, 2);
+}
