@@ -9,14 +9,15 @@
 
 use std::collections::HashMap;
 
-use crate::problem::{Mistake, Place, Problems};
+use crate::problem::{Mistake, Problems};
 use crate::shown::shown;
+use crate::source::Place;
 use crate::suggest::help_for_unknown;
 use crate::values::{describe, text};
 use crate::yaml::{Entry, Node, Value};
 
 /// Keys that start so belong to the author of the file: notes, anchors to be merged elsewhere.
-const IGNORED: &str = "x-";
+pub(crate) const IGNORED: &str = "x-";
 
 /// A file with more problems than this gets no more guesses at what was meant: each guess compares all keys, and a
 /// file full of wrong ones would keep a processor busy for seconds.

@@ -1,13 +1,14 @@
 use super::*;
 use crate::problem::Problem;
+use crate::source::SourceId;
 use crate::values::{flag, whole};
 use crate::yaml::parse;
 
 /// Reads `yaml` with `read`, and returns what that gave and every problem.
 fn reading<T>(yaml: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> (Option<T>, Vec<Problem>) {
-    let mut problems = Problems::new("test.yaml");
-    let value = Section::document(&parse(yaml).unwrap(), &mut problems, read);
-    (value, problems.into_sorted())
+    let mut problems = Problems::of("test.yaml", yaml);
+    let value = Section::document(&parse(yaml, SourceId::FIRST).unwrap(), &mut problems, read);
+    (value, problems.into_findings().problems)
 }
 
 fn summary(problems: &[Problem]) -> Vec<String> {
@@ -43,7 +44,8 @@ fn a_section_remembers_how_each_key_came_to_its_value() {
         section.read("a", whole(1..=10_usize));
         section.read("b", whole(1..=10_usize));
         section.read("c", whole(1..=10_usize));
-        assert_eq!(section.origin("a"), Origin::Written(Place { line: 1, column: 5 }));
+        let place = Place { line: 1, column: 5, start: 4, end: 5, ..Place::START };
+        assert_eq!(section.origin("a"), Origin::Written(place));
         assert_eq!(section.origin("b"), Origin::Refused);
         assert_eq!(section.origin("c"), Origin::Default);
     });

@@ -1,8 +1,9 @@
 use super::*;
+use crate::source::SourceId;
 use crate::yaml::parse;
 
 fn node(yaml: &str) -> Node {
-    parse(yaml).unwrap()
+    parse(yaml, SourceId::FIRST).unwrap()
 }
 
 fn help<T: fmt::Debug>(read: Result<T, Mistake>) -> String {
