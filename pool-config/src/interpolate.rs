@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use crate::interpolate::reference::{Otherwise, Piece, Reference, pieces};
 use crate::path::{Path, name_of};
 use crate::problem::{Mistake, Problems};
-use crate::secrets::is_secret_key;
+use crate::sensitive::is_secret_key;
 use crate::section::IGNORED;
 use crate::shown::{MASK, shown};
 use crate::source::{Place, Sources, count};

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::excerpt::line::Line;
-use crate::secrets::{credentials_in, is_secret_key};
+use crate::sensitive::{credentials_in, is_secret_key};
 
 /// Text beyond this is not searched for secrets, and not shown. A configuration is a hundredth of it.
 const MAX_BYTES: usize = 1024 * 1024;
