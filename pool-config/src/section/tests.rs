@@ -7,7 +7,7 @@ use crate::yaml::parse;
 
 keys! {
     /// A section of one key.
-    pub struct Size {
+    struct Size {
         /// how large
         size: usize = 7, value("size", Whole::within(1..=10), Live);
     }
@@ -15,7 +15,7 @@ keys! {
 
 keys! {
     /// A section around it.
-    pub struct Outer {
+    struct Outer {
         /// what is inside
         inner: Size = Size::default(), section("inner");
     }
