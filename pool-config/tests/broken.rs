@@ -19,7 +19,8 @@ fn stem(path: &Path) -> String {
 
 #[test]
 fn each_broken_file_is_refused_with_messages_that_help() {
-    let variables = [("WORD", "canary"), ("NUMBER", "10001")].map(|(name, value)| (name.into(), value.into()));
+    let variables =
+        [("WORD", "canary"), ("NUMBER", "10001")].map(|(name, value)| (name.into(), value.into()));
     let loader = Loader::new().variables(variables);
     let files = broken_files();
     assert!(files.len() >= 60, "{} files", files.len());
@@ -35,7 +36,10 @@ fn each_broken_file_is_refused_with_messages_that_help() {
             let ConfigError::Invalid { problems, .. } = &error else { panic!("{stem}: {error}") };
             assert!(problems.iter().all(|problem| !problem.help.is_empty()), "{stem}: {error}");
             let message = error.to_string();
-            assert!(!message.contains("canary") && !message.contains("1234567"), "{stem} shows a secret:\n{message}");
+            assert!(
+                !message.contains("canary") && !message.contains("1234567"),
+                "{stem} shows a secret:\n{message}"
+            );
             insta::assert_snapshot!(stem, message);
         }
     });
