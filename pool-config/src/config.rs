@@ -2,18 +2,21 @@
 
 use std::path::Path;
 
+use crate::across;
+use crate::class::ReloadClass::{Live, Restart};
 use crate::error::ConfigError;
 use crate::health::HealthMonitoring;
+use crate::keys::{Keys, Visitor};
+use crate::kind::{Flag, Whole};
 use crate::loader::Loader;
 use crate::monitoring::Monitoring;
 use crate::path::MAIN_SECTION;
 use crate::pool::PoolConfig;
-use crate::problem::Problems;
-use crate::section::Section;
+use crate::reload::Reload;
+use crate::routing::Routing;
+use crate::section::{Notes, Section};
 use crate::security::Security;
 use crate::settings::PoolSettings;
-use crate::settings::layer::Layer;
-use crate::values::flag;
 use crate::yaml::Node;
 
 /// A configuration that has been checked: what the file says, and defaults for what it does not.
@@ -22,30 +25,67 @@ use crate::yaml::Node;
 /// is what an empty one means.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// `version`: the version of the schema that the file is written for. Default 1, the only one.
+    pub version: u32,
     /// `enabled`: whether pools are opened at all. Default true.
     pub enabled: bool,
     /// `default_pool`: what a pool inherits for each key it does not set. Each key that is left out here is built in.
     pub default_pool: PoolSettings,
+    /// `security`: how connections are encrypted, and how they log in; inherited by each pool.
+    pub security: Security,
     /// `pools`, in the order of the file. Default none.
     pub pools: Vec<PoolConfig>,
+    /// `routing`: how reads are spread over the replicas of a group.
+    pub routing: Routing,
+    /// `reload`: how a change of the file is noticed and carried out.
+    pub reload: Reload,
     /// `health_monitoring`: how the health of all pools is watched and restored.
     pub health_monitoring: HealthMonitoring,
     /// `monitoring`: how measurements are collected, kept and judged.
     pub monitoring: Monitoring,
-    /// `security`: how connections are encrypted, and how they log in.
-    pub security: Security,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
+            version: 1,
             enabled: true,
             default_pool: PoolSettings::default(),
+            security: Security::default(),
             pools: Vec::new(),
+            routing: Routing::default(),
+            reload: Reload::default(),
             health_monitoring: HealthMonitoring::default(),
             monitoring: Monitoring::default(),
-            security: Security::default(),
         }
+    }
+}
+
+// By hand, because a pool begins as a copy of what was read before it.
+impl Keys for Config {
+    fn visit<V: Visitor>(&mut self, visitor: &mut V) {
+        let doc = "the version of the schema that the file is written for";
+        visitor.value(doc, &mut self.version, "version", Whole::within(1..=1), Restart);
+        visitor.value("whether pools are opened at all", &mut self.enabled, "enabled", Flag, Live);
+        let doc =
+            "what a pool inherits for each key it does not set; each key that is left out here is built in";
+        visitor.section(doc, &mut self.default_pool, "default_pool");
+        let doc = "how connections are encrypted, and how they log in; inherited by each pool";
+        visitor.section(doc, &mut self.security, "security");
+        let template = self.template();
+        visitor.pools("the pools, each with a name of its own", &mut self.pools, "pools", &template);
+        let doc = "how reads are spread over the replicas of a group";
+        visitor.section(doc, &mut self.routing, "routing");
+        let doc = "how a change of the file is noticed and carried out";
+        visitor.section(doc, &mut self.reload, "reload");
+        let doc = "how the health of all pools is watched and restored. Checked, and not acted on yet";
+        visitor.section(doc, &mut self.health_monitoring, "health_monitoring");
+        let doc = "how measurements are collected, kept and judged. Checked; of it only `audit_log` is acted on yet";
+        visitor.section(doc, &mut self.monitoring, "monitoring");
+    }
+
+    fn check(&self, section: &mut Section<'_>) {
+        across::check(self, section);
     }
 }
 
@@ -90,26 +130,24 @@ impl Config {
         self.pools.iter().find(|pool| pool.name == name)
     }
 
-    pub(crate) fn read(document: &Node, problems: &mut Problems) -> Option<Self> {
-        Section::document(document, problems, |document| {
-            let config = document.main_section(MAIN_SECTION, |section| {
-                let mut enabled = true;
-                section.set("enabled", &mut enabled, flag);
-                let (defaults, default_pool) = section.section("default_pool", |section| {
-                    let defaults = Layer::built_in().extended_by(section);
-                    (defaults.clone(), defaults.resolve(section))
-                });
-                Self {
-                    enabled,
-                    default_pool,
-                    pools: section
-                        .named_sections("pools", |name, section| PoolConfig::read(name, section, &defaults)),
-                    health_monitoring: section.section("health_monitoring", HealthMonitoring::read),
-                    monitoring: section.section("monitoring", Monitoring::read),
-                    security: section.section("security", Security::read),
-                }
-            });
+    /// What each pool begins as: whatever it does not set itself.
+    pub(crate) fn template(&self) -> PoolConfig {
+        PoolConfig {
+            ssl: self.security.ssl.clone(),
+            authentication: self.security.authentication.clone(),
+            settings: self.default_pool.clone(),
+            ..PoolConfig::default()
+        }
+    }
+
+    /// Reads a document; `None` if it is no mapping.
+    pub(crate) fn read(document: &Node, notes: &mut Notes) -> Option<Self> {
+        Section::document(document, notes, |document| {
+            let mut config = Self::default();
+            document.main_section(MAIN_SECTION, &mut config);
             document.require(MAIN_SECTION, "the section connection_pool", "put everything under it");
+            config.default_pool.settle();
+            config.pools.iter_mut().for_each(|pool| pool.settings.settle());
             config
         })
     }

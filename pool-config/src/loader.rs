@@ -2,6 +2,7 @@
 //! wrong on the way.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::interpolate::interpolate;
 use crate::merge::merge;
 use crate::overrides;
 use crate::problem::{Findings, Mistake, Problem, Problems};
+use crate::section::{Notes, Origin};
 use crate::source::{Place, Sources};
 use crate::variables::{Absence, Variables};
 use crate::yaml::{self, Node, Refusal};
@@ -98,7 +100,7 @@ pub struct Loader {
 }
 
 /// A configuration, and what was learnt while it was loaded.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Loaded {
     /// The configuration.
@@ -109,6 +111,9 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// The environment whose overlay was used.
     pub environment: Option<String>,
+    /// Where each key was written, by its path.
+    pub(crate) origins: HashMap<String, Origin>,
+    pub(crate) sources: Arc<Sources>,
 }
 
 impl Default for Loader {
@@ -168,8 +173,7 @@ impl Loader {
             texts.read(&overlay.display().to_string(), bytes);
             files.push(overlay);
         }
-        let (config, warnings) = texts.finish(&self.variables)?;
-        Ok(Loaded { config, warnings, files, environment })
+        Ok(Loaded { files, environment, ..texts.finish(&self.variables)? })
     }
 
     /// Loads the configuration in `text`, whose problems will name `source_name` as their file. It has no overlay,
@@ -182,8 +186,7 @@ impl Loader {
     pub fn load_text(&self, text: &str, source_name: &str) -> Result<Loaded, ConfigError> {
         let mut texts = Texts::default();
         texts.read(source_name, Cow::Borrowed(text.as_bytes()));
-        let (config, warnings) = texts.finish(&self.variables)?;
-        Ok(Loaded { config, warnings, files: Vec::new(), environment: None })
+        texts.finish(&self.variables)
     }
 
     fn environment_name(&self) -> Result<Option<String>, ConfigError> {
@@ -259,27 +262,36 @@ impl Texts {
         }
     }
 
-    /// Puts everything together and checks it: the configuration, and the warnings.
-    fn finish(mut self, variables: &Variables) -> Result<(Config, Vec<Problem>), ConfigError> {
+    /// Puts everything together and checks it.
+    fn finish(mut self, variables: &Variables) -> Result<Loaded, ConfigError> {
         let overrides = overrides::collect(variables, &mut self.sources);
         let source_name = self.sources.name(Place::START).to_owned();
-        let mut problems = Problems::new(Arc::new(self.sources));
+        let mut notes = Notes::new(Problems::new(Arc::new(self.sources)));
         for (place, mistake) in self.refused {
-            problems.push(place, String::new(), mistake);
+            notes.problems.push(place, String::new(), mistake);
         }
         let mut config = None;
         // Why not judge what could be read if another text could not: the keys that it misses may stand there.
         if !self.is_broken
             && let Some(mut document) = self.documents.into_iter().reduce(laid_over)
         {
-            overrides::apply(&mut document, overrides, &mut problems);
-            interpolate(&mut document, variables, &mut problems);
-            config = Config::read(&document, &mut problems);
+            overrides::apply(&mut document, overrides, &mut notes.problems);
+            interpolate(&mut document, variables, &mut notes.problems);
+            config = Config::read(&document, &mut notes);
         }
+        let Notes { problems, origins } = notes;
         let has_errors = problems.len() > 0;
+        let sources = problems.shared_sources();
         let Findings { problems, omitted } = problems.into_findings();
         match config {
-            Some(config) if !has_errors => Ok((config, problems)),
+            Some(config) if !has_errors => Ok(Loaded {
+                config,
+                warnings: problems,
+                files: Vec::new(),
+                environment: None,
+                origins,
+                sources,
+            }),
             _ => Err(ConfigError::Invalid { source_name, problems, omitted }),
         }
     }

@@ -18,7 +18,8 @@ pub(crate) fn shown(text: &str) -> String {
     format!("{cut:?}")
 }
 
-fn masked(text: &str) -> String {
+/// `text` with [`MASK`] for what looks like credentials.
+pub(crate) fn masked(text: &str) -> String {
     let mut masked = text.to_owned();
     for range in credentials_in(text).into_iter().rev() {
         masked.replace_range(range, MASK);

@@ -81,7 +81,16 @@ fn after(hidden: Hidden, line: &str, open_brackets: &mut usize) -> Hidden {
 /// Where in `line` what may be a secret begins: after the name of one, or at an anchor, which a secret may refer to.
 fn hidden_from(line: &str) -> Option<usize> {
     let name = words(line).find(|word| is_secret_key(&line[word.clone()])).map(|word| word.end);
-    [line.find('&'), name].into_iter().flatten().min()
+    [line.find('&'), name, unfinished_url(line)].into_iter().flatten().min()
+}
+
+/// Where a URL begins whose password may stand on the next line.
+fn unfinished_url(line: &str) -> Option<usize> {
+    let start = line.find("://")? + "://".len();
+    let rest = &line[start..];
+    let (_, port) = rest.split_once(':')?;
+    let is_port = port.starts_with(|c: char| c.is_ascii_digit());
+    (!rest.contains('@') && !is_port).then_some(start)
 }
 
 /// The column of the first key, from 0; a dash that begins an item of a list counts as space.
