@@ -192,24 +192,16 @@ const SECRETS: &[&str] = &[
     "password_command:\n- sh\n- canary\nuser: a",
     "oauth2: {client_secret: canary}\nx-api-token: canary",
     "x-secret: &s canary\npassword: *s\nuser: a",
-    "x-note: &s canary\npassword: *s",
-    "x-note: &s\n  canary\npassword: *s",
-    "x-note: {a: &s canary}\nb: {password: *s, c: d}",
-    "x-note: &m {a: canary}\npassword: *m",
-    "x-note: &m {a: canary}\npassword: {<<: *m, b: c}",
     "{<<: {password: canary}, password: b}",
     "a: {<<: [{password: canary}, {password: canary}], password: b}",
     "{1: a, password: canary, password: b}",
     "password: canary\npassword: canary",
     "url: postgres://app:canary@db/a",
     "url: 'postgres://app:canary@db/a' # postgres://app:canary@db/a",
-    "url: \"postgres://app:c@nary@canary@db/a\"",
     "url: \"postgres:\\/\\/app:canary\\x40db/a\"",
     "{url: postgres://app:canary@db/a, user: a@b}",
     "url: postgres://db/a?user=a&password=canary",
     "url: >-\n  postgres://app:\n  canary@db/a",
-    "app:canary@db",
-    "host: app:canary@db",
     "connection_pool: host=db password=canary",
     "init_sql: [\"ALTER ROLE a PASSWORD 'canary'\", x]",
     "init_sql:\n  - ALTER USER a IDENTIFIED BY 'canary'\n  - SET a = 1",
@@ -249,6 +241,18 @@ const SECRETS: &[&str] = &[
     "a: b\npassword: canary\r\n  canary\r\nuser: a\r\n",
 ];
 
+/// The same, where only what follows tells that it is a secret.
+const TOLD_BY_THEIR_END: &[&str] = &[
+    "x-note: &s canary\npassword: *s",
+    "x-note: &s\n  canary\npassword: *s",
+    "x-note: {a: &s canary}\nb: {password: *s, c: d}",
+    "x-note: &m {a: canary}\npassword: *m",
+    "x-note: &m {a: canary}\npassword: {<<: *m, b: c}",
+    "url: \"postgres://app:c@nary@canary@db/a\"",
+    "app:canary@db",
+    "host: app:canary@db",
+];
+
 fn assert_hidden(text: &str) {
     let shown = shown(text);
     assert!(!shown.contains("canar"), "of {text:?} this is shown: {shown:?}");
@@ -256,7 +260,7 @@ fn assert_hidden(text: &str) {
 
 #[test]
 fn secrets_are_not_shown_wherever_they_stand() {
-    for text in SECRETS {
+    for text in SECRETS.iter().chain(TOLD_BY_THEIR_END) {
         assert_hidden(text);
         assert_hidden(&format!("connection_pool:\n  default_pool: {{max_connections: 5}}\n{text}\n"));
     }
@@ -265,10 +269,7 @@ fn secrets_are_not_shown_wherever_they_stand() {
 /// Whoever is about to write a secret saves half a file.
 #[test]
 fn secrets_are_not_shown_when_the_text_ends_early_or_begins_late() {
-    // Before its alias is written nothing tells that an anchor is a secret's, nor before its host is written that what
-    // follows an `@` still is the password.
-    let is_telling = |text: &&&str| !text.contains("x-note") && !text.contains("c@nary");
-    for text in SECRETS.iter().filter(is_telling) {
+    for text in SECRETS {
         for (at, _) in text.char_indices() {
             assert_hidden(&text[..at]);
             for junk in ["[", "}", "\"", "'", "\n\t", ": ", "*x ", "!y ", "|", "&"] {
