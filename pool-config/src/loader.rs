@@ -159,8 +159,8 @@ impl Loader {
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Loaded, ConfigError> {
         let path = path.as_ref();
         let environment = self.environment_name()?;
-        let mut reading = Reading::default();
-        reading.read(&path.display().to_string(), read_bytes(path)?);
+        let mut texts = Texts::default();
+        texts.read(&path.display().to_string(), read_bytes(path)?);
         let mut files = vec![path.to_owned()];
         if let Some(environment) = &environment {
             let overlay = overlay_of(path, environment);
@@ -170,10 +170,10 @@ impl Loader {
                 }
                 other => other,
             })?;
-            reading.read(&overlay.display().to_string(), bytes);
+            texts.read(&overlay.display().to_string(), bytes);
             files.push(overlay);
         }
-        Ok(Loaded { files, environment, ..reading.finish(&self.variables)? })
+        Ok(Loaded { files, environment, ..texts.finish(&self.variables)? })
     }
 
     /// Loads the configuration in `text`, whose problems will name `source_name` as their file. It has no overlay,
@@ -184,9 +184,9 @@ impl Loader {
     /// [`ConfigError::Invalid`] with everything that is wrong. What leaves nothing to judge key by key is reported
     /// alone: broken YAML, more than 10 MiB of text, aliases that multiply without bound.
     pub fn load_text(&self, text: &str, source_name: &str) -> Result<Loaded, ConfigError> {
-        let mut reading = Reading::default();
-        reading.read(source_name, Cow::Borrowed(text.as_bytes()));
-        reading.finish(&self.variables)
+        let mut texts = Texts::default();
+        texts.read(source_name, Cow::Borrowed(text.as_bytes()));
+        texts.finish(&self.variables)
     }
 
     fn environment_name(&self) -> Result<Option<String>, ConfigError> {
@@ -230,7 +230,7 @@ fn read_bytes(path: &Path) -> Result<Cow<'static, [u8]>, ConfigError> {
 
 /// The texts of one configuration while they are read.
 #[derive(Default)]
-struct Reading {
+struct Texts {
     sources: Sources,
     /// The trees of the texts that can be judged key by key.
     documents: Vec<Node>,
@@ -239,7 +239,7 @@ struct Reading {
     is_broken: bool,
 }
 
-impl Reading {
+impl Texts {
     /// Reads one more text, which is laid over those before.
     fn read(&mut self, source_name: &str, bytes: Cow<'_, [u8]>) {
         let text = match text_of(&bytes) {

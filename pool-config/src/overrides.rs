@@ -9,7 +9,7 @@ use std::collections::{HashMap, hash_map};
 use crate::merge::merge;
 use crate::path::{MAIN_SECTION, Path, name_of};
 use crate::problem::{Mistake, Problems};
-use crate::secrets::is_secret_key;
+use crate::sensitive::is_secret_key;
 use crate::shown::{MASK, shown};
 use crate::source::{Place, Sources};
 use crate::suggest::nearest;

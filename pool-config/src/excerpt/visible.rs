@@ -10,7 +10,7 @@ mod broken;
 use std::ops::Range;
 
 use crate::excerpt::line::Line;
-use crate::secrets::{credentials_in, is_secret_key, merged};
+use crate::sensitive::{credentials_in, is_secret_key, merged};
 use crate::source::{Place, Source, SourceKind};
 use crate::yaml::{self, Entry, Node, Value};
 
