@@ -54,7 +54,9 @@ fn load(bencher: Bencher<'_, '_>, pools: usize) {
 #[divan::bench(args = POOLS)]
 fn refuse(bencher: Bencher<'_, '_>, pools: usize) {
     let text = file(pools).replace("max_connections: 15", "max_conections: 15");
-    bencher.bench(|| Config::from_yaml(black_box(&text), "connection_pool.yaml").map_err(|error| error.to_string()));
+    bencher.bench(|| {
+        Config::from_yaml(black_box(&text), "connection_pool.yaml").map_err(|error| error.to_string())
+    });
 }
 
 #[divan::bench(args = POOLS)]
