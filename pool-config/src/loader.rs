@@ -41,7 +41,7 @@ const ENVIRONMENT_VARIABLE: &str = "POOL_ENV";
 /// The environment is the one given by [`environment`](Self::environment), or else that of the variable `POOL_ENV`;
 /// without either there is no overlay. One that is asked for must exist. It is laid over the file key by key; an entry
 /// of `pools` is laid over the pool of the same `name`, or added if there is none; any other list replaces the list
-/// below it. `~` or `null` as a value removes the key, so that it is inherited again. A section with nothing in it
+/// below it. What says the same in another way replaces it too: a `password_file` the `password_env`, a `url` the `host`. `~` or `null` as a value removes the key, so that it is inherited again. A section with nothing in it
 /// changes nothing.
 ///
 /// # References to variables
