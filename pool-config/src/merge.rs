@@ -7,12 +7,29 @@ use std::collections::HashMap;
 use crate::path::{Path, name_of};
 use crate::yaml::{Entry, Node, Value};
 
-/// Keys that say the same in different ways: whoever writes some of one way means none of the others.
-const WAYS: &[&[&[&str]]] = &[
-    &[&["password"], &["password_env"], &["password_file"], &["password_command"]],
-    &[&["client_secret"], &["client_secret_env"], &["client_secret_file"], &["client_secret_command"]],
-    &[&["url"], &["host", "port", "database", "user"]],
+/// Different ways to say the same: whoever writes one of the keys `by` which a way is known means none of the other ways,
+/// of which all keys go.
+const WAYS: &[&[Way]] = &[
+    &[way(&"password"), way(&"password_env"), way(&"password_file"), way(&"password_command")],
+    &[
+        way(&"client_secret"),
+        way(&"client_secret_env"),
+        way(&"client_secret_file"),
+        way(&"client_secret_command"),
+    ],
+    // A user alone beside a URL is more likely a mistake than an address of its own.
+    &[way(&"url"), Way { by: &["host", "port", "database"], keys: &["host", "port", "database", "user"] }],
 ];
+
+struct Way {
+    by: &'static [&'static str],
+    keys: &'static [&'static str],
+}
+
+/// A way that is one key.
+const fn way(key: &'static &'static str) -> Way {
+    Way { by: std::slice::from_ref(key), keys: std::slice::from_ref(key) }
+}
 
 /// Lays `over` over `base`.
 ///
@@ -69,8 +86,8 @@ fn drop_other_ways(base: &mut Vec<Entry>, over: &[Entry]) {
         })
     };
     for ways in WAYS {
-        if ways.iter().any(|way| says(way)) {
-            let others: Vec<_> = ways.iter().filter(|way| !says(way)).copied().flatten().collect();
+        if ways.iter().any(|way| says(way.by)) {
+            let others: Vec<_> = ways.iter().filter(|way| !says(way.by)).flat_map(|way| way.keys).collect();
             base.retain(|entry| !others.iter().any(|key| is_key(entry, key)));
         }
     }
