@@ -296,7 +296,6 @@ fn warnings_come_with_the_configuration_or_with_the_errors() {
 }
 
 /// Loads `text`, which is refused with a message of bounded length. How long that takes, `cargo bench -p pool-config` tells.
-#[expect(clippy::disallowed_methods, reason = "it is the real time that matters, and no task runs")]
 fn refused_in_short(text: &str) -> ConfigError {
     let error = with(&[]).load_text(text, "hostile.yaml").expect_err("it is refused");
     let shown = error.to_string();
