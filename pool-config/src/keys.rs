@@ -40,7 +40,9 @@ pub(crate) trait Visitor: Sized {
         name: &'static str,
         kind: K,
         class: ReloadClass,
-    );
+    ) {
+        self.value(doc, slot, name, kind, class);
+    }
 
     /// A section of keys.
     fn section<S: Keys>(&mut self, doc: &'static str, slot: &mut S, name: &'static str);
@@ -158,7 +160,7 @@ impl SecretParts {
 macro_rules! keys {
     (
         $(#[$outer:meta])*
-        pub struct $name:ident {
+        $vis:vis struct $name:ident {
             $(
                 $(#[doc = $doc:literal])+
                 $field:ident: $type:ty = $default:expr, $how:ident($($key:literal $(, $argument:expr)*)?);
@@ -168,12 +170,12 @@ macro_rules! keys {
     ) => {
         $(#[$outer])*
         #[derive(Debug, Clone, PartialEq)]
-        pub struct $name {
+        $vis struct $name {
             $(
                 $(#[doc = concat!("`", $key, "`:")])?
                 $(#[doc = $doc])+
                 #[doc = concat!("\n\nDefault `", stringify!($default), "`.")]
-                pub $field: $type,
+                $vis $field: $type,
             )*
         }
 

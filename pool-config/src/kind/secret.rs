@@ -35,8 +35,8 @@ impl Kind for SecretText {
         Json::String(value.expose().to_owned())
     }
 
-    fn show(&self, _: &Secret) -> String {
-        MASK.to_owned()
+    fn mask(&self, _: &Secret) -> Json {
+        Json::String(MASK.to_owned())
     }
 
     fn allowed(&self) -> String {
@@ -68,8 +68,8 @@ impl Kind for SecretUrl {
         Json::String(value.expose().to_owned())
     }
 
-    fn show(&self, value: &Secret) -> String {
-        format!("{:?}", masked(value.expose()))
+    fn mask(&self, value: &Secret) -> Json {
+        Json::String(masked(value.expose()))
     }
 
     fn allowed(&self) -> String {
