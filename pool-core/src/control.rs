@@ -81,7 +81,13 @@ pub trait PoolControl: Any + Send + Sync {
     /// See [`Pool::evict_expired`].
     fn evict_expired(&self) -> usize;
     /// See [`Pool::evict_all`].
-    fn evict_all(&self);
+    fn evict_all(&self) -> ConnectionId;
+    /// See [`Pool::wait_gone`].
+    fn wait_gone(
+        &self,
+        first_new: ConnectionId,
+        deadline: Duration,
+    ) -> ControlFuture<'_, Vec<ConnectionInfo>>;
     /// See [`Pool::evict_invalid`].
     fn evict_invalid(&self) -> usize;
     /// See [`Pool::abandon`].
@@ -155,8 +161,15 @@ impl<C: Connector> PoolControl for Pool<C> {
     fn evict_expired(&self) -> usize {
         self.evict_expired()
     }
-    fn evict_all(&self) {
-        self.evict_all();
+    fn evict_all(&self) -> ConnectionId {
+        self.evict_all()
+    }
+    fn wait_gone(
+        &self,
+        first_new: ConnectionId,
+        deadline: Duration,
+    ) -> ControlFuture<'_, Vec<ConnectionInfo>> {
+        Box::pin(self.wait_gone(first_new, deadline))
     }
     fn evict_invalid(&self) -> usize {
         self.evict_invalid()

@@ -44,6 +44,8 @@ pub enum Act {
     Fail(&'static str),
     /// Fails at once, with this text and class.
     FailAs(ErrorClass, &'static str),
+    /// Fails after this long, with this text and class.
+    SlowThenFailAs(Duration, ErrorClass, &'static str),
     /// Never returns.
     Hang,
     /// Panics with this text.
@@ -92,6 +94,10 @@ impl Script {
             }
             Act::Fail(message) => Err(FakeError { class: ErrorClass::Transient, message }),
             Act::FailAs(class, message) => Err(FakeError { class, message }),
+            Act::SlowThenFailAs(duration, class, message) => {
+                tokio::time::sleep(duration).await;
+                Err(FakeError { class, message })
+            }
             Act::Hang => std::future::pending().await,
             Act::Panic(message) => panic!("{message}"),
         }

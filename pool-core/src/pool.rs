@@ -56,6 +56,9 @@ pub struct Pool<C: Connector> {
     shared: Arc<Shared<C>>,
 }
 
+/// Keeps a deadline within the reach of the clock.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// What [`Pool::close`] achieved.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -198,6 +201,15 @@ impl<C: Connector> Pool<C> {
     /// What the pool's connections lead to, if the connector tells.
     pub fn target(&self) -> Option<Target> {
         self.shared.guard("target", || self.shared.connector.target()).flatten()
+    }
+
+    /// How many handles of the pool there are, this one included. Connections in use are none, nor are futures.
+    ///
+    /// Of use to whoever keeps a pool only for others: if it has the last handle, nobody can ask for a connection
+    /// meanwhile, and nobody will unless it gives out another one.
+    pub fn handles(&self) -> usize {
+        // Ordering: what others did with a handle that is gone happens before the pool is given up for it.
+        self.shared.handles.load(Ordering::Acquire)
     }
 
     /// The connector.
@@ -358,9 +370,28 @@ impl<C: Connector> Pool<C> {
     /// Makes sure that no connection which exists now, or is being opened, is handed out again: idle ones
     /// are closed now, busy ones on their return. The next connect begins without back-off.
     ///
-    /// For changed credentials, or a server that moved.
-    pub fn evict_all(&self) {
-        self.shared.with(|state, now, fx| state.evict_all(now, fx));
+    /// For changed credentials, or a server that moved. Returns the first id that a connection can have which is
+    /// opened after this; [`wait_gone`](Pool::wait_gone) waits until there is none of a lower id.
+    pub fn evict_all(&self) -> ConnectionId {
+        self.shared.with(|state, now, fx| state.evict_all(now, fx))
+    }
+
+    /// Waits until every connection is gone whose id is lower than `first_new`, for at most `deadline`. Returns
+    /// those that are still there, by id.
+    ///
+    /// One that was [abandoned](Pool::abandon) or [detached](Pooled::detach) is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn wait_gone(&self, first_new: ConnectionId, deadline: Duration) -> Vec<ConnectionInfo> {
+        let deadline = Instant::now() + deadline.min(LONGEST_WAIT);
+        self.until(deadline, |state, now| {
+            let mut left = state.connections(now);
+            left.retain(|connection| connection.id < first_new);
+            (left.is_empty() || now >= deadline).then_some(left)
+        })
+        .await
     }
 
     /// Has all idle connections validated in the background, and the bad ones closed. Returns how many are
@@ -452,7 +483,7 @@ impl<C: Connector> Pool<C> {
     pub async fn close(&self, deadline: Duration) -> CloseReport {
         let begun = Instant::now();
         self.shared.with(|state, now, fx| state.close(now, fx));
-        let deadline = begun + deadline.min(Duration::from_secs(365 * 24 * 3600));
+        let deadline = begun + deadline.min(LONGEST_WAIT);
         self.until(deadline, |state, now| {
             (state.phase() == Phase::Closed || now >= deadline).then(|| {
                 let stats = state.stats(now);

@@ -77,6 +77,15 @@ pub mod server;
 pub mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(
+    feature = "http",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite",
+    feature = "websocket"
+))]
+mod successor;
 #[cfg(feature = "_net")]
 pub mod tls;
 #[cfg(feature = "websocket")]
@@ -85,6 +94,16 @@ pub mod websocket;
 /// The hyper that connectors are built with: its requests, answers and bodies are what goes over a connection.
 #[cfg(feature = "http")]
 pub use hyper;
+#[cfg(any(
+    feature = "http",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite",
+    feature = "websocket"
+))]
+pub use successor::Replaceable;
+
 /// The sqlx that the connectors are built with, for code that must not end up with another version.
 #[cfg(feature = "_sql")]
 pub use sqlx;

@@ -68,6 +68,8 @@ mod isolation;
 mod words;
 
 pub use connection::{MySqlConnection, MySqlPool, MySqlTransaction};
+#[doc(hidden)]
+pub use connector::Extras;
 pub use connector::MySqlConnector;
 pub use isolation::{Begin, Isolation};
 

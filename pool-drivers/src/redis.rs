@@ -73,6 +73,7 @@ mod connection;
 mod connector;
 mod error;
 mod place;
+mod settings;
 mod subscriptions;
 mod traces;
 

@@ -1,13 +1,10 @@
 //! What a run is to do, decided before anything happens. Pure: reads no file, opens nothing.
 
-mod options;
-
 use std::time::Duration;
 
 use pool_config::{Config, Driver, PoolConfig};
 use pool_core::{OptionsError, PoolOptions};
-
-pub use options::pool_options;
+use pool_manager::pool_options;
 
 /// A load shorter than this has no warm-up: it would be most of the run.
 const SHORTEST_WITH_WARM_UP: Duration = Duration::from_secs(3);

@@ -193,15 +193,18 @@ impl<T> State<T> {
         self.evict_where(CloseReason::MaxLifetime, now, fx, |state, index| state.is_expired(index, now))
     }
 
-    /// Makes sure that no connection which exists now, or is being opened, is handed out again.
-    pub(crate) fn evict_all(&mut self, now: Instant, fx: &mut Effects<T>) {
+    /// Makes sure that no connection which exists now, or is being opened, is handed out again. Returns the first id
+    /// of those to come.
+    pub(crate) fn evict_all(&mut self, now: Instant, fx: &mut Effects<T>) -> ConnectionId {
         self.generation += 1;
         self.suspect_below = self.generation;
         self.flushed_below = self.generation;
         self.retired_below = self.generation;
         self.slots.mark_all();
         self.connecting.retry_now(now);
+        let first_new = self.slots.next_id();
         self.evict_idle(now, fx);
+        first_new
     }
 
     /// Gives all idle connections to the keeper for validation. Returns how many.

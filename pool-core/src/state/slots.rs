@@ -354,6 +354,11 @@ impl<T> Slots<T> {
         self.shelf.uses.copy()
     }
 
+    /// The id of the connection that is begun next.
+    pub(crate) fn next_id(&self) -> ConnectionId {
+        ConnectionId(self.last_id + 1)
+    }
+
     /// Takes a free slot into [`Stage::Creating`].
     pub(crate) fn begin(&mut self, now: Instant, generation: u64) -> (SlotIndex, ConnectionId) {
         self.last_id += 1;

@@ -14,7 +14,7 @@ use super::{Effects, Lease, Phase, State};
 use crate::acquire::Priority;
 use crate::connection::{CloseReason, ConnectionId};
 use crate::connector::ErrorClass;
-use crate::error::ConnectError;
+use crate::error::{ConnectError, ConnectFailure};
 use crate::event::PoolEvent;
 use crate::options::{PoolOptions, Reuse};
 use crate::shelf::Housed;
@@ -222,9 +222,17 @@ impl<T> State<T> {
         if !self.slots.is_current(ticket.slot, ticket.id) {
             return;
         }
+        let outdated = self.slots.slot(ticket.slot).generation < self.retired_below;
         self.unbegin(ticket);
         self.counters.connect_failed += 1;
-        self.record_failure(cause, class, ticket.begun, now, fx);
+        if outdated {
+            // Begun before `evict_all`, for instance with the old password: says nothing of how it is now.
+            let failure = ConnectFailure { cause, class, age: Duration::ZERO };
+            let failures = self.connecting.outage(now).map_or(0, |outage| outage.failures);
+            fx.events.push(PoolEvent::ConnectFailed { failure, failures, retry_in: Duration::ZERO });
+        } else {
+            self.record_failure(cause, class, ticket.begun, now, fx);
+        }
         fx.changed = true;
         self.settle(now, fx);
     }

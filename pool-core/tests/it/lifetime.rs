@@ -7,7 +7,7 @@ use pool_core::{CloseReason, ConnectionState, PoolEvent};
 use tokio::time::Instant;
 
 use crate::support::{
-    FakePool, Timeline, check_at_rest, hold, lazy, most_within, ms, pass, secs, settle, start_acquire,
+    FakePool, Timeline, check_at_rest, hold, lazy, most_within, ms, pass, secs, settle, start, start_acquire,
 };
 
 fn closed(pool: &FakePool, reason: CloseReason) -> u64 {
@@ -306,4 +306,48 @@ async fn nothing_older_than_an_eviction_is_handed_out_after_it() {
     for guard in hold(&pool, 3).await {
         assert!(guard.id() > newest, "{} after {newest}", guard.id());
     }
+}
+
+// Who changes what a pool connects to can wait until nothing of before is left: not in use, not being opened.
+#[tokio::test(start_paused = true)]
+async fn whoever_evicts_all_can_wait_until_they_are_gone() {
+    let (builder, connector) = lazy(4);
+    let pool = builder.build().unwrap();
+    let mut guards = hold(&pool, 3).await;
+    drop(guards.pop());
+    connector.connects().next(Act::Slow(ms(100)));
+    let held = pool.acquire().await.unwrap();
+    let opening = start_acquire(&pool).await;
+
+    let first_new = pool.evict_all();
+    let newest = pool.connections().last().unwrap().id;
+    assert!(newest < first_new, "the one being opened is of before");
+    let left = pool.wait_gone(first_new, ms(50)).await;
+    assert_eq!(left.len(), 4);
+
+    let waiting = start({
+        let pool = pool.clone();
+        async move { pool.wait_gone(first_new, secs(60)).await }
+    })
+    .await;
+    drop(guards.pop());
+    drop(held);
+    pass(secs(1)).await;
+    assert!(!waiting.is_finished(), "one is held still");
+    assert!(pool.abandon(guards[0].id()));
+    assert!(waiting.await.unwrap().is_empty());
+    let new = opening.await.unwrap().unwrap();
+    assert!(new.id() >= first_new);
+    assert!(pool.wait_gone(first_new, Duration::ZERO).await.is_empty(), "new ones are not waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_knows_how_many_handles_it_has() {
+    let (builder, _) = lazy(2);
+    let pool = builder.build().unwrap();
+    let second = pool.clone();
+    let _guard = second.acquire().await.unwrap();
+    assert_eq!(pool.handles(), 2, "a connection in use is no handle");
+    drop(second);
+    assert_eq!(pool.handles(), 1);
 }

@@ -232,6 +232,24 @@ async fn a_refused_login_is_known_at_once_and_retried_slowly() {
     assert_eq!(ended(&timeline).len(), 1);
 }
 
+// A connect that was begun with the old password tells nothing of the new one: nobody fails because of it.
+#[tokio::test(start_paused = true)]
+async fn a_connect_of_before_an_eviction_tells_of_no_outage() {
+    let (builder, connector) = lazy(4);
+    let pool = builder.build().unwrap();
+    connector.connects().next(Act::SlowThenFailAs(
+        ms(100),
+        ErrorClass::Auth,
+        "password authentication failed",
+    ));
+    let caller = start_acquire(&pool).await;
+    pool.evict_all(); // the password was changed
+    drop(caller.await.unwrap().unwrap());
+    pass(ms(200)).await;
+    assert_eq!((pool.counters().connect_failed, pool.outage()), (1, None));
+    drop(pool.acquire().await.unwrap());
+}
+
 // H6, D11: the server has no room: growth stops for a while, what there is is kept and used, nobody is told of
 // an outage, and growth goes on when there is room.
 #[tokio::test(start_paused = true)]

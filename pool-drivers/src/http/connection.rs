@@ -55,11 +55,21 @@ pub struct HttpConnection {
     /// The peer will close it after the exchange, or something went wrong with it.
     ending: bool,
     pub(super) address: Address,
+    /// What to ask for when it is validated.
+    pub(super) health_path: Option<Uri>,
 }
 
 impl HttpConnection {
     pub(super) fn new(sender: Sender, driver: Arc<Driver>, origin: Arc<Location>) -> Self {
-        HttpConnection { sender, driver, origin, exchange: None, ending: false, address: Address::default() }
+        HttpConnection {
+            sender,
+            driver,
+            origin,
+            exchange: None,
+            ending: false,
+            address: Address::default(),
+            health_path: None,
+        }
     }
 
     /// What is spoken on this connection.

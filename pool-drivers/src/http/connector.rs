@@ -16,6 +16,7 @@ use super::error::HttpError;
 use super::health;
 use crate::dns::Names;
 use crate::net::{Location, Schemes, Transport, UrlError, UrlProblem, open};
+use crate::successor::{Replaceable, Successor};
 use crate::tls::Tls;
 
 pub(super) const SCHEMES: Schemes = Schemes { plain: "http", secure: "https" };
@@ -56,7 +57,6 @@ pub enum HttpVersion {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
 pub struct HttpConnector {
     origin: Arc<Location>,
     version: HttpVersion,
@@ -64,6 +64,7 @@ pub struct HttpConnector {
     health_path: Option<Uri>,
     http2_keepalive_interval: Duration,
     names: Names,
+    successor: Successor<Self>,
 }
 
 impl HttpConnector {
@@ -84,6 +85,7 @@ impl HttpConnector {
             health_path: None,
             http2_keepalive_interval: Duration::from_secs(30),
             names: Names::default(),
+            successor: Successor::default(),
         })
     }
 
@@ -144,6 +146,26 @@ impl HttpConnector {
         }
     }
 
+    async fn open(&self) -> Result<HttpConnection, HttpError> {
+        let opened = open(&self.origin, &self.names, &self.tls, self.offered()).await?;
+        let chose_http2 = opened.protocol.as_deref() == Some(ALPN_HTTP2);
+        let http2 = match self.version {
+            HttpVersion::Auto => chose_http2,
+            HttpVersion::Http1 => false,
+            HttpVersion::Http2 if self.origin.is_secure() && !chose_http2 => {
+                return Err(HttpError::NoHttp2 { host: self.origin.bare_host().to_owned() });
+            }
+            HttpVersion::Http2 => true,
+        };
+        let mut connection = self.begin(opened.stream, http2).await.map_err(HttpError::Handshake)?;
+        connection.address = opened.address;
+        if let Some(path) = &self.health_path {
+            health::ask(&mut connection, path).await?;
+            connection.health_path = Some(path.clone());
+        }
+        Ok(connection)
+    }
+
     async fn begin(&self, stream: Transport, http2: bool) -> Result<HttpConnection, hyper::Error> {
         let io = TokioIo::new(stream);
         let (sender, driver) = if http2 {
@@ -169,29 +191,17 @@ impl Connector for HttpConnector {
     type Error = HttpError;
 
     async fn connect(&self) -> Result<HttpConnection, HttpError> {
-        let opened = open(&self.origin, &self.names, &self.tls, self.offered()).await?;
-        let chose_http2 = opened.protocol.as_deref() == Some(ALPN_HTTP2);
-        let http2 = match self.version {
-            HttpVersion::Auto => chose_http2,
-            HttpVersion::Http1 => false,
-            HttpVersion::Http2 if self.origin.is_secure() && !chose_http2 => {
-                return Err(HttpError::NoHttp2 { host: self.origin.bare_host().to_owned() });
-            }
-            HttpVersion::Http2 => true,
-        };
-        let mut connection = self.begin(opened.stream, http2).await.map_err(HttpError::Handshake)?;
-        connection.address = opened.address;
-        if let Some(path) = &self.health_path {
-            health::ask(&mut connection, path).await?;
+        match self.successor.get() {
+            Some(next) => next.open().await,
+            None => self.open().await,
         }
-        Ok(connection)
     }
 
     async fn validate(&self, connection: &mut HttpConnection) -> Result<(), HttpError> {
         connection.address.check().await?;
         connection.make_ready().await?;
-        match &self.health_path {
-            Some(path) => health::ask(connection, path).await,
+        match connection.health_path.clone() {
+            Some(path) => health::ask(connection, &path).await,
             None => Ok(()),
         }
     }
@@ -214,17 +224,41 @@ impl Connector for HttpConnector {
     }
 
     fn target(&self) -> Option<Target> {
-        let driver = if self.origin.is_secure() { SCHEMES.secure } else { SCHEMES.plain };
-        Some(Target::new(driver, "").at(self.origin.bare_host(), self.origin.port()))
+        self.successor.ask(self, |HttpConnector { origin, .. }| {
+            let driver = if origin.is_secure() { SCHEMES.secure } else { SCHEMES.plain };
+            Some(Target::new(driver, "").at(origin.bare_host(), origin.port()))
+        })
+    }
+}
+
+impl Clone for HttpConnector {
+    fn clone(&self) -> Self {
+        self.successor.ask(self, |latest| HttpConnector {
+            origin: Arc::clone(&latest.origin),
+            version: latest.version,
+            tls: latest.tls.clone(),
+            health_path: latest.health_path.clone(),
+            http2_keepalive_interval: latest.http2_keepalive_interval,
+            names: latest.names.clone(),
+            successor: Successor::default(),
+        })
+    }
+}
+
+impl Replaceable for HttpConnector {
+    fn replace_with(&self, next: Self) {
+        self.successor.set(next.clone());
     }
 }
 
 impl fmt::Debug for HttpConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpConnector")
-            .field("origin", &format_args!("{}", self.origin.authority()))
-            .field("version", &self.version)
-            .field("tls", &self.tls)
-            .finish_non_exhaustive()
+        self.successor.ask(self, |latest| {
+            f.debug_struct("HttpConnector")
+                .field("origin", &format_args!("{}", latest.origin.authority()))
+                .field("version", &latest.version)
+                .field("tls", &latest.tls)
+                .finish_non_exhaustive()
+        })
     }
 }

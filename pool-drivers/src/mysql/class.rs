@@ -3,6 +3,7 @@
 use pool_core::ErrorClass;
 use sqlx::mysql::MySqlDatabaseError;
 
+use super::connector::Extras;
 use crate::server::{Keep, Role};
 
 /// The number that the server gives an error.
@@ -41,7 +42,7 @@ pub(super) mod number {
 }
 
 /// What an error means on a connection.
-pub(super) fn classify(error: &sqlx::Error, keep: &Keep<()>) -> ErrorClass {
+pub(super) fn classify(error: &sqlx::Error, keep: &Keep<Extras>) -> ErrorClass {
     let Some(number) = number_of(error) else {
         return match error {
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => ErrorClass::FatalThis,

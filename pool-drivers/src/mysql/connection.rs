@@ -9,6 +9,7 @@ use sqlx_core::transaction::TransactionManager as _;
 use tokio::time::timeout;
 
 use super::class;
+use super::connector::Extras;
 use super::connector::MySqlConnector;
 use super::words::left_by;
 use crate::server::{Keep, ServerError};
@@ -32,7 +33,7 @@ impl Dialect for MySql {
 }
 
 impl Habits for MySql {
-    type Keep = Keep<()>;
+    type Keep = Keep<Extras>;
 
     forward_to_sqlx!();
 
@@ -40,7 +41,7 @@ impl Habits for MySql {
         left_by(sql)
     }
 
-    fn classify(error: &sqlx::Error, keep: &Keep<()>, _asked_read_only: bool) -> ErrorClass {
+    fn classify(error: &sqlx::Error, keep: &Keep<Extras>, _asked_read_only: bool) -> ErrorClass {
         class::classify(error, keep)
     }
 

@@ -13,13 +13,35 @@ use crate::tls::Tls;
 /// Opens connections to one MySQL or MariaDB server, or to the first of several that is fit.
 pub type MySqlConnector = ServerConnector<MySql>;
 
+/// The settings that no other server has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extras {
+    cleartext_password: bool,
+}
+
+impl ServerConnector<MySql> {
+    /// Whether the password is sent as it is when the server asks for that, as one does that hands it to a directory
+    /// (LDAP) or to PAM. Default off: such a server is refused. Needs [`tls`](Self::tls).
+    #[must_use]
+    pub fn cleartext_password(mut self, on: bool) -> Self {
+        self.options = self.options.enable_cleartext_plugin(on);
+        self.extras.cleartext_password = on;
+        self
+    }
+}
+
 impl Server for MySql {
-    type Extras = ();
+    type Extras = Extras;
 
     const SCHEMES: &'static [&'static str] = &["mysql", "mariadb"];
 
+    fn options_of(host: &str, port: u16, database: &str) -> MySqlConnectOptions {
+        let options = Self::at(MySqlConnectOptions::new(), host, port);
+        if database.is_empty() { options } else { options.database(database) }
+    }
+
     fn at(options: MySqlConnectOptions, host: &str, port: u16) -> MySqlConnectOptions {
-        options.host(host).port(port)
+        if host.starts_with('/') { options.socket(host) } else { options.host(host).port(port) }
     }
 
     fn log_in_as(mut options: MySqlConnectOptions, credentials: &Credentials) -> MySqlConnectOptions {
@@ -52,6 +74,10 @@ impl Server for MySql {
         if init_sql.to_ascii_lowercase().contains("autocommit") {
             // Any statement would begin a transaction, and nobody would see it.
             return Err("`autocommit` cannot be changed by `init_sql`");
+        }
+        let is_local = options.get_socket().is_some();
+        if connector.extras.cleartext_password && connector.tls.is_none() && !is_local {
+            return Err("a password in clear text needs TLS; whoever is on the way could read it");
         }
         Ok(options)
     }
@@ -99,11 +125,47 @@ impl Server for MySql {
         Ok(row.try_get::<i64, _>(0)? != 0)
     }
 
-    async fn ping(raw: &mut MySqlConnection, _extras: &()) -> Result<(), sqlx::Error> {
+    async fn ping(raw: &mut MySqlConnection, _extras: &Extras) -> Result<(), sqlx::Error> {
         raw.ping().await
     }
 
     async fn reset(connection: &mut SqlConnection<MySql>) -> Result<(), ServerError> {
         connection.reset().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pool_core::Connector as _;
+
+    use super::*;
+
+    fn key(connector: &MySqlConnector) -> String {
+        connector.target().map(|target| target.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_server_can_be_named_without_a_url() {
+        let connector = MySqlConnector::new("db.test", 3307, "orders").user("app");
+        assert_eq!(key(&connector), "mysql://app@db.test:3307/orders");
+    }
+
+    #[test]
+    fn a_host_with_a_slash_is_a_socket() {
+        let connector = MySqlConnector::new("/run/mysqld.sock", 3306, "orders").user("app");
+        assert_eq!(key(&connector), "mysql://app@/run/mysqld.sock/orders");
+        assert_eq!(MySql::host_of(&connector.options), None, "no name to look up");
+    }
+
+    #[test]
+    fn a_password_in_clear_text_needs_tls_or_a_socket() {
+        let complete = |connector: MySqlConnector| {
+            let connector = connector.cleartext_password(true);
+            MySql::complete(connector.options.clone(), &connector).map(drop)
+        };
+        let refused = complete(MySqlConnector::new("db.test", 3306, "orders")).unwrap_err();
+        assert!(refused.contains("needs TLS"), "{refused}");
+        assert_eq!(complete(MySqlConnector::new("db.test", 3306, "orders").tls(Tls::new())), Ok(()));
+        assert_eq!(complete(MySqlConnector::new("/run/mysqld.sock", 3306, "orders")), Ok(()));
     }
 }

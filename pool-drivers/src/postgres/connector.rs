@@ -56,6 +56,12 @@ impl Server for Postgres {
 
     const SCHEMES: &'static [&'static str] = &["postgres", "postgresql"];
 
+    /// The file of passwords of libpq is not read: it would be asked before the user is known.
+    fn options_of(host: &str, port: u16, database: &str) -> PgConnectOptions {
+        let options = Self::at(PgConnectOptions::new_without_pgpass(), host, port);
+        if database.is_empty() { options } else { options.database(database) }
+    }
+
     fn at(options: PgConnectOptions, host: &str, port: u16) -> PgConnectOptions {
         options.host(host).port(port)
     }
@@ -108,7 +114,8 @@ impl Server for Postgres {
     }
 
     fn host_of(options: &PgConnectOptions) -> Option<(&str, u16)> {
-        options.get_socket().is_none().then(|| (options.get_host(), options.get_port()))
+        let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
+        (!is_socket).then(|| (options.get_host(), options.get_port()))
     }
 
     fn target_of(options: &PgConnectOptions) -> Target {
@@ -158,5 +165,48 @@ impl Server for Postgres {
 
     async fn reset(connection: &mut SqlConnection<Postgres>) -> Result<(), ServerError> {
         connection.reset().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pool_core::Connector as _;
+
+    use super::*;
+    use crate::Replaceable as _;
+
+    fn key(connector: &PgConnector) -> String {
+        connector.target().map(|target| target.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_server_can_be_named_without_a_url() {
+        let connector = PgConnector::new("db.test", 5433, "orders").user("app");
+        assert_eq!(key(&connector), "postgres://app@db.test:5433/orders");
+        assert_eq!(Postgres::host_of(&connector.options), Some(("db.test", 5433)));
+    }
+
+    #[test]
+    fn a_host_with_a_slash_is_the_folder_of_a_socket() {
+        let connector = PgConnector::new("/run/postgresql", 5432, "orders").user("app");
+        assert_eq!(key(&connector), "postgres://app@/run/postgresql:5432/orders");
+        assert_eq!(Postgres::host_of(&connector.options), None, "no name to look up");
+    }
+
+    #[test]
+    fn a_successor_is_what_is_told_shown_and_cloned() {
+        let connector = PgConnector::new("old.test", 5432, "orders").user("app");
+        let before = connector.clone();
+        connector.replace_with(PgConnector::new("new.test", 5432, "orders").user("app"));
+        assert_eq!(key(&connector), "postgres://app@new.test:5432/orders");
+        assert!(format!("{connector:?}").contains("new.test"), "{connector:?}");
+        assert_eq!(key(&connector.clone()), key(&connector));
+        assert_eq!(key(&before), "postgres://app@old.test:5432/orders");
+
+        // One that has a successor stands for that, wherever it is put.
+        let third = PgConnector::new("third.test", 5432, "orders").user("app");
+        third.replace_with(before);
+        connector.replace_with(third);
+        assert_eq!(key(&connector), "postgres://app@old.test:5432/orders");
     }
 }

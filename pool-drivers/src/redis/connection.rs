@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pool_core::Condition;
@@ -10,6 +11,7 @@ use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisFuture, RedisResult, Value};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::settings::Settings;
 use super::subscriptions::{Messages, Subscribed};
 use super::traces::{Traces, is_blocking};
 use crate::dns::Address;
@@ -29,8 +31,8 @@ pub struct RedisConnection {
     /// `None` in RESP2, which has no way to tell them from answers.
     pub(super) messages: Option<Messages>,
     pub(super) subscribed: Subscribed,
-    pub(super) response_timeout: Option<Duration>,
-    database: i64,
+    /// With which it was opened.
+    pub(super) settings: Arc<Settings>,
     pub(super) address: Address,
 }
 
@@ -54,20 +56,10 @@ impl RedisConnection {
         raw: MultiplexedConnection,
         driver: Driver,
         messages: Option<Messages>,
-        response_timeout: Option<Duration>,
-        database: i64,
+        settings: Arc<Settings>,
     ) -> Self {
         let (traces, subscribed) = (Traces::default(), Subscribed::default());
-        RedisConnection {
-            raw,
-            driver,
-            traces,
-            messages,
-            subscribed,
-            response_timeout,
-            database,
-            address: Address::default(),
-        }
+        RedisConnection { raw, driver, traces, messages, subscribed, settings, address: Address::default() }
     }
 
     /// What it is like, without asking the server.
@@ -166,7 +158,7 @@ impl ConnectionLike for RedisConnection {
         Box::pin(async move {
             // Cancel: noted before it is sent, so that a future dropped from here on leaves its trace.
             self.traces.send(command);
-            let limit = self.response_timeout.filter(|_| !is_blocking(command));
+            let limit = self.settings.response_timeout.filter(|_| !is_blocking(command));
             let answer = limited(limit, self.raw.send_packed_command(command)).await;
             self.traces.answer(command, &answer);
             answer
@@ -183,7 +175,7 @@ impl ConnectionLike for RedisConnection {
             // Cancel: as above.
             self.traces.send_all(pipeline);
             let blocking = pipeline.cmd_iter().any(is_blocking);
-            let limit = self.response_timeout.filter(|_| !blocking);
+            let limit = self.settings.response_timeout.filter(|_| !blocking);
             let answers = limited(limit, self.raw.send_packed_commands(pipeline, offset, count)).await;
             self.traces.answer_all(pipeline, offset, &answers);
             answers
@@ -192,14 +184,14 @@ impl ConnectionLike for RedisConnection {
 
     /// The database it was opened in. One chosen by a holder with `SELECT` is not followed.
     fn get_db(&self) -> i64 {
-        self.database
+        self.settings.database
     }
 }
 
 impl fmt::Debug for RedisConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisConnection")
-            .field("database", &self.database)
+            .field("database", &self.settings.database)
             .field("traces", &self.traces)
             .finish_non_exhaustive()
     }

@@ -1,31 +1,21 @@
 //! How connections to one Redis server are opened, checked and cleaned.
 
 use std::fmt;
-use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pool_core::{Condition, Connector, ErrorClass, Target};
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, RedisConnectionInfo, Value};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::UnixStream;
+use redis::Value;
 
 use super::class::classify;
-use super::connection::{Driver, RedisConnection};
-use super::error::{LoginProblem, RedisError};
+use super::connection::RedisConnection;
+use super::error::RedisError;
 use super::place::{Place, Url};
-use super::subscriptions::Messages;
-use crate::credentials::{Credentials, Provider};
+use super::settings::Settings;
+use crate::credentials::Provider;
 use crate::dns::Names;
-use crate::net::dial;
+use crate::successor::{Replaceable, Successor};
 use crate::tls::Tls;
-
-/// How long a command may take unless said otherwise. Longer than any command that belongs in a cache, and
-/// shorter than TCP takes to give up on a host that has gone.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// More than any error is long. What has no line break until then does not come from a Redis.
-const LINE_LIMIT: usize = 4096;
 
 /// The dialect to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,18 +47,9 @@ pub enum Protocol {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
 pub struct RedisConnector {
-    place: Place,
-    /// As the URL says. The provider's goes before.
-    user: Option<String>,
-    credentials: Provider,
-    tls: Option<Tls>,
-    database: i64,
-    client_name: String,
-    protocol: Protocol,
-    response_timeout: Option<Duration>,
-    names: Names,
+    settings: Arc<Settings>,
+    successor: Successor<Self>,
 }
 
 impl RedisConnector {
@@ -84,53 +65,74 @@ impl RedisConnector {
         if tls && matches!(place, Place::Unix(_)) {
             return Err(RedisError::TlsOverUnix { place: place.to_string() });
         }
-        Ok(RedisConnector {
-            place,
-            user: credentials.user.clone(),
-            credentials: credentials.into(),
-            tls: tls.then(Tls::new),
-            database,
-            client_name: String::from("pool-drivers"),
-            protocol: if resp3 { Protocol::Resp3 } else { Protocol::Resp2 },
-            response_timeout: Some(RESPONSE_TIMEOUT),
-            names: Names::default(),
-        })
+        let mut connector = RedisConnector::of(Settings::new(place)).database_number(database);
+        if let Some(user) = &credentials.user {
+            connector = connector.user(user);
+        }
+        if tls {
+            connector = connector.tls(Tls::new());
+        }
+        let protocol = if resp3 { Protocol::Resp3 } else { Protocol::Resp2 };
+        Ok(connector.credentials(credentials).protocol(protocol))
+    }
+
+    /// A server, without TLS and without a login. A host that begins with `/` is a socket.
+    pub fn at(host: &str, port: u16) -> Self {
+        RedisConnector::of(Settings::new(if host.starts_with('/') {
+            Place::Unix(host.into())
+        } else {
+            Place::Tcp { host: host.to_owned(), port }
+        }))
+    }
+
+    fn of(settings: Settings) -> Self {
+        RedisConnector { settings: Arc::new(settings), successor: Successor::default() }
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(Arc::make_mut(&mut self.settings));
+        self
+    }
+
+    /// Who to log in as. A user that `credentials` tells goes before it.
+    #[must_use]
+    pub fn user(self, user: impl Into<String>) -> Self {
+        self.change(|settings| settings.user = Some(user.into()))
+    }
+
+    fn database_number(self, number: i64) -> Self {
+        self.change(|settings| settings.database = number)
     }
 
     /// What to log in with, instead of the password in the URL. A user that the provider names goes before the
     /// one in the URL. It is asked at each connect, and when a connection must log in again.
     #[must_use]
-    pub fn credentials(mut self, provider: impl Into<Provider>) -> Self {
-        self.credentials = provider.into();
-        self
+    pub fn credentials(self, provider: impl Into<Provider>) -> Self {
+        self.change(|settings| settings.credentials = provider.into())
     }
 
     /// Speaks TLS, with these settings; also if the URL begins with `redis://`. Not possible over a socket.
     #[must_use]
-    pub fn tls(mut self, tls: Tls) -> Self {
-        self.tls = Some(tls);
-        self
+    pub fn tls(self, tls: Tls) -> Self {
+        self.change(|settings| settings.tls = Some(tls))
     }
 
     /// The number of the database, instead of that in the URL.
     #[must_use]
-    pub fn database(mut self, number: u32) -> Self {
-        self.database = number.into();
-        self
+    pub fn database(self, number: u32) -> Self {
+        self.change(|settings| settings.database = number.into())
     }
 
     /// The name that `CLIENT LIST` shows on the server. Default `pool-drivers`; without spaces, empty for none.
     #[must_use]
-    pub fn client_name(mut self, name: impl Into<String>) -> Self {
-        self.client_name = name.into();
-        self
+    pub fn client_name(self, name: impl Into<String>) -> Self {
+        self.change(|settings| settings.client_name = name.into())
     }
 
     /// The dialect to speak. Default [`Resp2`](Protocol::Resp2).
     #[must_use]
-    pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.protocol = protocol;
-        self
+    pub fn protocol(self, protocol: Protocol) -> Self {
+        self.change(|settings| settings.protocol = protocol)
     }
 
     /// How long a command, or a pipeline, may take. Default 10 s; 0 = for ever. A command that took longer failed,
@@ -138,153 +140,16 @@ impl RedisConnector {
     ///
     /// Commands that block on the server, such as `BLPOP`, are not limited: they have a timeout of their own.
     #[must_use]
-    pub fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.response_timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
-        self
+    pub fn response_timeout(self, timeout: Duration) -> Self {
+        self.change(|settings| settings.response_timeout = Some(timeout).filter(|timeout| !timeout.is_zero()))
     }
 
     /// How long to trust what the host name stands for; see [`dns`](crate::dns). Default off: as
     /// long as a connection lives. 0 = look each time a connection comes back.
     #[must_use]
-    pub fn dns_max_ttl(mut self, max_ttl: Duration) -> Self {
-        self.names = Names::new(max_ttl);
-        self
+    pub fn dns_max_ttl(self, max_ttl: Duration) -> Self {
+        self.change(|settings| settings.names = Names::new(max_ttl))
     }
-
-    async fn credentials_now(&self) -> Result<Credentials, RedisError> {
-        let mut credentials = self.credentials.credentials().await?;
-        if credentials.user.is_none() {
-            credentials.user = self.user.clone();
-        }
-        Ok(credentials)
-    }
-
-    /// Logs in over a new stream.
-    async fn log_in<S>(&self, stream: S, credentials: &Credentials) -> Result<RedisConnection, RedisError>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        self.start(stream, credentials).await.map_err(|source| RedisError::Login {
-            place: self.place.to_string(),
-            problem: self.problem(&source, credentials),
-            source,
-        })
-    }
-
-    async fn start<S>(&self, mut stream: S, credentials: &Credentials) -> redis::RedisResult<RedisConnection>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        greet(&mut stream, credentials).await?;
-        let mut info = RedisConnectionInfo::default().set_skip_set_lib_name();
-        // The pool limits connecting, and `RedisConnection` the commands.
-        let mut config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
-        let mut messages = None;
-        if self.protocol == Protocol::Resp3 {
-            info = info.set_protocol(ProtocolVersion::RESP3);
-            let (put, queue) = Messages::queue();
-            config = config.set_push_sender(put);
-            messages = Some(queue);
-        }
-        let (raw, work) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
-        let driver = Driver::spawn(work);
-        let mut connection =
-            RedisConnection::new(raw, driver, messages, self.response_timeout, self.database);
-        connection.set_up(&self.settings(redis::pipe())).await?;
-        Ok(connection)
-    }
-
-    /// The commands that make a bare connection one of ours, after a `RESET`.
-    fn login(&self, credentials: &Credentials) -> Pipeline {
-        let mut pipeline = redis::pipe();
-        match self.protocol {
-            Protocol::Resp2 => {
-                if let Some(auth) = auth(credentials) {
-                    pipeline.add_command(auth);
-                }
-            }
-            Protocol::Resp3 => {
-                let hello = pipeline.cmd("HELLO").arg(3);
-                if let Some(password) = &credentials.password {
-                    let user = credentials.user.as_deref().unwrap_or("default");
-                    hello.arg("AUTH").arg(user).arg(password.expose());
-                }
-            }
-        }
-        self.settings(pipeline)
-    }
-
-    fn settings(&self, mut pipeline: Pipeline) -> Pipeline {
-        if !self.client_name.is_empty() {
-            pipeline.cmd("CLIENT").arg("SETNAME").arg(&self.client_name);
-        }
-        if self.database != 0 {
-            pipeline.cmd("SELECT").arg(self.database);
-        }
-        pipeline
-    }
-
-    fn problem(&self, error: &redis::RedisError, credentials: &Credentials) -> LoginProblem {
-        match classify(error) {
-            ErrorClass::Capacity => return LoginProblem::Full,
-            ErrorClass::Auth if error.code() == Some("NOAUTH") => return LoginProblem::NoPassword,
-            ErrorClass::Auth if error.code() != Some("NOPERM") => {
-                return LoginProblem::WrongPassword { user: credentials.user.clone() };
-            }
-            _ => {}
-        }
-        let detail = error.detail().unwrap_or_default();
-        if error.kind() == ErrorKind::RESP3NotSupported
-            || error.code() == Some("NOPROTO")
-            || (detail.starts_with("unknown command") && detail.contains("HELLO"))
-        {
-            return LoginProblem::NoResp3;
-        }
-        if detail.starts_with("DB index is out of range") {
-            return LoginProblem::NoDatabase(self.database);
-        }
-        LoginProblem::Other
-    }
-}
-
-/// Says the first words, and hears whether the server lets us in.
-///
-/// Why not through the client library: a full server sends its refusal unasked, and the library drops what comes
-/// before it has sent something. It also turns every refusal of `AUTH` into a wrong password.
-async fn greet<S>(stream: &mut S, credentials: &Credentials) -> redis::RedisResult<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let words = auth(credentials).unwrap_or_else(|| redis::cmd("PING"));
-    // If the server has closed already, what it said before is still there to be read.
-    let sent = stream.write_all(&words.get_packed_command()).await;
-    let sent = match sent {
-        Ok(()) => stream.flush().await,
-        failed => failed,
-    };
-    // `+OK`, `+PONG` or an error: one line.
-    let mut line = Vec::new();
-    while !line.ends_with(b"\r\n") {
-        if line.len() > LINE_LIMIT {
-            return Err((ErrorKind::Parse, "The first line of the server has no end").into());
-        }
-        if stream.read_buf(&mut line).await? == 0 {
-            sent?;
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-        }
-    }
-    redis::parse_redis_value(&line)?.extract_error().map(drop)
-}
-
-/// `AUTH`, if there is a password.
-fn auth(credentials: &Credentials) -> Option<Cmd> {
-    let password = credentials.password.as_ref()?;
-    let mut auth = redis::cmd("AUTH");
-    if let Some(user) = &credentials.user {
-        auth.arg(user);
-    }
-    auth.arg(password.expose());
-    Some(auth)
 }
 
 impl Connector for RedisConnector {
@@ -292,26 +157,11 @@ impl Connector for RedisConnector {
     type Error = RedisError;
 
     async fn connect(&self) -> Result<RedisConnection, RedisError> {
-        // First, so that no connection waits for it.
-        let credentials = self.credentials_now().await?;
-        match (&self.place, &self.tls) {
-            (Place::Tcp { host, port }, tls) => {
-                let (stream, address) = dial(host, *port, &self.names).await?;
-                let mut connection = match tls {
-                    None => self.log_in(stream, &credentials).await,
-                    Some(tls) => self.log_in(tls.connect(host, stream, &[]).await?, &credentials).await,
-                }?;
-                connection.address = address;
-                Ok(connection)
-            }
-            (Place::Unix(path), None) => {
-                let stream = UnixStream::connect(path)
-                    .await
-                    .map_err(|source| RedisError::Connect { place: self.place.to_string(), source })?;
-                self.log_in(stream, &credentials).await
-            }
-            (Place::Unix(_), Some(_)) => Err(RedisError::TlsOverUnix { place: self.place.to_string() }),
-        }
+        let settings = match self.successor.get() {
+            Some(next) => Arc::clone(&next.settings),
+            None => Arc::clone(&self.settings),
+        };
+        settings.connect().await
     }
 
     /// `PING` with a number that must come back, so an answer to something else is not taken for one.
@@ -332,8 +182,12 @@ impl Connector for RedisConnector {
         if connection.traces.condition() == Condition::Clean {
             return Ok(());
         }
-        let login =
-            if connection.must_log_in() { Some(self.login(&self.credentials_now().await?)) } else { None };
+        let mut login = None;
+        if connection.must_log_in() {
+            // As it was opened: a successor may have another database, or another server.
+            let settings = Arc::clone(&connection.settings);
+            login = Some(settings.login(&settings.credentials_now().await?));
+        }
         connection.reset(login).await.map_err(RedisError::Reset)
     }
 
@@ -354,24 +208,69 @@ impl Connector for RedisConnector {
     }
 
     fn target(&self) -> Option<Target> {
-        let target = Target::new("redis", self.database.to_string());
-        let target = match &self.place {
-            Place::Tcp { host, port } => target.at(host, *port),
-            Place::Unix(path) => target.at(path.display().to_string(), None),
-        };
-        Some(target.as_user(self.user.as_deref().unwrap_or_default()))
+        self.successor.ask(self, |RedisConnector { settings, .. }| {
+            let target = Target::new("redis", settings.database.to_string());
+            let target = match &settings.place {
+                Place::Tcp { host, port } => target.at(host, *port),
+                Place::Unix(path) => target.at(path.display().to_string(), None),
+            };
+            Some(target.as_user(settings.user.as_deref().unwrap_or_default()))
+        })
+    }
+}
+
+impl Clone for RedisConnector {
+    fn clone(&self) -> Self {
+        self.successor.ask(self, |latest| RedisConnector {
+            settings: Arc::clone(&latest.settings),
+            successor: Successor::default(),
+        })
+    }
+}
+
+impl Replaceable for RedisConnector {
+    fn replace_with(&self, next: Self) {
+        self.successor.set(next.clone());
     }
 }
 
 /// Shows where the server is and who logs in, not what with.
 impl fmt::Debug for RedisConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisConnector")
-            .field("place", &format_args!("{}", self.place))
-            .field("user", &self.user)
-            .field("database", &self.database)
-            .field("tls", &self.tls)
-            .field("protocol", &self.protocol)
-            .finish_non_exhaustive()
+        self.successor.ask(self, |RedisConnector { settings, .. }| {
+            f.debug_struct("RedisConnector")
+                .field("place", &format_args!("{}", settings.place))
+                .field("user", &settings.user)
+                .field("database", &settings.database)
+                .field("tls", &settings.tls)
+                .field("protocol", &settings.protocol)
+                .finish_non_exhaustive()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(connector: &RedisConnector) -> String {
+        connector.target().map(|target| target.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_server_can_be_named_without_a_url() {
+        let connector = RedisConnector::at("cache.test", 6380).user("app").database(2);
+        assert_eq!(key(&connector), "redis://app@cache.test:6380/2");
+        assert_eq!(key(&RedisConnector::at("/run/redis.sock", 6379)), "redis:///run/redis.sock/0");
+    }
+
+    #[test]
+    fn a_setting_of_a_clone_is_its_own() {
+        let connector = RedisConnector::at("cache.test", 6379);
+        let other = connector.clone().database(7);
+        assert_eq!(
+            (key(&connector), key(&other)),
+            ("redis://cache.test:6379/0".into(), "redis://cache.test:6379/7".into())
+        );
     }
 }

@@ -72,7 +72,7 @@ impl RedisConnection {
         let channels = channels.to_redis_args();
         self.begin_subscription()?;
         self.subscribed.channels.extend(channels.iter().cloned());
-        let outcome = limited(self.response_timeout, self.raw.subscribe(channels)).await;
+        let outcome = limited(self.settings.response_timeout, self.raw.subscribe(channels)).await;
         self.traces.answer_subscription(&outcome);
         outcome
     }
@@ -90,7 +90,7 @@ impl RedisConnection {
         let patterns = patterns.to_redis_args();
         self.begin_subscription()?;
         self.subscribed.patterns.extend(patterns.iter().cloned());
-        let outcome = limited(self.response_timeout, self.raw.psubscribe(patterns)).await;
+        let outcome = limited(self.settings.response_timeout, self.raw.psubscribe(patterns)).await;
         self.traces.answer_subscription(&outcome);
         outcome
     }
@@ -110,7 +110,7 @@ impl RedisConnection {
         if channels.is_empty() {
             return Ok(());
         }
-        let outcome = limited(self.response_timeout, self.raw.unsubscribe(&channels)).await;
+        let outcome = limited(self.settings.response_timeout, self.raw.unsubscribe(&channels)).await;
         self.traces.answer_subscription(&outcome);
         if outcome.is_ok() {
             self.subscribed.channels.retain(|channel| !channels.contains(channel));
@@ -133,7 +133,7 @@ impl RedisConnection {
         if patterns.is_empty() {
             return Ok(());
         }
-        let outcome = limited(self.response_timeout, self.raw.punsubscribe(&patterns)).await;
+        let outcome = limited(self.settings.response_timeout, self.raw.punsubscribe(&patterns)).await;
         self.traces.answer_subscription(&outcome);
         if outcome.is_ok() {
             self.subscribed.patterns.retain(|pattern| !patterns.contains(pattern));

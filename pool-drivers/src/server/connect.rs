@@ -11,6 +11,24 @@ use crate::dns::Address;
 use crate::sql::SqlConnection;
 
 impl<D: Server> ServerConnector<D> {
+    /// Connects to the first place that is fit.
+    async fn connect_to_first(&self) -> Result<SqlConnection<D>, ServerError> {
+        let mut first = None;
+        for place in self.places() {
+            match self.connect_to(place).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => {
+                    // The last one would be as good; but a login refused tells more than a host that is down.
+                    let tells_more = matches!(self.classify(&error), ErrorClass::Auth | ErrorClass::Capacity);
+                    if first.is_none() || tells_more {
+                        first = Some(error);
+                    }
+                }
+            }
+        }
+        Err(first.expect("there is at least one place"))
+    }
+
     async fn connect_to(&self, mut options: OptionsOf<D>) -> Result<SqlConnection<D>, ServerError> {
         if let Some(provider) = &self.credentials {
             let credentials = provider.credentials().await.map_err(|source| {
@@ -34,7 +52,7 @@ impl<D: Server> ServerConnector<D> {
         let mut raw = options.connect().await.map_err(|error| refused(D::problem_of(&error), Some(error)))?;
         let settled = async {
             D::settle(&mut raw, self).await?;
-            self.check_role(&mut raw).await
+            check_role::<D>(self.role, &mut raw).await
         };
         match settled.await {
             Ok(None) => {}
@@ -65,18 +83,26 @@ impl<D: Server> ServerConnector<D> {
         Ok(D::encrypt(options, tls))
     }
 
-    /// Asks the server for its role, if it matters. Returns what it is if that is wrong.
-    async fn check_role(&self, raw: &mut D::Connection) -> Result<Option<&'static str>, sqlx::Error> {
-        Ok(match self.role {
-            Role::Any => None,
-            Role::Primary => D::is_read_only(raw).await?.then_some("read-only"),
-            Role::Replica => (!D::is_read_only(raw).await?).then_some("not read-only"),
-        })
+    /// The target that connections are opened to now.
+    fn shown(&self) -> String {
+        self.successor.ask(self, |latest| D::target_of(&latest.options).to_string())
     }
 
     fn keep(&self, address: Address) -> Keep<D::Extras> {
         Keep { role: self.role, extras: self.extras.clone(), address, init_sql: self.init_sql.clone() }
     }
+}
+
+/// Asks the server for its role, if it matters. Returns what it is if that is wrong.
+async fn check_role<D: Server>(
+    role: Role,
+    raw: &mut D::Connection,
+) -> Result<Option<&'static str>, sqlx::Error> {
+    Ok(match role {
+        Role::Any => None,
+        Role::Primary => D::is_read_only(raw).await?.then_some("read-only"),
+        Role::Replica => (!D::is_read_only(raw).await?).then_some("not read-only"),
+    })
 }
 
 impl<D: Server> Connector for ServerConnector<D> {
@@ -85,29 +111,20 @@ impl<D: Server> Connector for ServerConnector<D> {
 
     // Cancel: sqlx closes the socket when its future is dropped.
     async fn connect(&self) -> Result<SqlConnection<D>, ServerError> {
-        let mut first = None;
-        for place in self.places() {
-            match self.connect_to(place).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => {
-                    // The last one would be as good; but a login refused tells more than a host that is down.
-                    let tells_more = matches!(self.classify(&error), ErrorClass::Auth | ErrorClass::Capacity);
-                    if first.is_none() || tells_more {
-                        first = Some(error);
-                    }
-                }
-            }
+        match self.successor.get() {
+            Some(next) => next.connect_to_first().await,
+            None => self.connect_to_first().await,
         }
-        Err(first.expect("there is at least one place"))
     }
 
     /// One round trip that reaches the server: of the protocol alone, or the question for its role if that matters.
     async fn validate(&self, connection: &mut SqlConnection<D>) -> Result<(), ServerError> {
         connection.keep.address.check().await?;
-        if self.role == Role::Any {
-            D::ping(&mut connection.raw, &self.extras).await?;
-        } else if let Some(found) = self.check_role(&mut connection.raw).await? {
-            return Err(ServerError::Role { target: D::target_of(&self.options).to_string(), found });
+        let Keep { role, extras, .. } = &connection.keep;
+        if *role == Role::Any {
+            D::ping(&mut connection.raw, extras).await?;
+        } else if let Some(found) = check_role::<D>(*role, &mut connection.raw).await? {
+            return Err(ServerError::Role { target: self.shown(), found });
         }
         Ok(())
     }
@@ -124,8 +141,7 @@ impl<D: Server> Connector for ServerConnector<D> {
 
     async fn close(&self, connection: SqlConnection<D>) {
         if let Err(error) = connection.raw.close().await {
-            let target = D::target_of(&self.options);
-            tracing::debug!(%target, %error, "the server did not hear the goodbye");
+            tracing::debug!(target = self.shown(), %error, "the server did not hear the goodbye");
         }
     }
 
@@ -137,13 +153,16 @@ impl<D: Server> Connector for ServerConnector<D> {
             ServerError::Credentials { source, .. } => source.class(),
             ServerError::Role { .. } | ServerError::Moved(_) => ErrorClass::FatalAll,
             error => match error.sqlx() {
-                Some(error) => D::classify(error, &self.keep(Address::default()), false),
+                Some(error) => {
+                    let keep = self.successor.ask(self, |latest| latest.keep(Address::default()));
+                    D::classify(error, &keep, false)
+                }
                 None => ErrorClass::FatalThis,
             },
         }
     }
 
     fn target(&self) -> Option<Target> {
-        Some(D::target_of(&self.options))
+        Some(self.successor.ask(self, |latest| D::target_of(&latest.options)))
     }
 }

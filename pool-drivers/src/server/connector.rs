@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dialect::{OptionsOf, Role, Server};
-use crate::credentials::Provider;
+use crate::credentials::{Credentials, Provider};
 use crate::dns::Names;
+use crate::successor::{Replaceable, Successor};
 use crate::tls::Tls;
 
 /// Opens connections to one database server, or to the first of several that is fit.
@@ -41,15 +42,25 @@ pub struct ServerConnector<D: Server> {
     /// Where else to look, after the place that the options name.
     others: Vec<(String, u16)>,
     pub(super) credentials: Option<Provider>,
-    pub(super) tls: Option<Tls>,
+    pub(crate) tls: Option<Tls>,
     pub(super) role: Role,
     pub(crate) statement_timeout: Option<Duration>,
     pub(super) names: Names,
     pub(crate) init_sql: Option<Arc<str>>,
     pub(crate) extras: D::Extras,
+    pub(super) successor: Successor<Self>,
 }
 
 impl<D: Server> ServerConnector<D> {
+    /// A server and one of its databases; an empty name leaves that to the server. A host that begins with `/` is a
+    /// socket: for PostgreSQL the folder of it, for MySQL itself.
+    ///
+    /// All else is as with a URL that says no more. For PostgreSQL that means that variables of the environment such as
+    /// `PGUSER` and `PGSSLMODE` count, as with libpq.
+    pub fn new(host: &str, port: u16, database: &str) -> Self {
+        Self::from_options(D::options_of(host, port, database))
+    }
+
     /// What a URL names, such as `postgres://user:password@host:port/database` or
     /// `mysql://user:password@host:port/database`, with the parameters that sqlx knows.
     ///
@@ -77,10 +88,18 @@ impl<D: Server> ServerConnector<D> {
             names: Names::default(),
             init_sql: None,
             extras: D::Extras::default(),
+            successor: Successor::default(),
         }
     }
 
-    /// Asks for user and password at each connect. What the provider does not tell stays as the URL has it.
+    /// Who to log in as. What `credentials` tells goes before it.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.options = D::log_in_as(self.options, &Credentials::none().as_user(user));
+        self
+    }
+
+    /// Asks for user and password at each connect. What the provider does not tell stays as it was set.
     #[must_use]
     pub fn credentials(mut self, provider: impl Into<Provider>) -> Self {
         self.credentials = Some(provider.into());
@@ -151,27 +170,36 @@ impl<D: Server> ServerConnector<D> {
 
 impl<D: Server> Clone for ServerConnector<D> {
     fn clone(&self) -> Self {
-        ServerConnector {
-            options: self.options.clone(),
-            others: self.others.clone(),
-            credentials: self.credentials.clone(),
-            tls: self.tls.clone(),
-            role: self.role,
-            statement_timeout: self.statement_timeout,
-            names: self.names.clone(),
-            init_sql: self.init_sql.clone(),
-            extras: self.extras.clone(),
-        }
+        self.successor.ask(self, |latest| ServerConnector {
+            options: latest.options.clone(),
+            others: latest.others.clone(),
+            credentials: latest.credentials.clone(),
+            tls: latest.tls.clone(),
+            role: latest.role,
+            statement_timeout: latest.statement_timeout,
+            names: latest.names.clone(),
+            init_sql: latest.init_sql.clone(),
+            extras: latest.extras.clone(),
+            successor: Successor::default(),
+        })
+    }
+}
+
+impl<D: Server> Replaceable for ServerConnector<D> {
+    fn replace_with(&self, next: Self) {
+        self.successor.set(next.clone());
     }
 }
 
 /// Shows where the server is, never the options of sqlx: they hold the password.
 impl<D: Server> fmt::Debug for ServerConnector<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerConnector")
-            .field("target", &format_args!("{}", D::target_of(&self.options)))
-            .field("role", &self.role)
-            .field("extras", &self.extras)
-            .finish_non_exhaustive()
+        self.successor.ask(self, |latest| {
+            f.debug_struct("ServerConnector")
+                .field("target", &format_args!("{}", D::target_of(&latest.options)))
+                .field("role", &latest.role)
+                .field("extras", &latest.extras)
+                .finish_non_exhaustive()
+        })
     }
 }

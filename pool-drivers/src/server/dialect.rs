@@ -58,6 +58,9 @@ pub trait Server:
     /// What its URLs begin with.
     const SCHEMES: &'static [&'static str];
 
+    /// The options for a place and a database, of which nothing else is known.
+    fn options_of(host: &str, port: u16, database: &str) -> OptionsOf<Self>;
+
     /// The same options for another place.
     fn at(options: OptionsOf<Self>, host: &str, port: u16) -> OptionsOf<Self>;
 

@@ -11,7 +11,7 @@ use super::class;
 use super::connector::SqliteConnector;
 use super::error::SqliteError;
 use super::pair::Pair;
-use super::place::FileId;
+use super::place::{FileId, Place};
 use super::snapshot::Snapshot;
 use super::stop::Stop;
 use super::words::left_by;
@@ -31,6 +31,8 @@ pub struct Keep {
     pub(super) pair: Option<Arc<Pair>>,
     /// Its turn, for as long as somebody has the connection.
     pub(super) turn: Option<OwnedSemaphorePermit>,
+    /// Where its database is.
+    pub(super) place: Place,
     /// The file it opened; `None` in memory, and where files cannot be told apart.
     pub(super) file: Option<FileId>,
 }

@@ -19,6 +19,7 @@ use super::place::{MEMORY, Memory, Place};
 use super::snapshot::Snapshot;
 use super::stop::Stop;
 use crate::sql::SqlConnection;
+use crate::successor::{Replaceable, Successor};
 
 /// How long setting up a connection waits for a database that somebody else has locked. Well within the
 /// default `connect_timeout` of a pool, so that the error tells of the lock and not of a timeout.
@@ -44,7 +45,6 @@ const JOURNAL_RETRY: Duration = Duration::from_millis(10);
 /// let reports = orders.clone().read_only(true);
 /// let scratch = SqliteConnector::memory();
 /// ```
-#[derive(Clone)]
 pub struct SqliteConnector {
     pub(super) place: Place,
     /// All settings but the ones below, and those where they say `None`.
@@ -57,6 +57,7 @@ pub struct SqliteConnector {
     journal_mode: Option<SqliteJournalMode>,
     synchronous: Option<SqliteSynchronous>,
     role: Role,
+    successor: Successor<Self>,
 }
 
 impl SqliteConnector {
@@ -71,6 +72,7 @@ impl SqliteConnector {
             journal_mode: Some(SqliteJournalMode::Wal),
             synchronous: Some(SqliteSynchronous::Normal),
             role: Role::Alone,
+            successor: Successor::default(),
         }
     }
 
@@ -143,6 +145,7 @@ impl SqliteConnector {
             journal_mode: None,
             synchronous: None,
             role: Role::Alone,
+            successor: Successor::default(),
         }
     }
 
@@ -236,6 +239,20 @@ impl SqliteConnector {
         }
     }
 
+    /// Opens a connection when it is its role's turn.
+    async fn connect_in_turn(&self) -> Result<SqliteConnection, SqliteError> {
+        let _turn = match self.role.pair() {
+            // A connect reads, and shall not lose against writers either.
+            Some(pair) if pair.takes_turns() => pair.turn_within(true, self.patience().min(PATIENCE)).await,
+            _ => None,
+        };
+        match &self.role {
+            Role::Alone => self.connect_alone().await,
+            Role::Writer(pair) => pair.opened_by(self.connect_alone()).await,
+            Role::Reader(pair) => pair.opened_before(self.connect_alone()).await,
+        }
+    }
+
     /// Opens a connection, whatever its role.
     pub(super) async fn connect_alone(&self) -> Result<SqliteConnection, SqliteError> {
         // Before it is opened: if it is replaced in between, validation fails, and not the one after it.
@@ -249,7 +266,8 @@ impl SqliteConnector {
                     None => self.place.file_id().await,
                     found => found,
                 };
-                let keep = Keep { stop, birth, read_only: self.is_read_only(), pair, turn: None, file };
+                let (read_only, place) = (self.is_read_only(), self.place.clone());
+                let keep = Keep { stop, birth, read_only, pair, turn: None, place, file };
                 Ok(SqlConnection::new(raw, keep))
             }
             Err(error) => {
@@ -378,15 +396,9 @@ impl Connector for SqliteConnector {
     type Error = SqliteError;
 
     async fn connect(&self) -> Result<SqliteConnection, SqliteError> {
-        let _turn = match self.role.pair() {
-            // A connect reads, and shall not lose against writers either.
-            Some(pair) if pair.takes_turns() => pair.turn_within(true, self.patience().min(PATIENCE)).await,
-            _ => None,
-        };
-        match &self.role {
-            Role::Alone => self.connect_alone().await,
-            Role::Writer(pair) => pair.opened_by(self.connect_alone()).await,
-            Role::Reader(pair) => pair.opened_before(self.connect_alone()).await,
+        match self.successor.get() {
+            Some(next) => next.connect_in_turn().await,
+            None => self.connect_in_turn().await,
         }
     }
 
@@ -395,8 +407,9 @@ impl Connector for SqliteConnector {
     /// the path still leads to the file that is open.
     async fn validate(&self, connection: &mut SqliteConnection) -> Result<(), SqliteError> {
         connection.raw.execute(sqlx::query("SELECT 1")).await?;
-        if connection.keep.file.is_some() && self.place.file_id().await != connection.keep.file {
-            return Err(SqliteError::Moved { database: self.place.to_string() });
+        let Keep { place, file, .. } = &connection.keep;
+        if file.is_some() && place.file_id().await != *file {
+            return Err(SqliteError::Moved { database: place.to_string() });
         }
         Ok(())
     }
@@ -417,14 +430,15 @@ impl Connector for SqliteConnector {
     }
 
     async fn close(&self, connection: SqliteConnection) {
+        let place = connection.keep.place.clone();
         if let Err(error) = connection.shut().await {
-            tracing::warn!(database = %self.place, %error, "closing a connection failed");
+            tracing::warn!(database = %place, %error, "closing a connection failed");
         }
     }
 
     fn classify(&self, error: &SqliteError) -> ErrorClass {
         match error.sqlx() {
-            Some(error) => classify(error, self.is_read_only()),
+            Some(error) => classify(error, self.successor.ask(self, SqliteConnector::is_read_only)),
             None if matches!(error, SqliteError::Moved { .. }) => ErrorClass::FatalAll,
             // A refused path or journal mode: no better the next time, but retried like any failed connect.
             None => ErrorClass::FatalThis,
@@ -432,7 +446,33 @@ impl Connector for SqliteConnector {
     }
 
     fn target(&self) -> Option<Target> {
-        Some(Target::new("sqlite", self.place.to_string()))
+        Some(Target::new("sqlite", self.successor.ask(self, |latest| latest.place.to_string())))
+    }
+}
+
+impl Clone for SqliteConnector {
+    fn clone(&self) -> Self {
+        self.successor.ask(self, |latest| SqliteConnector {
+            place: latest.place.clone(),
+            options: latest.options.clone(),
+            has_own_options: latest.has_own_options,
+            busy_timeout: latest.busy_timeout,
+            create_if_missing: latest.create_if_missing,
+            read_only: latest.read_only,
+            journal_mode: latest.journal_mode,
+            synchronous: latest.synchronous,
+            role: latest.role.clone(),
+            successor: Successor::default(),
+        })
+    }
+}
+
+/// Not for the two connectors of a [`SqliteReadWritePool`](super::SqliteReadWritePool), which belong together.
+///
+/// A database in memory that is replaced lives on with the pool, although nobody can see it any more.
+impl Replaceable for SqliteConnector {
+    fn replace_with(&self, next: Self) {
+        self.successor.set(next.clone());
     }
 }
 
@@ -440,7 +480,10 @@ impl Connector for SqliteConnector {
 impl fmt::Debug for SqliteConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteConnector")
-            .field("database", &format_args!("{}", self.place))
+            .field(
+                "database",
+                &format_args!("{}", self.successor.ask(self, |latest| latest.place.to_string())),
+            )
             .finish_non_exhaustive()
     }
 }

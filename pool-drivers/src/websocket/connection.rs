@@ -57,6 +57,8 @@ pub struct WebSocketConnection {
     /// What the peer said when it closed.
     farewell: Option<CloseFrame>,
     pub(super) address: Address,
+    /// How long a ping waits for its pong.
+    pong_timeout: Duration,
 }
 
 /// What was read.
@@ -75,6 +77,7 @@ impl WebSocketConnection {
         location: Arc<Location>,
         subprotocol: Option<String>,
         address: Address,
+        pong_timeout: Duration,
     ) -> Self {
         WebSocketConnection {
             stream,
@@ -85,6 +88,7 @@ impl WebSocketConnection {
             ended: false,
             farewell: None,
             address,
+            pong_timeout,
         }
     }
 
@@ -172,8 +176,9 @@ impl WebSocketConnection {
     }
 
     /// Sends a ping, and waits for its pong.
-    pub(super) async fn ping(&mut self, patience: Duration) -> Result<(), WebSocketError> {
+    pub(super) async fn ping(&mut self) -> Result<(), WebSocketError> {
         self.expect_silence()?;
+        let patience = self.pong_timeout;
         let payload = Bytes::copy_from_slice(&fastrand::u64(..).to_be_bytes());
         let exchange = async {
             self.push(Message::Ping(payload.clone())).await?;

@@ -19,6 +19,7 @@ use super::connection::WebSocketConnection;
 use super::error::{HeaderProblem, WebSocketError};
 use crate::dns::Names;
 use crate::net::{Location, Schemes, UrlError, open};
+use crate::successor::{Replaceable, Successor};
 use crate::tls::Tls;
 
 const SCHEMES: Schemes = Schemes { plain: "ws", secure: "wss" };
@@ -58,7 +59,6 @@ const READ_BUFFER: usize = 16 * 1024;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
 pub struct WebSocketConnector {
     location: Arc<Location>,
     tls: Tls,
@@ -68,6 +68,7 @@ pub struct WebSocketConnector {
     max_message_size: usize,
     pong_timeout: Duration,
     names: Names,
+    successor: Successor<Self>,
 }
 
 impl WebSocketConnector {
@@ -86,6 +87,7 @@ impl WebSocketConnector {
             max_message_size: 16 << 20,
             pong_timeout: Duration::from_secs(3),
             names: Names::default(),
+            successor: Successor::default(),
         })
     }
 
@@ -164,6 +166,23 @@ impl WebSocketConnector {
         if self.location.is_secure() { SCHEMES.secure } else { SCHEMES.plain }
     }
 
+    async fn open(&self) -> Result<WebSocketConnection, WebSocketError> {
+        let request = self.handshake().map_err(WebSocketError::handshake)?;
+        // The upgrade is one of HTTP/1.1.
+        let opened = open(&self.location, &self.names, &self.tls, &[b"http/1.1"]).await?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .max_message_size(Some(self.max_message_size))
+            .max_frame_size(Some(self.max_message_size));
+        let (stream, answer) = client_async_with_config(request, opened.stream, Some(config))
+            .await
+            .map_err(WebSocketError::handshake)?;
+        let chosen = answer.headers().get(SEC_WEBSOCKET_PROTOCOL);
+        let subprotocol = chosen.and_then(|name| name.to_str().ok()).map(str::to_owned);
+        let location = Arc::clone(&self.location);
+        Ok(WebSocketConnection::new(stream, location, subprotocol, opened.address, self.pong_timeout))
+    }
+
     /// The request that asks for the upgrade.
     fn handshake(&self) -> Result<Request<()>, tokio_tungstenite::tungstenite::Error> {
         let uri = Uri::builder()
@@ -187,25 +206,16 @@ impl Connector for WebSocketConnector {
     type Error = WebSocketError;
 
     async fn connect(&self) -> Result<WebSocketConnection, WebSocketError> {
-        let request = self.handshake().map_err(WebSocketError::handshake)?;
-        // The upgrade is one of HTTP/1.1.
-        let opened = open(&self.location, &self.names, &self.tls, &[b"http/1.1"]).await?;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .max_message_size(Some(self.max_message_size))
-            .max_frame_size(Some(self.max_message_size));
-        let (stream, answer) = client_async_with_config(request, opened.stream, Some(config))
-            .await
-            .map_err(WebSocketError::handshake)?;
-        let chosen = answer.headers().get(SEC_WEBSOCKET_PROTOCOL);
-        let subprotocol = chosen.and_then(|name| name.to_str().ok()).map(str::to_owned);
-        Ok(WebSocketConnection::new(stream, Arc::clone(&self.location), subprotocol, opened.address))
+        match self.successor.get() {
+            Some(next) => next.open().await,
+            None => self.open().await,
+        }
     }
 
     /// A ping and its pong. A message that comes meanwhile was asked for by somebody who is gone: an error.
     async fn validate(&self, connection: &mut WebSocketConnection) -> Result<(), WebSocketError> {
         connection.address.check().await?;
-        connection.ping(self.pong_timeout).await
+        connection.ping().await
     }
 
     /// Nothing but its host's address can be looked into: what is between holder and peer is not ours to mend.
@@ -227,8 +237,11 @@ impl Connector for WebSocketConnector {
 
     /// Without the query, which may hold a token.
     fn target(&self) -> Option<Target> {
-        let target = Target::new(self.scheme(), path(&self.location).trim_start_matches('/'));
-        Some(target.at(self.location.bare_host(), self.location.port()).as_user(&self.user))
+        self.successor.ask(self, |latest| {
+            let WebSocketConnector { location, user, .. } = latest;
+            let target = Target::new(latest.scheme(), path(location).trim_start_matches('/'));
+            Some(target.at(location.bare_host(), location.port()).as_user(user))
+        })
     }
 }
 
@@ -237,15 +250,39 @@ fn path(location: &Location) -> &str {
     location.path_and_query().split('?').next().unwrap_or_default()
 }
 
+impl Clone for WebSocketConnector {
+    fn clone(&self) -> Self {
+        self.successor.ask(self, |latest| WebSocketConnector {
+            location: Arc::clone(&latest.location),
+            tls: latest.tls.clone(),
+            headers: latest.headers.clone(),
+            subprotocols: latest.subprotocols.clone(),
+            user: latest.user.clone(),
+            max_message_size: latest.max_message_size,
+            pong_timeout: latest.pong_timeout,
+            names: latest.names.clone(),
+            successor: Successor::default(),
+        })
+    }
+}
+
+impl Replaceable for WebSocketConnector {
+    fn replace_with(&self, next: Self) {
+        self.successor.set(next.clone());
+    }
+}
+
 /// Shows where, as whom and how; no header and no query.
 impl fmt::Debug for WebSocketConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebSocketConnector")
-            .field("host", &format_args!("{}", self.location.authority()))
-            .field("path", &path(&self.location))
-            .field("user", &self.user)
-            .field("subprotocols", &self.subprotocols)
-            .field("tls", &self.tls)
-            .finish_non_exhaustive()
+        self.successor.ask(self, |latest| {
+            f.debug_struct("WebSocketConnector")
+                .field("host", &format_args!("{}", latest.location.authority()))
+                .field("path", &path(&latest.location))
+                .field("user", &latest.user)
+                .field("subprotocols", &latest.subprotocols)
+                .field("tls", &latest.tls)
+                .finish_non_exhaustive()
+        })
     }
 }

@@ -23,6 +23,7 @@ macro_rules! every_case {
             basics::at_the_limit_a_caller_is_told_who_holds_the_connections,
             basics::two_hundred_tasks_on_eight_connections_all_get_their_answers,
             basics::a_close_waits_for_its_holder_and_leaves_no_session,
+            basics::a_pool_moves_to_another_server_under_its_holders,
             leftovers::what_a_holder_leaves_is_gone_for_the_next,
             leftovers::a_question_given_up_at_any_point_leaves_no_answer_to_the_next,
             faults::sessions_killed_while_idle_are_replaced_before_a_caller_sees_them,

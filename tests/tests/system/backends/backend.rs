@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use pool_core::{Connector, Pool};
+use pool_drivers::Replaceable;
 
 /// The password of those servers that want one.
 pub(crate) const PASSWORD: &str = "canary-5c0e";
@@ -35,7 +36,7 @@ impl Mess {
 
 /// A server that runs, or what comes nearest to one, and the way to it.
 pub(crate) trait Backend: Send + Sync + Sized + 'static {
-    type Connector: Connector;
+    type Connector: Replaceable;
 
     /// How often a pool is flushed when all its busy sessions are killed at once: 1 if the error that each holder
     /// sees concerns all connections, 0 if it says nothing about the others.

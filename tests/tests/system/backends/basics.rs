@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use pool_core::Connector as _;
+use pool_drivers::Replaceable as _;
 use tokio::task::JoinSet;
 
 use super::backend::Backend;
@@ -86,4 +88,28 @@ pub(super) async fn a_close_waits_for_its_holder_and_leaves_no_session<B: Backen
     assert!(report.is_complete(), "{report}");
     until("the server has no session", async || backend.sessions().await == 0).await;
     settles(&backend, &pool).await;
+}
+
+pub(super) async fn a_pool_moves_to_another_server_under_its_holders<B: Backend>() {
+    let (old, new) = (B::start().await, B::start().await);
+    let pool = pool_of(&old, 4).build().unwrap();
+    open::<B>(&pool, 3).await;
+    let mut held = pool.acquire().await.unwrap();
+
+    pool.connector().replace_with(new.connector());
+    let first_new = pool.evict_all();
+    assert_eq!(pool.target(), new.connector().target());
+    ask::<B>(&mut held, "may I finish?").await;
+    let mut moved = pool.acquire().await.unwrap();
+    ask::<B>(&mut moved, "where am I?").await;
+    assert!(moved.id() >= first_new);
+    until("each server has one session", async || old.sessions().await == 1 && new.sessions().await == 1)
+        .await;
+
+    drop(held);
+    assert!(pool.wait_gone(first_new, PATIENCE).await.is_empty());
+    until("the old server has no session", async || old.sessions().await == 0).await;
+    drop(moved);
+    assert_eq!((pool.counters().acquired, pool.counters().created), (5, 4), "the books go on");
+    settles(&new, &pool).await;
 }

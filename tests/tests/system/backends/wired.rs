@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use pool_core::Connector;
+use pool_drivers::Replaceable;
 use pool_loadtest::proxy::{Fault, Proxy};
 use pool_tests::local::{LocalServer, Protocol};
 use pool_tests::process::{Kind, Server};
@@ -66,7 +67,7 @@ impl<P: Protocol> Host for LocalServer<P> {
 
 /// What one kind of server adds. The methods without a comment are those of [`Backend`].
 pub(crate) trait Service: Host + Sized {
-    type Connector: Connector;
+    type Connector: Replaceable;
 
     const FLUSHES_OF_A_KILL: u64 = 0;
 

@@ -1,0 +1,33 @@
+//! Pools of SQLite.
+
+use pool_config::PoolConfig;
+use pool_drivers::sqlite::SqliteConnector;
+
+use super::Objections;
+use super::problem::in_one_line;
+
+pub(super) fn connector(config: &PoolConfig, objections: &mut Objections<'_>) -> Option<SqliteConnector> {
+    let Some(url) = &config.url else {
+        let database = config.database.as_deref().unwrap_or_default();
+        if database.is_empty() {
+            let help = "write the path of a file, or \":memory:\"";
+            objections.raise("database", &"empty", "SQLite needs a file", help);
+            return None;
+        }
+        return Some(SqliteConnector::from_database(database));
+    };
+    match SqliteConnector::from_url(url.expose()) {
+        Ok(connector) => Some(connector),
+        Err(error) => {
+            objections.raise("url", &"***", in_one_line(&error), "write sqlite://path, or sqlite::memory:");
+            None
+        }
+    }
+}
+
+/// Whether the database lives in memory, and ends with its connector.
+pub(crate) fn is_in_memory(config: &PoolConfig) -> bool {
+    let url = config.url.as_ref().map(|url| url.expose());
+    config.database.as_deref() == Some(":memory:")
+        || url.is_some_and(|url| url.contains(":memory:") || url.contains("mode=memory"))
+}

@@ -1,0 +1,83 @@
+//! From the section `ssl` to TLS, once for all pools that have the same.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use pool_config::Ssl;
+use pool_drivers::tls::{Tls, TlsError};
+
+use super::problem::in_one_line;
+use super::{Fingerprint, Objections};
+
+/// What was made of sections `ssl`. Pools of one section share what was read from disk: the certificates that a system
+/// trusts are many.
+#[derive(Default)]
+pub(super) struct Shelf(Mutex<Vec<(Ssl, Tls)>>);
+
+impl Shelf {
+    /// TLS by this section; `None` if it is switched off.
+    ///
+    /// The files are read, so that one that is missing is an objection now and not an outage later.
+    pub(super) fn tls(
+        &self,
+        ssl: &Ssl,
+        fingerprint: &mut Fingerprint,
+        objections: &mut Objections<'_>,
+    ) -> Option<Tls> {
+        if !ssl.enabled {
+            return None;
+        }
+        let tls = self.get(ssl);
+        if let Err(error) = tls.client_config(&[]) {
+            object(&error, objections);
+            return None;
+        }
+        if ssl.reload_on_change {
+            let files = [&ssl.ca_certificate, &ssl.client_certificate, &ssl.client_key];
+            for path in files.into_iter().flatten() {
+                // It was read a moment ago. If it is gone, the next connect will tell.
+                fingerprint.add(&std::fs::read(path).unwrap_or_default());
+            }
+        }
+        Some(tls)
+    }
+
+    fn get(&self, ssl: &Ssl) -> Tls {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, tls)) = made.iter().find(|(made_of, _)| made_of == ssl) {
+            return tls.clone();
+        }
+        let mut tls = Tls::new().verify_peer(ssl.verify_peer);
+        if let Some(path) = &ssl.ca_certificate {
+            tls = tls.ca_certificate(path);
+        }
+        if let (Some(certificate), Some(key)) = (&ssl.client_certificate, &ssl.client_key) {
+            tls = tls.client_certificate(certificate, key);
+        }
+        made.push((ssl.clone(), tls.clone()));
+        tls
+    }
+}
+
+fn object(error: &TlsError, objections: &mut Objections<'_>) {
+    match error {
+        TlsError::File { role, path, problem, .. } => {
+            let key = match *role {
+                "client certificate" => "ssl.client_certificate",
+                "client key" => "ssl.client_key",
+                _ => "ssl.ca_certificate",
+            };
+            let help = "put the file there, or change the path; a relative one begins at the working directory";
+            objections.raise(key, &shown(path), problem.to_string(), help);
+        }
+        error => {
+            let help = "check the files that `ssl` names, or name an authority with `ssl.ca_certificate`";
+            objections.raise("ssl.enabled", &true, in_one_line(error), help);
+        }
+    }
+}
+
+/// A path in quotes.
+pub(super) fn shown(path: &Path) -> String {
+    format!("`{}`", path.display())
+}

@@ -1,0 +1,71 @@
+//! From a configuration to a running system of pools: all pools of a service, by name, of any driver.
+//!
+//! ```no_run
+//! # #[cfg(feature = "postgres")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! use pool_manager::PoolManager;
+//!
+//! let manager = PoolManager::from_file("connection_pool.yaml").await?;
+//! manager.warm_up().await?;
+//!
+//! let orders = manager.postgres("orders")?; // a `PgPool`
+//! let mut connection = orders.acquire().await?;
+//! connection.run("UPDATE item SET sold = true").await?;
+//! drop(connection);
+//!
+//! manager.reload_from_file().await?; // or refuses, and changes nothing
+//! let report = manager.close(Duration::from_secs(10)).await;
+//! println!("{report}");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "postgres"))]
+//! # fn main() {}
+//! ```
+//!
+//! # I want to …
+//!
+//! | … | use |
+//! |---|---|
+//! | start all pools of a file | [`PoolManager::from_file`] |
+//! | have observers on all of them | [`PoolManager::builder`] |
+//! | use a pool | [`PoolManager::postgres`] and its kin; [`PoolManager::pool`] and [`PoolManager::acquire`] where the driver does not matter |
+//! | go on without one | [`PoolManager::acquire_or_else`] |
+//! | make one at run time | [`PoolManager::create`], [`PoolManager::remove`] |
+//! | have one for each target that comes up | [`PoolManager::pool_for`], [`PoolManager::acquire_target`] |
+//! | change the configuration of a running service | [`PoolManager::reload`], [`PoolManager::reload_from_file`], [`PoolManager::wait_applied`] |
+//! | know how all of them are | [`PoolManager::snapshots`], [`PoolManager::readiness`], [`PoolManager::reload_stats`] |
+//! | watch them, without knowing drivers | [`PoolManager::pools`] |
+//! | be told what happens | [`ManagerObserver`] |
+//! | shut down | [`PoolManager::close`] |
+//!
+//! # Features
+//!
+//! One for each driver, and `oauth2`; all are on by default. A configuration that needs one that is switched off is refused
+//! with its name.
+
+#![cfg_attr(
+    not(feature = "_any"),
+    expect(dead_code, unused_imports, reason = "without a driver no pool can be made")
+)]
+
+mod any;
+mod blueprint;
+mod error;
+mod event;
+mod manager;
+mod readiness;
+mod registry;
+mod reload;
+mod shutdown;
+
+pub use any::{AnyConnection, AnyPool};
+pub use blueprint::{BuildErrors, BuildProblem, pool_options};
+pub use error::{AccessError, CreateError, LookupError, StartError, WarmUpErrors};
+pub use event::{ManagerEvent, ManagerObserver};
+pub use manager::{PoolManager, PoolManagerBuilder};
+pub use readiness::{PoolReadiness, Readiness, ReadyState};
+pub use reload::{ReloadError, ReloadReport, ReloadStats};
+pub use shutdown::ShutdownReport;

@@ -1,0 +1,501 @@
+//! The manager: all pools of a service, by name and by target.
+
+mod builder;
+mod janitor;
+mod source;
+mod targets;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::Location;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use pool_config::{Config, Driver, PoolConfig};
+use pool_core::{CloseReport, Observer, PoolSet, PoolSnapshot};
+#[cfg(feature = "http")]
+use pool_drivers::http::HttpPool;
+#[cfg(feature = "mysql")]
+use pool_drivers::mysql::MySqlPool;
+#[cfg(feature = "postgres")]
+use pool_drivers::postgres::PgPool;
+#[cfg(feature = "redis")]
+use pool_drivers::redis::RedisPool;
+#[cfg(feature = "sqlite")]
+use pool_drivers::sqlite::SqlitePool;
+#[cfg(feature = "websocket")]
+use pool_drivers::websocket::WebSocketPool;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::any::{AnyConnection, AnyPool};
+use crate::blueprint::{Blueprint, Kit};
+use crate::error::{AccessError, CreateError, LookupError, StartError, WarmUpErrors};
+use crate::event::{ManagerEvent, ManagerObserver, tell};
+use crate::readiness::{PoolReadiness, Readiness, look};
+use crate::registry::{Entry, Origin, Registry};
+use crate::reload::Reloads;
+use crate::shutdown::ShutdownReport;
+
+pub use builder::PoolManagerBuilder;
+pub(crate) use source::Source;
+pub(crate) use targets::{config_of, described};
+
+/// All pools of a service. Clones share them.
+///
+/// When the last clone is dropped, each pool closes as soon as nobody has a handle of it any more.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use pool_manager::PoolManager;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("connection_pool.yaml");
+/// # std::fs::write(&file, "connection_pool: {pools: [{name: orders, driver: sqlite, database: \":memory:\"}]}")?;
+/// let manager = PoolManager::from_file(&file).await?;
+/// manager.warm_up().await?;
+///
+/// let orders = manager.sqlite("orders")?; // a `SqlitePool`, as if it had been built by hand
+/// orders.acquire().await?.run("CREATE TABLE item (name TEXT)").await?;
+///
+/// assert!(manager.readiness().await.is_ready());
+/// let report = manager.close(Duration::from_secs(10)).await;
+/// assert!(report.is_complete());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # fn main() {}
+/// ```
+#[derive(Clone)]
+pub struct PoolManager {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the clones of a manager have in common.
+pub(crate) struct Shared {
+    // Lock: held for moments, and never while something of a user's runs.
+    registry: RwLock<Registry>,
+    /// The same pools once more, for those who watch pools and know no drivers. Changed together with the registry.
+    pub(crate) set: PoolSet,
+    pub(crate) kit: Kit,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
+    listeners: Vec<Arc<dyn ManagerObserver>>,
+    pub(crate) source: Option<Source>,
+    pub(crate) reloads: Reloads,
+    janitor: janitor::Duty,
+}
+
+impl Shared {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Registry> {
+        self.registry.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Registry> {
+        self.registry.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tell(&self, event: &ManagerEvent) {
+        tell(&self.listeners, event);
+    }
+}
+
+impl PoolManager {
+    /// Makes the pools that the file at `path` describes.
+    ///
+    /// # Errors
+    ///
+    /// As [`PoolManagerBuilder::from_file`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was made.
+    pub async fn from_file(path: impl AsRef<Path>) -> Result<Self, StartError> {
+        PoolManager::builder().from_file(path).await
+    }
+
+    /// Makes the pools that a configuration describes.
+    ///
+    /// # Errors
+    ///
+    /// As [`PoolManagerBuilder::from_config`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was made.
+    pub async fn from_config(config: Config) -> Result<Self, StartError> {
+        PoolManager::builder().from_config(config).await
+    }
+
+    /// Begins to describe a manager that has observers.
+    pub fn builder() -> PoolManagerBuilder {
+        PoolManagerBuilder::default()
+    }
+
+    fn start(
+        builder: PoolManagerBuilder,
+        config: Config,
+        source: Option<Source>,
+    ) -> Result<Self, StartError> {
+        let PoolManagerBuilder { observers, listeners } = builder;
+        let kit = Kit::default();
+        let blueprints = Blueprint::draw_all(described(&config), &kit)?;
+        let reloads = Reloads::new(&config);
+        let mut registry = Registry::new(config);
+        let set = PoolSet::new();
+        for blueprint in blueprints {
+            let (name, fingerprint) = (blueprint.name.clone(), blueprint.fingerprint);
+            let config = registry.config.pool(&name).cloned().map(Arc::new);
+            let config = config.expect("each blueprint was drawn of a pool of the configuration");
+            let pool = blueprint.open(&observers)?;
+            if pool.insert_into(&set).is_ok() {
+                registry.named.insert(name, Entry { pool, config, fingerprint, origin: Origin::Configuration });
+            }
+        }
+        let manager = PoolManager {
+            shared: Arc::new(Shared {
+                registry: RwLock::new(registry),
+                set,
+                kit,
+                observers,
+                listeners,
+                source,
+                reloads,
+                janitor: janitor::Duty::default(),
+            }),
+        };
+        for pool in manager.names() {
+            manager.shared.tell(&ManagerEvent::PoolAdded { pool });
+        }
+        Ok(manager)
+    }
+
+    /// The configuration in force. Pools that the program itself has made are not in it.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.shared.read().config)
+    }
+
+    /// A handle of the pool of this name, whatever its driver.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it is disabled.
+    pub fn pool(&self, name: &str) -> Result<AnyPool, LookupError> {
+        self.shared.read().pool(name)
+    }
+
+    /// The pool of PostgreSQL of this name.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, it is disabled, or one of another driver.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(&self, name: &str) -> Result<PgPool, LookupError> {
+        self.shared.read().typed(name, Driver::Postgres)
+    }
+
+    /// The pool of MySQL or MariaDB of this name.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, it is disabled, or one of another driver.
+    #[cfg(feature = "mysql")]
+    pub fn mysql(&self, name: &str) -> Result<MySqlPool, LookupError> {
+        self.shared.read().typed(name, Driver::Mysql)
+    }
+
+    /// The pool of SQLite of this name.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, it is disabled, or one of another driver.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite(&self, name: &str) -> Result<SqlitePool, LookupError> {
+        self.shared.read().typed(name, Driver::Sqlite)
+    }
+
+    /// The pool of Redis of this name.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, it is disabled, or one of another driver.
+    #[cfg(feature = "redis")]
+    pub fn redis(&self, name: &str) -> Result<RedisPool, LookupError> {
+        self.shared.read().typed(name, Driver::Redis)
+    }
+
+    /// The pool of HTTP connections of this name.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, it is disabled, or one of another driver.
+    #[cfg(feature = "http")]
+    pub fn http(&self, name: &str) -> Result<HttpPool, LookupError> {
+        self.shared.read().typed(name, Driver::Http)
+    }
+
+    /// The pool of WebSocket connections of this name.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, it is disabled, or one of another driver.
+    #[cfg(feature = "websocket")]
+    pub fn websocket(&self, name: &str) -> Result<WebSocketPool, LookupError> {
+        self.shared.read().typed(name, Driver::Websocket)
+    }
+
+    /// Waits for a connection of the pool of this name, for at most its `acquire_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such pool, or it has no connection to give.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future at any point loses nothing.
+    #[track_caller]
+    pub fn acquire(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<AnyConnection, AccessError>> + Send + use<> {
+        let (pool, site) = (self.pool(name), Location::caller());
+        async move { Ok(pool?.acquire_at(site).await?) }
+    }
+
+    /// [`acquire`](Self::acquire), and if that fails, what `fallback` makes of the error: a connection of a cache
+    /// instead of the database, for instance.
+    ///
+    /// # Errors
+    ///
+    /// As the fallback fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing of ours.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let text = "connection_pool: {pools: [
+    /// #     {name: orders, driver: sqlite, database: /nowhere/orders.db, connection_timeout_ms: 100},
+    /// #     {name: copy, driver: sqlite, database: \":memory:\"}]}";
+    /// # let config = pool_config::Config::from_yaml(text, "connection_pool.yaml")?;
+    /// # let manager = pool_manager::PoolManager::from_config(config).await?;
+    /// let connection = manager.acquire_or_else("orders", |_outage| manager.acquire("copy")).await?;
+    /// assert_eq!(connection.pool_name(), "copy");
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
+    #[track_caller]
+    pub fn acquire_or_else<E, F>(
+        &self,
+        name: &str,
+        fallback: impl FnOnce(AccessError) -> F + Send,
+    ) -> impl Future<Output = Result<AnyConnection, E>> + Send
+    where
+        F: Future<Output = Result<AnyConnection, E>> + Send,
+    {
+        let acquire = self.acquire(name);
+        async move {
+            match acquire.await {
+                Ok(connection) => Ok(connection),
+                Err(error) => fallback(error).await,
+            }
+        }
+    }
+
+    /// Makes a pool that the configuration does not name. It stays until the program removes it; reloads leave it
+    /// alone.
+    ///
+    /// # Errors
+    ///
+    /// If there is one of this name, or what is described cannot be had.
+    pub fn create(&self, config: PoolConfig) -> Result<AnyPool, CreateError> {
+        let mut drawn = Blueprint::draw_all([&config], &self.shared.kit)?;
+        let blueprint = drawn.pop().expect("one for each configuration, or an error");
+        let (name, fingerprint) = (blueprint.name.clone(), blueprint.fingerprint);
+        let pool = {
+            let mut registry = self.shared.write();
+            if registry.is_closed {
+                return Err(CreateError::Closed);
+            }
+            if registry.named.contains_key(&name) {
+                return Err(CreateError::Taken { name });
+            }
+            let pool = blueprint.open(&self.shared.observers)?;
+            if pool.insert_into(&self.shared.set).is_err() {
+                return Err(CreateError::Taken { name });
+            }
+            let entry =
+                Entry { pool: pool.clone(), config: Arc::new(config), fingerprint, origin: Origin::Program };
+            registry.named.insert(name.clone(), entry);
+            pool
+        };
+        self.shared.tell(&ManagerEvent::PoolAdded { pool: name });
+        Ok(pool)
+    }
+
+    /// Closes a pool and forgets it: callers that wait fail at once, and busy connections may finish until `deadline`
+    /// has passed. One that the configuration names comes back with the next reload.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of this name.
+    ///
+    /// # Cancel safety
+    ///
+    /// From the first poll on the pool is closing; dropping the future only ends the wait.
+    pub async fn remove(&self, name: &str, deadline: Duration) -> Result<CloseReport, LookupError> {
+        let removed = {
+            let mut registry = self.shared.write();
+            registry.entry(name)?;
+            self.shared.set.remove(name);
+            registry.named.remove(name)
+        };
+        let entry = removed.expect("it was there, under the same lock");
+        let close = entry.pool.control().close(deadline);
+        self.shared.tell(&ManagerEvent::PoolRemoved { pool: name.to_owned() });
+        Ok(close.await)
+    }
+
+    /// Closes all pools and forgets them, those made on demand included. The manager can be used further, and a reload
+    /// makes the pools of the configuration again.
+    ///
+    /// # Cancel safety
+    ///
+    /// From the first poll on all pools are closing; dropping the future only ends the wait.
+    pub async fn clear(&self, deadline: Duration) -> ShutdownReport {
+        let removed = {
+            let mut registry = self.shared.write();
+            let pools = registry.pools();
+            registry.named.clear();
+            registry.on_demand.clear();
+            registry.spellings.clear();
+            for pool in &pools {
+                self.shared.set.remove(pool.control().name());
+            }
+            pools
+        };
+        for pool in &removed {
+            self.shared.tell(&ManagerEvent::PoolRemoved { pool: pool.control().name().to_owned() });
+        }
+        close_all(&removed, deadline).await
+    }
+
+    /// The names of all pools, in alphabetical order. Those made on demand have none.
+    pub fn names(&self) -> Vec<String> {
+        self.shared.read().named.keys().cloned().collect()
+    }
+
+    /// Gauges and counters of every pool, by name; of those made on demand, by the key of their target.
+    pub fn snapshots(&self) -> BTreeMap<String, PoolSnapshot> {
+        self.shared.set.snapshots()
+    }
+
+    /// All pools, for those who watch pools and know no drivers: monitors, health checks, servers. The set changes with
+    /// the manager; it is not for adding pools to, which [`create`](Self::create) is for.
+    pub fn pools(&self) -> PoolSet {
+        self.shared.set.clone()
+    }
+
+    /// Waits until each pool has its `min_connections` open.
+    ///
+    /// # Errors
+    ///
+    /// Names each pool that could not open them, with the cause.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing: the pools go on opening connections.
+    pub async fn warm_up(&self) -> Result<(), WarmUpErrors> {
+        let mut waiting = JoinSet::new();
+        for pool in self.shared.read().pools() {
+            let stats = pool.control().stats();
+            if stats.open() < stats.min {
+                waiting.spawn(async move { (pool.control().name().to_owned(), pool.control().warm_up().await) });
+            }
+        }
+        let outcomes = waiting.join_all().await;
+        let mut pools: Vec<_> =
+            outcomes.into_iter().filter_map(|(name, outcome)| Some((name, outcome.err()?))).collect();
+        pools.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if pools.is_empty() { Ok(()) } else { Err(WarmUpErrors { pools }) }
+    }
+
+    /// Finds out whether each pool that is `required` can deliver. One that has a connection open is not asked further;
+    /// one that has none tries to open one, for at most its `acquire_timeout`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn readiness(&self) -> Readiness {
+        let entries: Vec<_> = self.shared.read().named.clone().into_iter().collect();
+        let mut looking = JoinSet::new();
+        for (name, Entry { pool, config, .. }) in entries {
+            let required = config.required;
+            looking.spawn(async move {
+                let state = look(&pool, required).await;
+                PoolReadiness { pool: name, required, state }
+            });
+        }
+        let mut pools = looking.join_all().await;
+        pools.sort_by(|a, b| a.pool.cmp(&b.pool));
+        Readiness { pools }
+    }
+
+    /// Closes all pools at the same time: callers that wait fail at once, and busy connections may finish until
+    /// `deadline` has passed. No pool is made any more; those that were are still there to be asked for statistics.
+    ///
+    /// May be called again, and by several tasks at once; each call waits for itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// From the first poll on all pools are closing; dropping the future only ends the wait.
+    pub async fn close(&self, deadline: Duration) -> ShutdownReport {
+        let pools = {
+            let mut registry = self.shared.write();
+            registry.is_closed = true;
+            registry.pools()
+        };
+        let report = close_all(&pools, deadline).await;
+        self.shared.tell(&ManagerEvent::Closed { report: Arc::new(report.clone()) });
+        report
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    pub fn is_closed(&self) -> bool {
+        self.shared.read().is_closed
+    }
+}
+
+/// Closes pools at the same time.
+///
+/// Cancel: all are closing from the first poll on, which is why this is no set of tasks.
+async fn close_all(pools: &[AnyPool], deadline: Duration) -> ShutdownReport {
+    let begun = Instant::now();
+    let closing = PoolSet::new();
+    for pool in pools {
+        // They are of one set already, so no two of them have the same name.
+        pool.insert_into(&closing).expect("the names of a set differ");
+    }
+    let pools = closing.close(deadline).await;
+    ShutdownReport { took: begun.elapsed(), pools }
+}
+
+/// Shows the pools, never their configuration: that may hold secrets.
+impl fmt::Debug for PoolManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolManager").field("pools", &self.shared.set).finish_non_exhaustive()
+    }
+}

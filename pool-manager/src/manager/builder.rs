@@ -1,0 +1,87 @@
+//! What a manager is told before there is one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pool_config::Config;
+use pool_core::{Observer, PoolEvent};
+
+use super::{PoolManager, Source};
+use crate::error::StartError;
+use crate::event::ManagerObserver;
+
+/// Describes a manager; made by [`PoolManager::builder`].
+#[must_use = "a builder does nothing until a configuration is given to it"]
+#[derive(Default)]
+pub struct PoolManagerBuilder {
+    pub(super) observers: Vec<Arc<dyn Observer>>,
+    pub(super) listeners: Vec<Arc<dyn ManagerObserver>>,
+}
+
+impl PoolManagerBuilder {
+    /// Adds an observer to every pool, those made later included.
+    pub fn observer(self, observer: impl Observer) -> Self {
+        self.shared_observer(Arc::new(observer))
+    }
+
+    /// Adds an observer that is shared with others to every pool.
+    pub fn shared_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        let wants_uses = observer.wants_uses();
+        self.observers.push(Arc::new(Asked { observer, wants_uses }));
+        self
+    }
+
+    /// Adds an observer of the manager itself.
+    pub fn manager_observer(mut self, observer: impl ManagerObserver) -> Self {
+        self.listeners.push(Arc::new(observer));
+        self
+    }
+
+    /// Makes the pools that a configuration describes. They connect in their own time: those with
+    /// `min_connections` at once, in the background, the others when they are asked.
+    ///
+    /// # Errors
+    ///
+    /// Names everything that cannot be had; nothing was opened then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was made.
+    pub async fn from_config(self, config: Config) -> Result<PoolManager, StartError> {
+        PoolManager::start(self, config, None)
+    }
+
+    /// [`from_config`](Self::from_config) of a file, which [`reload_from_file`](PoolManager::reload_from_file) reads
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read or says what is not allowed, with everything that is wrong; and as
+    /// [`from_config`](Self::from_config).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was made.
+    pub async fn from_file(self, path: impl AsRef<Path>) -> Result<PoolManager, StartError> {
+        let source = Source::new(path.as_ref());
+        let config = source.load().await?;
+        PoolManager::start(self, config, Some(source))
+    }
+}
+
+/// An observer that was asked once, and not by each pool, whether it wants to be told of uses: pools are built under a
+/// lock, where nothing of a user's may run.
+struct Asked {
+    observer: Arc<dyn Observer>,
+    wants_uses: bool,
+}
+
+impl Observer for Asked {
+    fn event(&self, pool: &str, event: &PoolEvent) {
+        self.observer.event(pool, event);
+    }
+
+    fn wants_uses(&self) -> bool {
+        self.wants_uses
+    }
+}

@@ -1,0 +1,126 @@
+//! The task that removes pools made on demand when nobody needs them any more. There is one for all of them, and none
+//! while there are none.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use pool_core::Target;
+use tokio::time::{Instant, sleep};
+
+use super::Shared;
+use crate::any::AnyPool;
+use crate::event::ManagerEvent;
+use crate::registry::OnDemand;
+
+/// How often it looks, at most and at least. A quarter of the shortest `idle_timeout` is often enough in between.
+const ROUND: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
+
+/// How many handles the manager itself has of a pool: one in the registry and one in the set.
+const OWN_HANDLES: usize = 2;
+
+/// Whether the task runs.
+#[derive(Default)]
+pub(super) struct Duty(AtomicBool);
+
+/// Starts the task, unless it runs.
+pub(super) fn call(shared: &Arc<Shared>) {
+    // Ordering: whoever sees `true` has put in a pool, under the lock, that the task will see there.
+    if !shared.janitor.0.swap(true, Ordering::AcqRel) {
+        tokio::spawn(work(Arc::downgrade(shared)));
+    }
+}
+
+async fn work(shared: Weak<Shared>) {
+    loop {
+        let Some(pause) = shared.upgrade().and_then(|shared| round(&shared)) else { return };
+        sleep(pause).await;
+    }
+}
+
+/// A pool, as it was found before the lock was taken: asking it may run code of a user.
+struct Found {
+    key: Target,
+    pool: AnyPool,
+    /// How often it had been asked for.
+    asked_for: u64,
+    /// How many had asked it for a connection, if nobody had one or waited for one.
+    at_rest: Option<u64>,
+}
+
+/// Looks once. Returns when to look again; `None` when there is nothing left to look after.
+fn round(shared: &Arc<Shared>) -> Option<Duration> {
+    let found = look(shared);
+    let now = Instant::now();
+    let mut removed = Vec::new();
+    let pause = {
+        let mut registry = shared.write();
+        for Found { key, pool, asked_for, at_rest } in found {
+            let Some(on_demand) = registry.on_demand.get_mut(&key) else { continue };
+            let is_quiet = is_quiet(on_demand, at_rest, now);
+            // Lock: nobody can get a handle from us meanwhile. One more handle is ours, to look at it.
+            let is_alone = on_demand.asked_for.load(Ordering::Acquire) == asked_for
+                && pool.handles() == OWN_HANDLES + 1;
+            if is_quiet && is_alone {
+                registry.on_demand.remove(&key);
+                registry.spellings.retain(|_, known| *known != key);
+                shared.set.remove(pool.control().name());
+                removed.push(pool);
+            }
+        }
+        if registry.on_demand.is_empty() || registry.is_closed {
+            // Lock: under which the next pool is put in, and after which it calls.
+            shared.janitor.0.store(false, Ordering::Release);
+            None
+        } else {
+            let timeouts = registry.on_demand.values().map(|pool| pool.entry.config.settings.idle_timeout);
+            // Zero is never.
+            let shortest = timeouts.filter(|timeout| !timeout.is_zero()).min().unwrap_or(4 * ROUND.1);
+            Some((shortest / 4).clamp(ROUND.0, ROUND.1))
+        }
+    };
+    for pool in removed {
+        let name = pool.control().name().to_owned();
+        // The last handle: that closes it.
+        drop(pool);
+        shared.tell(&ManagerEvent::PoolRemoved { pool: name });
+    }
+    pause
+}
+
+fn look(shared: &Shared) -> Vec<Found> {
+    let pools: Vec<_> = {
+        let registry = shared.read();
+        let found = registry.on_demand.iter();
+        found
+            .map(|(key, on_demand)| {
+                let asked_for = on_demand.asked_for.load(Ordering::Acquire);
+                (key.clone(), on_demand.entry.pool.clone(), asked_for)
+            })
+            .collect()
+    };
+    let look = |(key, pool, asked_for): (Target, AnyPool, u64)| {
+        let snapshot = pool.control().snapshot();
+        let is_at_rest = snapshot.stats.total == 0 && snapshot.stats.pending == 0;
+        Found { key, pool, asked_for, at_rest: is_at_rest.then_some(snapshot.counters.requests) }
+    };
+    pools.into_iter().map(look).collect()
+}
+
+/// Whether nothing has happened in a pool for its `idle_timeout`.
+fn is_quiet(on_demand: &mut OnDemand, at_rest: Option<u64>, now: Instant) -> bool {
+    let idle_timeout = on_demand.entry.config.settings.idle_timeout;
+    let Some(requests) = at_rest else {
+        on_demand.quiet = None;
+        return false;
+    };
+    match on_demand.quiet {
+        Some((since, before)) if before == requests => {
+            !idle_timeout.is_zero() && now.duration_since(since) >= idle_timeout
+        }
+        _ => {
+            on_demand.quiet = Some((now, requests));
+            false
+        }
+    }
+}

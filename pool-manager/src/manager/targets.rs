@@ -1,0 +1,200 @@
+//! Pools that are made because somebody asks for their target.
+//!
+//! For services that learn only at run time which databases there are: one for each tenant, for instance. There is one
+//! pool for each target, made when it is first asked for, with the settings of `default_pool` but without connections that
+//! it keeps open, and the encryption and the method of authentication of `security`. It goes when nothing has happened in
+//! it for its `idle_timeout`, and nobody has a handle of it.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use pool_config::{Config, Driver, PoolConfig, Secret, SecretSource};
+use pool_core::Target;
+
+use super::{PoolManager, janitor};
+use crate::any::{AnyConnection, AnyPool};
+use crate::blueprint::Blueprint;
+use crate::error::{AccessError, CreateError};
+use crate::event::ManagerEvent;
+use crate::registry::{Entry, OnDemand, Origin};
+
+/// The pools that a configuration describes, without those that are disabled.
+pub(crate) fn described(config: &Config) -> impl Iterator<Item = &PoolConfig> {
+    config.pools.iter().filter(|pool| config.enabled && pool.enabled)
+}
+
+impl PoolManager {
+    /// The pool of this target, which is made if there is none yet.
+    ///
+    /// Target and user are the key; what the driver fills in, such as the usual port, may be left out. The password is not
+    /// part of it: of those who ask for the same target, the first one's counts. So whoever may call this may act as any
+    /// user whose pool is there; it is not for telling users apart by their passwords.
+    ///
+    /// A handle keeps its pool from being removed, so keep none that is not needed:
+    /// [`acquire_target`](Self::acquire_target) keeps one only while it waits.
+    ///
+    /// # Errors
+    ///
+    /// If no driver is called so, what is asked for cannot be had, or the manager is closed.
+    pub fn pool_for(
+        &self,
+        target: &Target,
+        password: impl Into<Option<SecretSource>>,
+    ) -> Result<AnyPool, CreateError> {
+        let configuration = {
+            let registry = self.shared.read();
+            if registry.is_closed {
+                return Err(CreateError::Closed);
+            }
+            if let Some(pool) = registry.pool_for(target) {
+                return Ok(pool);
+            }
+            Arc::clone(&registry.config)
+        };
+        let password = password.into();
+        let config = config_of(target, password.clone(), &configuration)?;
+        let mut drawn = Blueprint::draw_all([&config], &self.shared.kit)?;
+        let mut blueprint = drawn.pop().expect("one for each configuration, or an error");
+        let key = key_of(target, blueprint.connector.target());
+        let name = key.to_string();
+        blueprint.name.clone_from(&name);
+
+        let pool = {
+            let mut registry = self.shared.write();
+            if registry.is_closed {
+                return Err(CreateError::Closed);
+            }
+            registry.spellings.insert(target.clone(), key.clone());
+            // Somebody else may have been faster, or have written the same target otherwise.
+            if let Some(pool) = registry.pool_for(target) {
+                return Ok(pool);
+            }
+            let fingerprint = blueprint.fingerprint;
+            let opened = blueprint.open(&self.shared.observers).map_err(CreateError::from).and_then(|pool| {
+                match pool.insert_into(&self.shared.set) {
+                    Ok(()) => Ok(pool),
+                    Err(_) => Err(CreateError::Taken { name: name.clone() }),
+                }
+            });
+            let pool = match opened {
+                Ok(pool) => pool,
+                Err(error) => {
+                    registry.spellings.remove(target);
+                    return Err(error);
+                }
+            };
+            let config = Arc::new(PoolConfig { name: name.clone(), ..config });
+            let entry = Entry { pool: pool.clone(), config, fingerprint, origin: Origin::Program };
+            registry.on_demand.insert(key, OnDemand::new(entry, target.clone(), password));
+            pool
+        };
+        janitor::call(&self.shared);
+        self.shared.tell(&ManagerEvent::PoolAdded { pool: name });
+        Ok(pool)
+    }
+
+    /// Waits for a connection to this target, of a pool that is made if there is none yet; see
+    /// [`pool_for`](Self::pool_for).
+    ///
+    /// # Errors
+    ///
+    /// As [`pool_for`](Self::pool_for), and if the pool has no connection to give.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future at any point loses nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use pool_core::Target;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = folder.path().join("tenant.db").display().to_string();
+    /// # let manager = pool_manager::PoolManager::from_config(pool_config::Config::default()).await?;
+    /// let tenant = Target::new("sqlite", file);
+    /// let mut connection = manager.acquire_target(&tenant, None).await?;
+    /// assert!(connection.as_sqlite().is_some());
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
+    #[track_caller]
+    pub fn acquire_target(
+        &self,
+        target: &Target,
+        password: impl Into<Option<SecretSource>>,
+    ) -> impl Future<Output = Result<AnyConnection, AccessError>> + Send + use<> {
+        let (pool, site) = (self.pool_for(target, password.into()), Location::caller());
+        async move { Ok(pool?.acquire_at(site).await?) }
+    }
+
+    /// The targets of the pools that were made on demand.
+    pub fn targets(&self) -> Vec<Target> {
+        self.shared.read().on_demand.keys().cloned().collect()
+    }
+}
+
+/// What a connector calls its target, with the user who was asked for where the driver knows none: connections that one
+/// user has opened are for nobody else, whatever the driver makes of it.
+pub(crate) fn key_of(asked: &Target, told: Option<Target>) -> Target {
+    let key = told.unwrap_or_else(|| asked.clone());
+    if key.user.is_empty() { key.as_user(&asked.user) } else { key }
+}
+
+/// The configuration of a pool on demand.
+pub(crate) fn config_of(
+    target: &Target,
+    password: Option<SecretSource>,
+    config: &Config,
+) -> Result<PoolConfig, CreateError> {
+    let (driver, is_secure) = match &*target.driver {
+        "postgres" | "postgresql" => (Driver::Postgres, None),
+        "mysql" | "mariadb" => (Driver::Mysql, None),
+        "sqlite" => (Driver::Sqlite, None),
+        "redis" => (Driver::Redis, None),
+        "http" => (Driver::Http, Some(false)),
+        "https" => (Driver::Http, Some(true)),
+        "ws" => (Driver::Websocket, Some(false)),
+        "wss" => (Driver::Websocket, Some(true)),
+        driver => {
+            return Err(CreateError::Driver { target: target.to_string(), driver: driver.to_owned() });
+        }
+    };
+    let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let mut settings = config.default_pool.clone();
+    (settings.min_connections, settings.min_idle) = (0, 0);
+    let mut pool = PoolConfig {
+        name: target.to_string(),
+        driver,
+        host: filled(&target.host),
+        port: target.port,
+        database: filled(&target.database),
+        user: filled(&target.user),
+        password,
+        ssl: config.security.ssl.clone(),
+        authentication: config.security.authentication.clone(),
+        settings,
+        ..PoolConfig::default()
+    };
+    if let Some(is_secure) = is_secure {
+        pool.ssl.enabled = is_secure;
+        // Which has a path where others have a database.
+        pool.url = Some(Secret::new(Target { user: String::new(), ..bracketed(target) }.to_string()));
+        (pool.host, pool.port, pool.database) = (None, None, None);
+    }
+    Ok(pool)
+}
+
+/// The same with an IPv6 address as a URL has it.
+fn bracketed(target: &Target) -> Target {
+    let mut target = target.clone();
+    if target.host.contains(':') {
+        target.host = format!("[{}]", target.host);
+    }
+    target
+}

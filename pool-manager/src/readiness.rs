@@ -1,0 +1,93 @@
+//! Whether the service has the pools that it cannot do without.
+
+use std::fmt;
+
+use pool_core::PoolControl;
+
+use crate::any::AnyPool;
+
+/// Whether the service can work: whether each pool that is `required` can deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Readiness {
+    /// What was found of each pool, by name. Those made on demand are not among them.
+    pub pools: Vec<PoolReadiness>,
+}
+
+/// Whether one pool can deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolReadiness {
+    /// The pool's name.
+    pub pool: String,
+    /// Whether the service is not ready without it.
+    pub required: bool,
+    /// What was found.
+    pub state: ReadyState,
+}
+
+/// What was found of a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadyState {
+    /// So many connections are open that nothing is known against.
+    Open(usize),
+    /// None was open, and one could be opened and validated.
+    Reachable,
+    /// None is open. Not required, so nobody tried to open one.
+    Unknown,
+    /// None is open, and none can be had, for this reason.
+    Unusable(String),
+}
+
+impl Readiness {
+    /// Whether every pool that is required can deliver.
+    pub fn is_ready(&self) -> bool {
+        self.missing().next().is_none()
+    }
+
+    /// The required pools that cannot.
+    pub fn missing(&self) -> impl Iterator<Item = &PoolReadiness> {
+        self.pools.iter().filter(|pool| pool.required && matches!(pool.state, ReadyState::Unusable(_)))
+    }
+}
+
+impl fmt::Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_ready() { "ready" } else { "not ready" })?;
+        self.pools.iter().try_for_each(|pool| write!(f, "\n  {pool}"))
+    }
+}
+
+impl fmt::Display for PoolReadiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pool, required, state } = self;
+        let optional = if *required { "" } else { " (not required)" };
+        write!(f, "{pool}{optional}: {state}")
+    }
+}
+
+impl fmt::Display for ReadyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadyState::Open(1) => f.write_str("1 connection is open"),
+            ReadyState::Open(count) => write!(f, "{count} connections are open"),
+            ReadyState::Reachable => f.write_str("reachable"),
+            ReadyState::Unknown => f.write_str("no connection is open"),
+            ReadyState::Unusable(reason) => write!(f, "failed to {reason}"),
+        }
+    }
+}
+
+/// Looks at a pool, and if it has no connection and must have one, tries to get one.
+pub(crate) async fn look(pool: &AnyPool, required: bool) -> ReadyState {
+    let control: &dyn PoolControl = pool.control();
+    match control.stats().healthy() {
+        0 if !required => ReadyState::Unknown,
+        0 => match control.check().await {
+            Ok(_) => ReadyState::Reachable,
+            Err(error) => ReadyState::Unusable(error.to_string()),
+        },
+        open => ReadyState::Open(open),
+    }
+}
