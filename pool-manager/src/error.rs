@@ -113,6 +113,8 @@ impl LookupError {
         match self {
             LookupError::Unknown { name, .. }
             | LookupError::Disabled { name }
+            | LookupError::UnknownGroup { name, .. }
+            | LookupError::GroupDriver { name, .. }
             | LookupError::Driver { name, .. } => name,
         }
     }

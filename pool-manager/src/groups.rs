@@ -59,7 +59,9 @@ impl Groups {
         let arranged = members.into_iter().filter_map(|(name, entries)| {
             let first = &entries.first()?.pool;
             let known = self.0.get(name).filter(|known| known.driver == first.driver());
-            let known = known.cloned().unwrap_or_else(|| Known { driver: first.driver(), group: made_for(first, name) });
+            let known = known
+                .cloned()
+                .unwrap_or_else(|| Known { driver: first.driver(), group: made_for(first, name) });
             known.group.set(&entries, routing);
             Some((name.to_owned(), known))
         });

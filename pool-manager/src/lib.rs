@@ -49,7 +49,14 @@
 
 #![cfg_attr(
     not(feature = "_any"),
-    expect(dead_code, unused_imports, reason = "without a driver no pool can be made")
+    expect(
+        dead_code,
+        unreachable_code,
+        unused_imports,
+        unused_mut,
+        unused_variables,
+        reason = "without a driver there is no pool"
+    )
 )]
 
 mod any;
@@ -75,8 +82,8 @@ pub use manager::{PoolManager, PoolManagerBuilder};
 pub use readiness::{PoolReadiness, Readiness, ReadyState};
 pub use reload::{ReloadError, ReloadReport, ReloadStats};
 pub use routing::{
-    Access, Acquired, Attempt, AttemptFailure, Group, Member, MemberStats, ReadError, RouteError, Session, SessionWrite,
-    acquire_or_else,
+    Access, Acquired, Attempt, AttemptFailure, Group, Member, MemberStats, ReadError, RouteError, Session,
+    SessionWrite, acquire_or_else,
 };
 pub use shutdown::ShutdownReport;
 pub use watch::{ConfigWatcher, MissingFile, Noticed};

@@ -10,7 +10,7 @@ mod watching;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -44,6 +44,7 @@ use crate::watch::ConfigWatcher;
 
 pub use builder::PoolManagerBuilder;
 pub(crate) use source::Source;
+use source::files_named_by;
 pub(crate) use targets::{config_of, described};
 
 /// All pools of a service. Clones share them.
@@ -154,7 +155,7 @@ impl PoolManager {
         config: Config,
         source: Option<Source>,
     ) -> Result<Self, StartError> {
-        let PoolManagerBuilder { mut observers, listeners, reload_on_hangup } = builder;
+        let PoolManagerBuilder { mut observers, listeners, reload_on_hangup, .. } = builder;
         let kit = Kit::default();
         let blueprints = Blueprint::draw_all(described(&config), &kit)?;
         let audit = Audit::open(&config.monitoring.audit_log)?;
@@ -173,7 +174,9 @@ impl PoolManager {
             let config = config.expect("each blueprint was drawn of a pool of the configuration");
             let pool = blueprint.open(&observers)?;
             if pool.insert_into(&set).is_ok() {
-                registry.named.insert(name, Entry { pool, config, fingerprint, origin: Origin::Configuration });
+                registry
+                    .named
+                    .insert(name, Entry { pool, config, fingerprint, origin: Origin::Configuration });
             }
         }
         drop(registry.regroup());
@@ -203,6 +206,14 @@ impl PoolManager {
     /// The configuration in force. Pools that the program itself has made are not in it.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.shared.read().config)
+    }
+
+    /// The files whose content matters: that of the configuration and its overlay, and those that it names with secrets
+    /// and certificates. For whoever watches them, to [reload](Self::reload_from_file) when one is different.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = self.shared.source.as_ref().map(Source::files).unwrap_or_default();
+        files.extend(files_named_by(&self.config()));
+        files
     }
 
     /// A handle of the pool of this name, whatever its driver.
@@ -452,7 +463,8 @@ impl PoolManager {
         for pool in self.shared.read().pools() {
             let stats = pool.control().stats();
             if stats.open() < stats.min {
-                waiting.spawn(async move { (pool.control().name().to_owned(), pool.control().warm_up().await) });
+                waiting
+                    .spawn(async move { (pool.control().name().to_owned(), pool.control().warm_up().await) });
             }
         }
         let outcomes = waiting.join_all().await;

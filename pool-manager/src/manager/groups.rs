@@ -35,7 +35,10 @@ impl PoolManager {
     /// # }
     /// ```
     #[cfg(feature = "postgres")]
-    pub fn postgres_group(&self, name: &str) -> Result<Group<pool_drivers::postgres::PgConnector>, LookupError> {
+    pub fn postgres_group(
+        &self,
+        name: &str,
+    ) -> Result<Group<pool_drivers::postgres::PgConnector>, LookupError> {
         self.shared.read().groups.typed(name, Driver::Postgres)
     }
 
@@ -55,7 +58,10 @@ impl PoolManager {
     ///
     /// If no pool names it, or its pools are of another driver.
     #[cfg(feature = "sqlite")]
-    pub fn sqlite_group(&self, name: &str) -> Result<Group<pool_drivers::sqlite::SqliteConnector>, LookupError> {
+    pub fn sqlite_group(
+        &self,
+        name: &str,
+    ) -> Result<Group<pool_drivers::sqlite::SqliteConnector>, LookupError> {
         self.shared.read().groups.typed(name, Driver::Sqlite)
     }
 
