@@ -1,0 +1,8 @@
+//! From a configuration to a running system of pools.
+
+mod routing;
+
+pub use routing::{
+    Access, Acquired, Attempt, AttemptFailure, Group, Member, MemberStats, ReadError, Role, RouteError,
+    Routing, Session, SessionWrite, acquire_or_else,
+};
