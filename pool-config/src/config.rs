@@ -4,16 +4,20 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::across;
+use crate::class::ReloadClass::{Live, Restart};
 use crate::error::ConfigError;
 use crate::health::HealthMonitoring;
+use crate::keys::{Keys, Visitor};
+use crate::kind::{Flag, Whole};
 use crate::monitoring::Monitoring;
 use crate::pool::PoolConfig;
 use crate::problem::{Mistake, Place, Problems};
-use crate::section::Section;
+use crate::reload::Reload;
+use crate::routing::Routing;
+use crate::section::{Reading, Section};
 use crate::security::Security;
 use crate::settings::PoolSettings;
-use crate::settings::layer::Layer;
-use crate::values::flag;
 use crate::yaml::{self, Node};
 
 /// The most bytes a file may have: more is not a configuration, and parsing it would cost the memory it asks for.
@@ -25,30 +29,67 @@ const MAX_BYTES: usize = 10 * 1024 * 1024;
 /// is what an empty one means.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// `version`: the version of the schema that the file is written for. Default 1, the only one.
+    pub version: u32,
     /// `enabled`: whether pools are opened at all. Default true.
     pub enabled: bool,
     /// `default_pool`: what a pool inherits for each key it does not set. Each key that is left out here is built in.
     pub default_pool: PoolSettings,
+    /// `security`: how connections are encrypted, and how they log in; inherited by each pool.
+    pub security: Security,
     /// `pools`, in the order of the file. Default none.
     pub pools: Vec<PoolConfig>,
+    /// `routing`: how reads are spread over the replicas of a group.
+    pub routing: Routing,
+    /// `reload`: how a change of the file is noticed and carried out.
+    pub reload: Reload,
     /// `health_monitoring`: how the health of all pools is watched and restored.
     pub health_monitoring: HealthMonitoring,
     /// `monitoring`: how measurements are collected, kept and judged.
     pub monitoring: Monitoring,
-    /// `security`: how connections are encrypted, and how they log in.
-    pub security: Security,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
+            version: 1,
             enabled: true,
             default_pool: PoolSettings::default(),
+            security: Security::default(),
             pools: Vec::new(),
+            routing: Routing::default(),
+            reload: Reload::default(),
             health_monitoring: HealthMonitoring::default(),
             monitoring: Monitoring::default(),
-            security: Security::default(),
         }
+    }
+}
+
+// By hand, because a pool begins as a copy of what was read before it.
+impl Keys for Config {
+    fn visit<V: Visitor>(&mut self, visitor: &mut V) {
+        let doc = "the version of the schema that the file is written for";
+        visitor.value(doc, &mut self.version, "version", Whole::within(1..=1), Restart);
+        visitor.value("whether pools are opened at all", &mut self.enabled, "enabled", Flag, Live);
+        let doc =
+            "what a pool inherits for each key it does not set; each key that is left out here is built in";
+        visitor.section(doc, &mut self.default_pool, "default_pool");
+        let doc = "how connections are encrypted, and how they log in; inherited by each pool";
+        visitor.section(doc, &mut self.security, "security");
+        let template = self.template();
+        visitor.pools("the pools, each with a name of its own", &mut self.pools, "pools", &template);
+        let doc = "how reads are spread over the replicas of a group";
+        visitor.section(doc, &mut self.routing, "routing");
+        let doc = "how a change of the file is noticed and carried out";
+        visitor.section(doc, &mut self.reload, "reload");
+        let doc = "how the health of all pools is watched and restored. Checked, and not acted on yet";
+        visitor.section(doc, &mut self.health_monitoring, "health_monitoring");
+        let doc = "how measurements are collected, kept and judged. Checked; of it only `audit_log` is acted on yet";
+        visitor.section(doc, &mut self.monitoring, "monitoring");
+    }
+
+    fn check(&self, section: &mut Section<'_>) {
+        across::check(self, section);
     }
 }
 
@@ -99,9 +140,9 @@ impl Config {
     pub fn from_yaml(text: &str, source_name: &str) -> Result<Self, ConfigError> {
         check_size(text.len(), source_name)?;
         let document = yaml::parse(text).map_err(|(place, mistake)| refusal(source_name, place, mistake))?;
-        let mut problems = Problems::new(source_name);
-        let config = Self::read(&document, &mut problems);
-        match (config, problems.into_sorted()) {
+        let mut reading = Reading { problems: Problems::new(source_name), ..Reading::default() };
+        let config = Self::read(&document, &mut reading);
+        match (config, reading.problems.into_sorted()) {
             (Some(config), problems) if problems.is_empty() => Ok(config),
             (_, problems) => Err(ConfigError::Invalid { source_name: source_name.to_owned(), problems }),
         }
@@ -113,26 +154,24 @@ impl Config {
         self.pools.iter().find(|pool| pool.name == name)
     }
 
-    fn read(document: &Node, problems: &mut Problems) -> Option<Self> {
-        Section::document(document, problems, |document| {
-            let config = document.main_section("connection_pool", |section| {
-                let mut enabled = true;
-                section.set("enabled", &mut enabled, flag);
-                let (defaults, default_pool) = section.section("default_pool", |section| {
-                    let defaults = Layer::built_in().extended_by(section);
-                    (defaults.clone(), defaults.resolve(section))
-                });
-                Self {
-                    enabled,
-                    default_pool,
-                    pools: section
-                        .named_sections("pools", |name, section| PoolConfig::read(name, section, &defaults)),
-                    health_monitoring: section.section("health_monitoring", HealthMonitoring::read),
-                    monitoring: section.section("monitoring", Monitoring::read),
-                    security: section.section("security", Security::read),
-                }
-            });
+    /// What each pool begins as: whatever it does not set itself.
+    pub(crate) fn template(&self) -> PoolConfig {
+        PoolConfig {
+            ssl: self.security.ssl.clone(),
+            authentication: self.security.authentication.clone(),
+            settings: self.default_pool.clone(),
+            ..PoolConfig::default()
+        }
+    }
+
+    /// Reads a document; `None` if it is no mapping.
+    pub(crate) fn read(document: &Node, reading: &mut Reading) -> Option<Self> {
+        Section::document(document, reading, |document| {
+            let mut config = Self::default();
+            document.main_section("connection_pool", &mut config);
             document.require("connection_pool", "the section connection_pool", "put everything under it");
+            config.default_pool.settle();
+            config.pools.iter_mut().for_each(|pool| pool.settings.settle());
             config
         })
     }

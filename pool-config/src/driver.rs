@@ -2,20 +2,18 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use crate::kind::Word;
 
 /// What a pool connects to; the word in the file is the name in lower case.
 ///
 /// This crate only checks the word and the address that goes with it. Whether a driver is compiled in is the business
 /// of whoever builds the pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Driver {
     /// `postgres`: PostgreSQL; the default.
     #[default]
     Postgres,
     /// `mysql`, or `mariadb`: MySQL and MariaDB.
-    #[serde(alias = "mariadb")]
     Mysql,
     /// `sqlite`: SQLite, in a file or in memory, within this process.
     Sqlite,
@@ -31,14 +29,18 @@ impl Driver {
     /// The word for this driver in the file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres",
-            Self::Mysql => "mysql",
-            Self::Sqlite => "sqlite",
-            Self::Redis => "redis",
-            Self::Http => "http",
-            Self::Websocket => "websocket",
-        }
+        self.word()
+    }
+
+    /// The driver whose URLs begin as this one does.
+    pub(crate) fn of_url(url: &str) -> Option<Self> {
+        let (scheme, _) = url.split_once(':')?;
+        SCHEMES.iter().find(|(known, _)| *known == scheme).map(|(_, driver)| *driver)
+    }
+
+    /// How URLs may begin.
+    pub(crate) fn url_schemes() -> Vec<String> {
+        SCHEMES.iter().map(|(scheme, _)| format!("{scheme}:")).collect()
     }
 
     /// The host of a pool that names none: `localhost` for a database server, nothing for the rest.
@@ -88,6 +90,38 @@ impl Driver {
     }
 }
 
+impl Word for Driver {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("postgres", Self::Postgres),
+        ("mysql", Self::Mysql),
+        ("mariadb", Self::Mysql),
+        ("sqlite", Self::Sqlite),
+        ("redis", Self::Redis),
+        ("http", Self::Http),
+        ("websocket", Self::Websocket),
+    ];
+}
+
+/// How the URLs of each driver begin.
+const SCHEMES: &[(&str, Driver)] = &[
+    ("postgres", Driver::Postgres),
+    ("postgresql", Driver::Postgres),
+    ("mysql", Driver::Mysql),
+    ("mariadb", Driver::Mysql),
+    ("sqlite", Driver::Sqlite),
+    ("redis", Driver::Redis),
+    ("rediss", Driver::Redis),
+    ("redis+unix", Driver::Redis),
+    ("unix", Driver::Redis),
+    ("valkey", Driver::Redis),
+    ("valkeys", Driver::Redis),
+    ("valkey+unix", Driver::Redis),
+    ("http", Driver::Http),
+    ("https", Driver::Http),
+    ("ws", Driver::Websocket),
+    ("wss", Driver::Websocket),
+];
+
 impl fmt::Display for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -107,32 +141,14 @@ pub(crate) enum Need {
 
 #[cfg(test)]
 mod tests {
-    use serde::de::IntoDeserializer;
-    use serde::de::value::{Error, StrDeserializer};
-
     use super::*;
 
-    fn read(word: &str) -> Result<Driver, Error> {
-        let word: StrDeserializer<'_, Error> = word.into_deserializer();
-        Driver::deserialize(word)
-    }
-
     #[test]
-    fn the_word_of_each_driver_reads_as_that_driver() {
-        let all =
-            [Driver::Postgres, Driver::Mysql, Driver::Sqlite, Driver::Redis, Driver::Http, Driver::Websocket];
-        for driver in all {
-            assert_eq!(read(driver.as_str()), Ok(driver));
-        }
-    }
-
-    #[test]
-    fn mariadb_is_mysql() {
-        assert_eq!(read("mariadb"), Ok(Driver::Mysql));
-    }
-
-    #[test]
-    fn words_are_lower_case() {
-        assert!(read("Postgres").is_err());
+    fn the_beginning_of_a_url_tells_the_driver() {
+        assert_eq!(Driver::of_url("postgresql://db/orders"), Some(Driver::Postgres));
+        assert_eq!(Driver::of_url("sqlite::memory:"), Some(Driver::Sqlite));
+        assert_eq!(Driver::of_url("rediss://cache"), Some(Driver::Redis));
+        assert_eq!(Driver::of_url("oracle://db"), None);
+        assert_eq!(Driver::of_url("db.example.com"), None);
     }
 }

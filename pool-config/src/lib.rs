@@ -49,27 +49,46 @@
 //!
 //! There are no credentials in the file, no values from the environment and no second file laid over the first.
 
+mod across;
+mod class;
 mod config;
+mod description;
+mod diff;
 mod driver;
+mod emit;
 mod error;
 mod health;
+mod keys;
+mod kind;
+mod listing;
 mod monitoring;
 mod pool;
 mod problem;
+mod reference;
+mod reload;
+mod routing;
+mod schema;
+mod secret;
 mod section;
 mod security;
 mod settings;
 mod shown;
 mod suggest;
-mod values;
 mod yaml;
 
+pub use class::ReloadClass;
 pub use config::Config;
+pub use diff::{Changes, KeyChange, PoolChange, PoolChangeKind, diff};
 pub use driver::Driver;
 pub use error::ConfigError;
 pub use health::HealthMonitoring;
-pub use monitoring::Monitoring;
-pub use pool::PoolConfig;
+pub use monitoring::{AuditEvent, AuditLog, Monitoring};
+pub use pool::{PoolConfig, Role};
 pub use problem::Problem;
-pub use security::{Authentication, AuthenticationMethod, Security, Ssl};
-pub use settings::{PoolSettings, Reuse};
+pub use reference::reference;
+pub use reload::{Reload, Watch};
+pub use routing::Routing;
+pub use schema::json_schema;
+pub use secret::{Secret, SecretSource};
+pub use security::{Authentication, AuthenticationMethod, OAuth2, Security, Ssl};
+pub use settings::{Fairness, PoolSettings, Reuse, SessionSettings, Sizing};

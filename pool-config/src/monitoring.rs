@@ -1,61 +1,76 @@
-//! `monitoring`: how measurements are collected, kept and judged.
+//! `monitoring`: how measurements are collected, kept and judged, and which operations are written down.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::class::ReloadClass::{Live, Restart};
+use crate::keys::keys;
+use crate::kind::{Flag, List, Millis, Optional, PathText, Share, Whole, Word, Words};
 use crate::problem::Mistake;
 use crate::section::{Origin, Section};
-use crate::values::{flag, millis, share};
 
-/// The section `monitoring`: how measurements are collected, kept and judged.
-///
-/// Durations are written as whole milliseconds under keys that end in `_ms`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Monitoring {
-    /// `enabled`: whether anything is measured over time. Default true.
-    pub enabled: bool,
-    /// `collection_interval_ms`: the pause between two measurements. Default 10 s.
-    pub collection_interval: Duration,
-    /// `retention_period_ms`: how long a measurement is kept. At least two collection intervals, because one
-    /// measurement alone is no history; default 1 h.
-    pub retention_period: Duration,
-    /// `enable_alerts`: whether measurements raise alerts. Default true.
-    pub enable_alerts: bool,
-    /// `connection_utilization_threshold`: an alert is raised when a larger part of `max_connections` is in use.
-    /// Above 0, at most 1, default 0.8.
-    pub connection_utilization_threshold: f64,
-    /// `error_rate_threshold`: an alert is raised when a larger part of the acquires fails. Above 0, at most 1,
-    /// default 0.05.
-    pub error_rate_threshold: f64,
-}
+keys! {
+    /// The section `monitoring`: how measurements are collected, kept and judged. It is checked; of it only `audit_log` is acted
+    /// on yet.
+    ///
+    /// Durations are written as whole milliseconds under keys that end in `_ms`.
+    pub struct Monitoring {
+        /// whether anything is measured over time
+        enabled: bool = true, value("enabled", Flag, Live);
 
-impl Default for Monitoring {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            collection_interval: Duration::from_secs(10),
-            retention_period: Duration::from_secs(60 * 60),
-            enable_alerts: true,
-            connection_utilization_threshold: 0.8,
-            error_rate_threshold: 0.05,
-        }
+        /// the pause between two measurements
+        collection_interval: Duration = Duration::from_secs(10),
+            value("collection_interval_ms", Millis::POSITIVE, Live);
+
+        /// how long a measurement is kept. At least two collection intervals, because one measurement alone is no history
+        retention_period: Duration = Duration::from_secs(3600), value("retention_period_ms", Millis::POSITIVE, Live);
+
+        /// whether measurements raise alerts
+        enable_alerts: bool = true, value("enable_alerts", Flag, Live);
+
+        /// an alert is raised when a larger part of `max_connections` is in use
+        connection_utilization_threshold: f64 = 0.8, value("connection_utilization_threshold", Share, Live);
+
+        /// it is resolved when a smaller part is. Without it 0.9 of the threshold
+        utilization_recovery_threshold: Option<f64> = None,
+            value("utilization_recovery_threshold", Optional(Share), Live);
+
+        /// an alert is raised when a larger part of the acquires fails
+        error_rate_threshold: f64 = 0.05, value("error_rate_threshold", Share, Live);
+
+        /// it is resolved when a smaller part does. Without it half the threshold
+        error_rate_recovery_threshold: Option<f64> = None,
+            value("error_rate_recovery_threshold", Optional(Share), Live);
+
+        /// with fewer acquires in an interval their error rate is not judged
+        error_rate_min_requests: u64 = 20,
+            value("error_rate_min_requests", Whole::within(0..=1_000_000_000).of("acquires"), Live);
+
+        /// the most memory that the history of all pools may take
+        max_memory_bytes: u64 = 64 * 1024 * 1024,
+            value("max_memory_bytes", Whole::within(1 << 20..=1 << 40).of("bytes"), Live);
+
+        /// which operations of pools are written to a file
+        audit_log: AuditLog = AuditLog::default(), section("audit_log");
+    }
+
+    check(monitoring, section) {
+        monitoring.check_retention(section);
+        check_recovery(
+            section,
+            ("connection_utilization_threshold", monitoring.connection_utilization_threshold),
+            ("utilization_recovery_threshold", monitoring.utilization_recovery_threshold),
+        );
+        check_recovery(
+            section,
+            ("error_rate_threshold", monitoring.error_rate_threshold),
+            ("error_rate_recovery_threshold", monitoring.error_rate_recovery_threshold),
+        );
     }
 }
 
 impl Monitoring {
-    pub(crate) fn read(section: &mut Section<'_>) -> Self {
-        let mut monitoring = Self::default();
-        section.set("enabled", &mut monitoring.enabled, flag);
-        section.set("collection_interval_ms", &mut monitoring.collection_interval, millis);
-        section.set("retention_period_ms", &mut monitoring.retention_period, millis);
-        section.set("enable_alerts", &mut monitoring.enable_alerts, flag);
-        let utilization = &mut monitoring.connection_utilization_threshold;
-        section.set("connection_utilization_threshold", utilization, share);
-        section.set("error_rate_threshold", &mut monitoring.error_rate_threshold, share);
-        monitoring.check(section);
-        monitoring
-    }
-
-    fn check(&self, section: &mut Section<'_>) {
+    fn check_retention(&self, section: &mut Section<'_>) {
         let (interval, retention) = ("collection_interval_ms", "retention_period_ms");
         let origins = [section.origin(retention), section.origin(interval)];
         if origins.contains(&Origin::Refused) || self.retention_period >= 2 * self.collection_interval {
@@ -72,4 +87,64 @@ impl Monitoring {
         let help = format!("raise {retention} or lower {interval}");
         section.report(at, Mistake::new(found, expected, help));
     }
+}
+
+fn check_recovery(
+    section: &mut Section<'_>,
+    (threshold_key, threshold): (&'static str, f64),
+    (recovery_key, recovery): (&'static str, Option<f64>),
+) {
+    let Some(recovery) = recovery else { return };
+    if section.origin(threshold_key) != Origin::Refused && recovery >= threshold {
+        let found = format!("{recovery} while {threshold_key} is {threshold}");
+        let expected = format!("{recovery_key} below {threshold_key}");
+        let help = format!("lower {recovery_key} or raise {threshold_key}");
+        section.report(recovery_key, Mistake::new(found, expected, help));
+    }
+}
+
+keys! {
+    /// The section `monitoring.audit_log`: operations of pools as lines of JSON.
+    pub struct AuditLog {
+        /// the file that the lines are added to. Without it nothing is written
+        path: Option<PathBuf> = None, value("path", Optional(PathText), Restart);
+
+        /// which operations are written
+        events: Vec<AuditEvent> = AuditEvent::all(), value("events", List(Words::new()), Restart);
+    }
+}
+
+/// An operation of a pool that can be written to the audit log; the word in the file is the name in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuditEvent {
+    /// `acquire`: a connection was handed out.
+    Acquire,
+    /// `release`: it came back.
+    Release,
+    /// `create`: a connection was opened.
+    Create,
+    /// `close`: it was closed.
+    Close,
+    /// `error`: opening or acquiring one failed.
+    Error,
+    /// `reload`: the configuration was changed, or the change was refused.
+    Reload,
+}
+
+impl AuditEvent {
+    fn all() -> Vec<Self> {
+        Self::WORDS.iter().map(|(_, event)| *event).collect()
+    }
+}
+
+impl Word for AuditEvent {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("acquire", Self::Acquire),
+        ("release", Self::Release),
+        ("create", Self::Create),
+        ("close", Self::Close),
+        ("error", Self::Error),
+        ("reload", Self::Reload),
+    ];
 }

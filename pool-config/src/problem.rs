@@ -73,15 +73,16 @@ impl Mistake {
 }
 
 /// The problems of one file, as they are found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Problems {
     source_name: String,
     found: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Problems {
     pub(crate) fn new(source_name: &str) -> Self {
-        Self { source_name: source_name.to_owned(), found: Vec::new() }
+        Self { source_name: source_name.to_owned(), found: Vec::new(), warnings: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, place: Place, path: String, mistake: Mistake) {
@@ -89,6 +90,13 @@ impl Problems {
         let Mistake { found, expected, help } = mistake;
         let source_name = self.source_name.clone();
         self.found.push(Problem { source_name, line, column, path, found, expected, help });
+    }
+
+    pub(crate) fn warn(&mut self, place: Place, path: String, mistake: Mistake) {
+        let Place { line, column } = place;
+        let Mistake { found, expected, help } = mistake;
+        let source_name = self.source_name.clone();
+        self.warnings.push(Problem { source_name, line, column, path, found, expected, help });
     }
 
     pub(crate) fn len(&self) -> usize {

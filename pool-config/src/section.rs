@@ -9,10 +9,14 @@
 
 use std::collections::HashMap;
 
+use crate::class::ReloadClass;
+use crate::keys::{Keys, SecretKeys, Visitor};
+use crate::kind::{Kind, Name, describe};
+use crate::pool::PoolConfig;
 use crate::problem::{Mistake, Place, Problems};
+use crate::secret::SecretSource;
 use crate::shown::shown;
 use crate::suggest::help_for_unknown;
-use crate::values::{describe, text};
 use crate::yaml::{Entry, Node, Value};
 
 /// Keys that start so belong to the author of the file: notes, anchors to be merged elsewhere.
@@ -35,46 +39,52 @@ pub(crate) enum Origin {
     Refused,
 }
 
+/// What is found out while a document is read.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) problems: Problems,
+    /// Where each key was written, by its path.
+    pub(crate) origins: HashMap<String, Origin>,
+}
+
 /// One mapping of the file.
 #[derive(Debug)]
 pub(crate) struct Section<'a> {
     path: String,
+    /// The path of the section from which this one inherits what is not written here.
+    base: Option<String>,
     place: Place,
     entries: &'a [Entry],
     asked: Vec<(&'static str, Origin)>,
-    problems: &'a mut Problems,
+    reading: &'a mut Reading,
 }
 
 impl<'a> Section<'a> {
     /// Reads the whole document; `None` if it is no mapping. An empty one reads as a mapping without keys.
     pub(crate) fn document<T>(
         node: &'a Node,
-        problems: &'a mut Problems,
+        reading: &'a mut Reading,
         read: impl FnOnce(&mut Section<'_>) -> T,
     ) -> Option<T> {
         let entries: &[Entry] = match &node.value {
             Value::Map(entries) => entries,
             Value::Null => &[],
             _ => {
-                problems.push(node.place, String::new(), not_a_section(node));
+                reading.problems.push(node.place, String::new(), not_a_section(node));
                 return None;
             }
         };
-        let mut document =
-            Section { path: String::new(), place: node.place, entries, asked: Vec::new(), problems };
+        let (path, place) = (String::new(), node.place);
+        let mut document = Section { path, base: None, place, entries, asked: Vec::new(), reading };
         let value = read(&mut document);
         document.report_unknown_keys();
         Some(value)
     }
 
-    /// The value of `key`, if it is written and `reader` accepts it.
-    pub(crate) fn read<T>(
-        &mut self,
-        key: &'static str,
-        reader: impl FnOnce(&Node) -> Result<T, Mistake>,
-    ) -> Option<T> {
+    /// The value of `key`, if it is written and is of this kind.
+    pub(crate) fn read<K: Kind>(&mut self, key: &'static str, kind: &K) -> Option<K::Value> {
         let node = self.ask(key)?;
-        match reader(node) {
+        match kind.read(node) {
             Ok(value) => Some(value),
             Err(mistake) => {
                 self.refuse(key, node.place, mistake);
@@ -84,38 +94,19 @@ impl<'a> Section<'a> {
     }
 
     /// Puts the value of `key` into `slot`; a key that is absent or refused leaves the slot as it is.
-    pub(crate) fn set<T>(
-        &mut self,
-        key: &'static str,
-        slot: &mut T,
-        reader: impl FnOnce(&Node) -> Result<T, Mistake>,
-    ) {
-        if let Some(value) = self.read(key, reader) {
+    pub(crate) fn set<K: Kind>(&mut self, key: &'static str, slot: &mut K::Value, kind: &K) {
+        if let Some(value) = self.read(key, kind) {
             *slot = value;
         }
     }
 
-    /// The section under `key`; absent or empty, it reads as one in which nothing is written.
-    pub(crate) fn section<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
-        let path = self.path_of(key);
-        self.section_at(key, path, read)
-    }
-
     /// The section whose keys the paths of problems begin with: its own name would say nothing.
-    pub(crate) fn main_section<T>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(&mut Section<'_>) -> T,
-    ) -> T {
-        self.section_at(key, String::new(), read)
+    pub(crate) fn main_section<S: Keys>(&mut self, key: &'static str, slot: &mut S) {
+        self.section_at(key, String::new(), None, slot);
     }
 
-    fn section_at<T>(
-        &mut self,
-        key: &'static str,
-        path: String,
-        read: impl FnOnce(&mut Section<'_>) -> T,
-    ) -> T {
+    /// Reads the section under `key` into `slot`; absent or empty, it reads as one in which nothing is written.
+    fn section_at<S: Keys>(&mut self, key: &'static str, path: String, base: Option<String>, slot: &mut S) {
         let node = self.ask(key);
         let entries = match node {
             Some(Node { value: Value::Map(entries), .. }) => entries.as_slice(),
@@ -126,7 +117,10 @@ impl<'a> Section<'a> {
             }
         };
         let place = node.map_or(self.place, |node| node.place);
-        self.child(path, place, entries, read)
+        self.child(path, base, place, entries, |section| {
+            slot.visit(section);
+            slot.check(section);
+        });
     }
 
     /// The list of sections under `key`, each with a `name` of its own; `read` gets the name and the section.
@@ -135,6 +129,7 @@ impl<'a> Section<'a> {
     pub(crate) fn named_sections<T>(
         &mut self,
         key: &'static str,
+        base: &str,
         mut read: impl FnMut(String, &mut Section<'_>) -> T,
     ) -> Vec<T> {
         let path = self.path_of(key);
@@ -152,12 +147,12 @@ impl<'a> Section<'a> {
         for (index, node) in items.iter().enumerate() {
             let by_index = format!("{path}[{index}]");
             let Value::Map(entries) = &node.value else {
-                self.problems.push(node.place, by_index, not_a_section(node));
+                self.reading.problems.push(node.place, by_index, not_a_section(node));
                 continue;
             };
             // The name is looked up first, because it is part of the path of every problem.
             let name = entries.iter().find(|entry| is_text(&entry.key, "name"));
-            let name = name.and_then(|entry| Some((text(&entry.value).ok()?, entry.value.place)));
+            let name = name.and_then(|entry| Some((Name.read(&entry.value).ok()?, entry.value.place)));
             let first = name.as_ref().and_then(|(name, _)| places.get(name).copied());
             let path = match &name {
                 Some((name, _)) if first.is_none() => format!("{path}[{}]", shown(name)),
@@ -166,8 +161,8 @@ impl<'a> Section<'a> {
             if let Some((name, place)) = name {
                 places.entry(name).or_insert(place);
             }
-            let value = self.child(path, node.place, entries, |section| {
-                let name = section.read("name", text);
+            let value = self.child(path, Some(base.to_owned()), node.place, entries, |section| {
+                let name = section.read("name", &Name);
                 if let Some(name) = &name
                     && let Some(first) = first
                 {
@@ -188,19 +183,72 @@ impl<'a> Section<'a> {
         self.asked.iter().find(|(asked, _)| *asked == key).map_or(Origin::Default, |(_, origin)| *origin)
     }
 
-    /// All keys that were asked for so far.
-    pub(crate) fn origins(&self) -> impl Iterator<Item = (&'static str, Origin)> + '_ {
-        self.asked.iter().copied()
+    /// How `key` came to its value, here or where this section inherits from.
+    pub(crate) fn effective_origin(&self, key: &str) -> Origin {
+        match (self.origin(key), &self.base) {
+            (Origin::Default, Some(base)) => {
+                self.reading.origins.get(&format!("{base}.{key}")).copied().unwrap_or(Origin::Default)
+            }
+            (origin, _) => origin,
+        }
+    }
+
+    /// Whether `key` is written here, and was read.
+    pub(crate) fn is_written(&self, key: &str) -> bool {
+        matches!(self.origin(key), Origin::Written(_))
+    }
+
+    /// Whether what is written for `key` refers to a variable.
+    pub(crate) fn is_reference(&self, key: &str) -> bool {
+        let entry = self.entries.iter().find(|entry| is_text(&entry.key, key));
+        entry.is_some_and(|entry| entry.value.written.is_some())
+    }
+
+    /// What is written for `key`, as a message names it.
+    pub(crate) fn shown(&self, key: &str) -> String {
+        let entry = self.entries.iter().find(|entry| is_text(&entry.key, key));
+        entry.map_or_else(|| "nothing".to_owned(), |entry| describe(&entry.value))
     }
 
     /// Reports a mistake at `key`: at its value, or at the section if it is not written.
     pub(crate) fn report(&mut self, key: &'static str, mistake: Mistake) {
-        let place = match self.origin(key) {
+        let (place, path) = (self.place_of(key), self.path_of(key));
+        self.reading.problems.push(place, path, mistake);
+    }
+
+    /// Reports what is allowed and hardly meant, likewise.
+    pub(crate) fn warn(&mut self, key: &'static str, mistake: Mistake) {
+        let (place, path) = (self.place_of(key), self.path_of(key));
+        self.reading.problems.warn(place, path, mistake);
+    }
+
+    /// Reports a mistake at a key of one of the pools below this section, as [`Self::report`].
+    pub(crate) fn report_of_pool(&mut self, pool: &str, key: &'static str, mistake: Mistake) {
+        let (place, path) = self.of_pool(pool, key);
+        self.reading.problems.push(place, path, mistake);
+    }
+
+    /// Reports what is hardly meant, likewise.
+    pub(crate) fn warn_of_pool(&mut self, pool: &str, key: &'static str, mistake: Mistake) {
+        let (place, path) = self.of_pool(pool, key);
+        self.reading.problems.warn(place, path, mistake);
+    }
+
+    fn of_pool(&self, pool: &str, key: &str) -> (Place, String) {
+        let path = format!("pools[{}]", shown(pool));
+        let place = |key: &str| match self.reading.origins.get(&format!("{path}.{key}")) {
+            Some(Origin::Written(place)) => Some(*place),
+            _ => None,
+        };
+        let place = place(key).or_else(|| place("name")).unwrap_or(self.place);
+        (place, format!("{path}.{key}"))
+    }
+
+    fn place_of(&self, key: &str) -> Place {
+        match self.origin(key) {
             Origin::Written(place) => place,
             Origin::Default | Origin::Refused => self.place,
-        };
-        let path = self.path_of(key);
-        self.problems.push(place, path, mistake);
+        }
     }
 
     /// Reports `key` as missing if nobody wrote it. A value that was refused is not missing.
@@ -220,11 +268,12 @@ impl<'a> Section<'a> {
     fn child<T>(
         &mut self,
         path: String,
+        base: Option<String>,
         place: Place,
         entries: &[Entry],
         read: impl FnOnce(&mut Section<'_>) -> T,
     ) -> T {
-        let mut child = Section { path, place, entries, asked: Vec::new(), problems: self.problems };
+        let mut child = Section { path, base, place, entries, asked: Vec::new(), reading: self.reading };
         let value = read(&mut child);
         child.report_unknown_keys();
         value
@@ -233,13 +282,18 @@ impl<'a> Section<'a> {
     fn ask(&mut self, key: &'static str) -> Option<&'a Node> {
         let entries = self.entries;
         let node = entries.iter().find(|entry| is_text(&entry.key, key)).map(|entry| &entry.value);
-        self.asked.push((key, node.map_or(Origin::Default, |node| Origin::Written(node.place))));
+        let origin = node.map_or(Origin::Default, |node| Origin::Written(node.place));
+        self.asked.push((key, origin));
+        if origin != Origin::Default {
+            self.reading.origins.insert(self.path_of(key), origin);
+        }
         node
     }
 
     fn refuse(&mut self, key: &'static str, place: Place, mistake: Mistake) {
         let path = self.path_of(key);
-        self.problems.push(place, path, mistake);
+        self.reading.origins.insert(path.clone(), Origin::Refused);
+        self.reading.problems.push(place, path, mistake);
         for (asked, origin) in &mut self.asked {
             if *asked == key {
                 *origin = Origin::Refused;
@@ -253,25 +307,108 @@ impl<'a> Section<'a> {
         for Entry { key, .. } in self.entries {
             let Value::Text(name) = &key.value else {
                 let mistake = Mistake::new(format!("{} as a key", describe(key)), expected(), "remove it");
-                self.problems.push(key.place, self.path.clone(), mistake);
+                self.reading.problems.push(key.place, self.path.clone(), mistake);
                 continue;
             };
             if known.contains(&name.as_str()) || name.starts_with(IGNORED) {
                 continue;
             }
             let found = format!("unknown key {}", shown(name));
-            let guess = if self.problems.len() < MAX_GUESSES { help_for_unknown(name, &known) } else { None };
+            let guess =
+                if self.reading.problems.len() < MAX_GUESSES { help_for_unknown(name, &known) } else { None };
             let mistake = match guess {
                 Some(help) => Mistake::new(found, "a known key", help),
                 None => Mistake::new(found, expected(), UNKNOWN_HELP),
             };
             let path = if is_plain(name) { self.path_of(name) } else { self.path.clone() };
-            self.problems.push(key.place, path, mistake);
+            self.reading.problems.push(key.place, path, mistake);
         }
     }
 
     fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+impl Visitor for Section<'_> {
+    fn value<K: Kind>(
+        &mut self,
+        _doc: &'static str,
+        slot: &mut K::Value,
+        name: &'static str,
+        kind: K,
+        _class: ReloadClass,
+    ) {
+        self.set(name, slot, &kind);
+    }
+
+    fn required<K: Kind>(
+        &mut self,
+        _doc: &'static str,
+        slot: &mut K::Value,
+        name: &'static str,
+        kind: K,
+        _class: ReloadClass,
+    ) {
+        self.set(name, slot, &kind);
+        if self.effective_origin(name) == Origin::Default {
+            self.require(name, kind.allowed(), &format!("add `{name}:`"));
+        }
+    }
+
+    fn section<S: Keys>(&mut self, _doc: &'static str, slot: &mut S, name: &'static str) {
+        let base = self.base.as_ref().map(|base| format!("{base}.{name}"));
+        self.section_at(name, self.path_of(name), base, slot);
+    }
+
+    fn inheriting<S: Keys>(&mut self, _doc: &'static str, slot: &mut S, name: &'static str, base: &str) {
+        self.section_at(name, self.path_of(name), Some(base.to_owned()), slot);
+    }
+
+    fn optional<S: Keys + Default>(&mut self, doc: &'static str, slot: &mut Option<S>, name: &'static str) {
+        let is_there = |entry: &Entry| is_text(&entry.key, name) && !matches!(entry.value.value, Value::Null);
+        if self.entries.iter().any(is_there) {
+            self.section(doc, slot.get_or_insert_default(), name);
+        } else {
+            self.ask(name);
+        }
+    }
+
+    /// The name was read before all else: it is part of the path of every problem.
+    fn named(&mut self, _doc: &'static str, _slot: &mut String, _name: &'static str) {}
+
+    fn flat<S: Keys>(&mut self, _doc: &'static str, slot: &mut S) {
+        slot.visit(self);
+        slot.check(self);
+    }
+
+    fn pools(
+        &mut self,
+        _doc: &'static str,
+        slot: &mut Vec<PoolConfig>,
+        name: &'static str,
+        template: &PoolConfig,
+    ) {
+        *slot = self
+            .named_sections(name, "default_pool", |name, section| PoolConfig::read(name, section, template));
+    }
+
+    fn secret(
+        &mut self,
+        doc: &'static str,
+        slot: &mut Option<SecretSource>,
+        _name: &'static str,
+        keys: &SecretKeys,
+    ) {
+        self.secret_parts(doc, slot, keys);
+        let written: Vec<_> = keys.all().into_iter().filter(|key| self.is_written(key)).collect();
+        if let [first, second, ..] = written[..] {
+            let expected = format!("one of {}", keys.all().join(", "));
+            self.report(
+                second,
+                Mistake::new(format!("{second} beside {first}"), expected, "remove one of the two"),
+            );
+        }
     }
 }
 

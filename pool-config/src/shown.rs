@@ -3,6 +3,9 @@
 /// Longer text is cut; a message is read in a terminal.
 const MAX_CHARS: usize = 60;
 
+/// What stands where something must not be seen.
+pub(crate) const MASK: &str = "***";
+
 /// `text` in double quotes: escaped, cut to a readable length, and with the credentials of a URL masked.
 pub(crate) fn shown(text: &str) -> String {
     let masked = masked(text);
@@ -16,7 +19,7 @@ pub(crate) fn shown(text: &str) -> String {
 /// `scheme://user:password@host` as `scheme://***@host`.
 ///
 /// The last `@` ends the credentials: a password may hold one, a host may not.
-fn masked(text: &str) -> String {
+pub(crate) fn masked(text: &str) -> String {
     match (text.find("://"), text.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => format!("{}://***{}", &text[..scheme], &text[at..]),
         _ => text.to_owned(),

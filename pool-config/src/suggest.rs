@@ -11,13 +11,12 @@ const FOREIGN: &[(&str, &str)] = &[
     ("pool_size", "the size of a pool is called `max_connections`"),
     ("maximum_pool_size", "the size of a pool is called `max_connections`"),
     ("minimum_idle", "write `min_connections` for the size a pool never shrinks below, or `min_idle`"),
-    ("password", NO_CREDENTIALS),
-    ("password_env", NO_CREDENTIALS),
-    ("password_file", NO_CREDENTIALS),
-    ("url", "write `driver`, `host`, `port` and `database`; a password in the file is not supported"),
+    ("max_waiters", "the most callers that may wait are called `max_waiting`"),
+    ("queue_order", "which idle connection is handed out next is called `reuse`"),
+    ("command", "the program that prints the password is called `password_command`"),
+    ("username", "whom to connect as is called `user`"),
+    ("reset_query", "drivers clean a session by themselves, and only when it needs it; remove the key"),
 ];
-
-const NO_CREDENTIALS: &str = "this file holds no credentials: remove the line, and the password with it";
 
 /// What to write instead of `key`, which is none of the `known` keys, if that can be guessed.
 pub(crate) fn help_for_unknown(key: &str, known: &[&str]) -> Option<String> {

@@ -30,6 +30,8 @@ const MAX_NODES: usize = 250_000;
 pub(crate) struct Node {
     pub(crate) value: Value,
     pub(crate) place: Place,
+    /// The text as it was written, if it referred to variables: what they held is not to be shown.
+    pub(crate) written: Option<Box<str>>,
 }
 
 /// What a [`Node`] holds, as the YAML 1.2 core schema reads it.
@@ -130,7 +132,7 @@ fn one_line(message: &str) -> String {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { value: spanned.value, place: place_of(spanned.defined) })
+        Ok(Self { value: spanned.value, place: place_of(spanned.defined), written: None })
     }
 }
 

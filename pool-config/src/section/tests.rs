@@ -1,13 +1,31 @@
 use super::*;
+use crate::class::ReloadClass::Live;
+use crate::keys::keys;
+use crate::kind::{Flag, Whole};
 use crate::problem::Problem;
-use crate::values::{flag, whole};
 use crate::yaml::parse;
+
+keys! {
+    /// A section of one key.
+    struct Size {
+        /// how large
+        size: usize = 7, value("size", Whole::within(1..=10), Live);
+    }
+}
+
+keys! {
+    /// A section around it.
+    struct Outer {
+        /// what is inside
+        inner: Size = Size::default(), section("inner");
+    }
+}
 
 /// Reads `yaml` with `read`, and returns what that gave and every problem.
 fn reading<T>(yaml: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> (Option<T>, Vec<Problem>) {
-    let mut problems = Problems::new("test.yaml");
-    let value = Section::document(&parse(yaml).unwrap(), &mut problems, read);
-    (value, problems.into_sorted())
+    let mut reading = Reading { problems: Problems::new("test.yaml"), ..Reading::default() };
+    let value = Section::document(&parse(yaml).unwrap(), &mut reading, read);
+    (value, reading.problems.into_sorted())
 }
 
 fn summary(problems: &[Problem]) -> Vec<String> {
@@ -15,9 +33,15 @@ fn summary(problems: &[Problem]) -> Vec<String> {
 }
 
 fn size(section: &mut Section<'_>) -> usize {
-    let mut size = 7;
-    section.set("size", &mut size, whole(1..=10));
-    size
+    let mut size = Size::default();
+    size.visit(section);
+    size.size
+}
+
+fn inner(section: &mut Section<'_>) -> usize {
+    let mut outer = Outer::default();
+    outer.visit(section);
+    outer.inner.size
 }
 
 #[test]
@@ -40,9 +64,9 @@ fn a_refused_key_leaves_its_slot_alone_and_is_reported() {
 #[test]
 fn a_section_remembers_how_each_key_came_to_its_value() {
     reading("{a: 1, b: x}", |section| {
-        section.read("a", whole(1..=10_usize));
-        section.read("b", whole(1..=10_usize));
-        section.read("c", whole(1..=10_usize));
+        section.read("a", &Whole::within(1..=10_usize));
+        section.read("b", &Whole::within(1..=10_usize));
+        section.read("c", &Whole::within(1..=10_usize));
         assert_eq!(section.origin("a"), Origin::Written(Place { line: 1, column: 5 }));
         assert_eq!(section.origin("b"), Origin::Refused);
         assert_eq!(section.origin("c"), Origin::Default);
@@ -58,7 +82,7 @@ fn a_key_nobody_asks_for_is_reported_at_its_name() {
 
 #[test]
 fn keys_of_the_author_are_ignored_at_every_level() {
-    let (_, problems) = reading("{x-a: 1, inner: {x-b: [2], size: 3}}", |s| s.section("inner", size));
+    let (_, problems) = reading("{x-a: 1, inner: {x-b: [2], size: 3}}", inner);
     assert_eq!(problems, []);
 }
 
@@ -70,26 +94,26 @@ fn a_key_that_is_not_text_is_reported() {
 
 #[test]
 fn an_unknown_key_that_would_garble_a_path_is_named_in_the_message_only() {
-    let (_, problems) = reading("inner: {'a.b\n\n c': 1}", |s| s.section("inner", size));
+    let (_, problems) = reading("inner: {'a.b\n\n c': 1}", inner);
     assert_eq!(summary(&problems), [r#"1:9 inner: unknown key "a.b\nc""#]);
 }
 
 #[test]
 fn the_path_of_a_problem_holds_every_section_but_the_main_one() {
     let (_, problems) =
-        reading("main: {inner: {size: 0}}", |s| s.main_section("main", |s| s.section("inner", size)));
+        reading("main: {inner: {size: 0}}", |s| s.main_section("main", &mut Outer::default()));
     assert_eq!(summary(&problems), ["1:22 inner.size: 0"]);
 }
 
 #[test]
 fn an_empty_section_reads_like_an_absent_one() {
-    assert_eq!(reading("inner:", |s| s.section("inner", size)), (Some(7), vec![]));
-    assert_eq!(reading("{}", |s| s.section("inner", size)), (Some(7), vec![]));
+    assert_eq!(reading("inner:", inner), (Some(7), vec![]));
+    assert_eq!(reading("{}", inner), (Some(7), vec![]));
 }
 
 #[test]
 fn what_is_no_section_is_reported_without_its_text() {
-    let (value, problems) = reading("inner: secret", |s| s.section("inner", size));
+    let (value, problems) = reading("inner: secret", inner);
     assert_eq!(value, Some(7));
     assert_eq!(summary(&problems), ["1:8 inner: text"]);
 }
@@ -102,7 +126,7 @@ fn a_document_that_is_no_mapping_is_not_read() {
 }
 
 fn sizes(section: &mut Section<'_>) -> Vec<(String, usize)> {
-    section.named_sections("all", |name, section| (name, size(section)))
+    section.named_sections("all", "", |name, section| (name, size(section)))
 }
 
 #[test]
@@ -146,7 +170,7 @@ fn an_empty_list_of_sections_may_be_left_blank() {
 #[test]
 fn a_required_key_is_missing_only_if_nobody_wrote_it() {
     let require = |section: &mut Section<'_>| {
-        section.read("on", flag);
+        section.read("on", &Flag);
         section.require("on", "a flag", "add it");
     };
     assert_eq!(summary(&reading("", require).1), ["1:1 on: nothing"]);
@@ -157,7 +181,7 @@ fn a_required_key_is_missing_only_if_nobody_wrote_it() {
 #[test]
 fn a_meaningless_key_is_reported_only_if_somebody_wrote_it() {
     let forbid = |section: &mut Section<'_>| {
-        section.read("on", flag);
+        section.read("on", &Flag);
         section.forbid("on", "no flag");
     };
     assert_eq!(summary(&reading("on: true", forbid).1), ["1:5 on: a value"]);

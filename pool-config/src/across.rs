@@ -1,0 +1,100 @@
+//! What is wrong between pools: two of one target, more connections than a server takes, a group that cannot work.
+
+use std::collections::BTreeMap;
+
+use crate::config::Config;
+use crate::driver::Driver;
+use crate::pool::{PoolConfig, Role};
+use crate::problem::Mistake;
+use crate::section::Section;
+
+/// Reports to `section`, of which `config` was read, what is wrong between its pools.
+pub(crate) fn check(config: &Config, section: &mut Section<'_>) {
+    same_target(config, section);
+    server_limit(config, section);
+    groups(config, section);
+}
+
+/// Whose connections could serve each other's callers.
+type Target<'a> = (Driver, &'a str, Option<u16>, &'a str, &'a str);
+
+/// `None` for a URL, which is not taken apart here, and for what is in memory, of which each pool has its own.
+fn target(pool: &PoolConfig) -> Option<Target<'_>> {
+    let database = pool.database.as_deref().unwrap_or_default();
+    let host = pool.host.as_deref().unwrap_or_default();
+    let user = pool.user.as_deref().unwrap_or_default();
+    let is_known = pool.url.is_none() && !(host.is_empty() && database.is_empty());
+    (is_known && database != ":memory:").then_some((pool.driver, host, pool.port, database, user))
+}
+
+fn same_target(config: &Config, section: &mut Section<'_>) {
+    let mut first: BTreeMap<_, &PoolConfig> = BTreeMap::new();
+    for pool in enabled(config) {
+        let Some((driver, host, port, database, user)) = target(pool) else { continue };
+        let key = (driver.as_str(), host, port, database, user);
+        let Some(other) = first.get(&key) else {
+            first.insert(key, pool);
+            continue;
+        };
+        if other.settings == pool.settings && other.ssl == pool.ssl {
+            continue;
+        }
+        let found = format!("the target of pool {:?}, with other settings", other.name);
+        let expected = "one pool for each target, so that its connections are shared";
+        let help = "use one pool, or make sure that the server has room for both";
+        section.warn_of_pool(&pool.name, "database", Mistake::new(found, expected, help));
+    }
+}
+
+fn server_limit(config: &Config, section: &mut Section<'_>) {
+    let mut servers: BTreeMap<_, Vec<&PoolConfig>> = BTreeMap::new();
+    for pool in enabled(config) {
+        if let Some(host) = &pool.host {
+            servers.entry((pool.driver.as_str(), host, pool.port)).or_default().push(pool);
+        }
+    }
+    for pools in servers.values() {
+        let limits = pools.iter().map(|pool| pool.settings.session.server_max_connections);
+        let Some(limit) = limits.filter(|limit| *limit > 0).min() else { continue };
+        let sum: usize = pools.iter().map(|pool| pool.settings.max_connections).sum();
+        let Some(largest) = pools.iter().max_by_key(|pool| pool.settings.max_connections) else { continue };
+        // A fifth is left to people, migrations and other processes.
+        if sum * 5 > limit * 4 {
+            let found = format!("{sum} connections in all pools of this server, which takes {limit}");
+            let expected = "at most 80 % of what the server takes";
+            let help = "lower max_connections, or raise the limit of the server";
+            section.warn_of_pool(&largest.name, "max_connections", Mistake::new(found, expected, help));
+        }
+    }
+}
+
+fn groups(config: &Config, section: &mut Section<'_>) {
+    let mut groups: BTreeMap<&str, Vec<&PoolConfig>> = BTreeMap::new();
+    for pool in enabled(config) {
+        if let Some(group) = &pool.group {
+            groups.entry(group).or_default().push(pool);
+        }
+    }
+    for (name, pools) in groups {
+        let Some(first) = pools.first() else { continue };
+        if let Some(other) = pools.iter().find(|pool| pool.driver != first.driver) {
+            let found = format!(
+                "driver {} while pool {:?} of group {name} has {}",
+                other.driver, first.name, first.driver
+            );
+            let help = "give it another group";
+            let mistake = Mistake::new(found, "one driver for all pools of a group", help);
+            section.report_of_pool(&other.name, "group", mistake);
+        }
+        if pools.iter().all(|pool| pool.role != Role::Primary) {
+            let found = format!("group {name} without a primary");
+            let help = "set `role: primary` for the pool that takes writes";
+            let expected = "a primary, for writes and for reads when no replica can";
+            section.warn_of_pool(&first.name, "group", Mistake::new(found, expected, help));
+        }
+    }
+}
+
+fn enabled(config: &Config) -> impl Iterator<Item = &PoolConfig> {
+    config.pools.iter().filter(|pool| pool.enabled)
+}

@@ -1,0 +1,98 @@
+//! A configuration as the text of a file.
+
+use std::fmt::Write as _;
+
+use serde_json::Value as Json;
+
+use crate::config::Config;
+use crate::listing::{Value, list, list_pool};
+use crate::pool::PoolConfig;
+
+impl Config {
+    /// The configuration as YAML that loads as one equal to it, **secrets included**.
+    ///
+    /// Keys that have their default are left out: those of a pool that are as in `default_pool` or `security`, and elsewhere those
+    /// that are built in.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let mut yaml = String::from("connection_pool:\n");
+        let start = yaml.len();
+        let rest = |config: &Self| Self { pools: Vec::new(), ..config.clone() };
+        let mut writer = Writer::new(1);
+        for value in other_than(list(&rest(self), ""), &list(&Self::default(), "")) {
+            writer.key(&mut yaml, &value.path, &value.json);
+        }
+        if !self.pools.is_empty() {
+            yaml.push_str("  pools:\n");
+        }
+        for pool in &self.pools {
+            let _infallible = writeln!(yaml, "    - name: {}", scalar(&Json::String(pool.name.clone())));
+            let template = PoolConfig { name: pool.name.clone(), ..self.template() };
+            let prefix = format!("{}.", crate::listing::path_of_pool(&pool.name));
+            let mut writer = Writer::new(3);
+            for value in other_than(list_pool(pool), &list_pool(&template)) {
+                writer.key(&mut yaml, value.path.strip_prefix(&prefix).unwrap_or(&value.path), &value.json);
+            }
+        }
+        if yaml.len() == start {
+            yaml.truncate(start - 1);
+            yaml.push_str(" {}\n");
+        }
+        yaml
+    }
+}
+
+/// The values that are not as in `defaults`.
+fn other_than(values: Vec<Value>, defaults: &[Value]) -> Vec<Value> {
+    let is_default =
+        |value: &Value| defaults.iter().any(|other| other.path == value.path && other.json == value.json);
+    values.into_iter().filter(|value| !value.json.is_null() && !is_default(value)).collect()
+}
+
+/// Writes keys, given with their whole paths one after the other, as a tree.
+struct Writer {
+    indent: usize,
+    /// The sections that are open.
+    open: Vec<String>,
+}
+
+impl Writer {
+    fn new(indent: usize) -> Self {
+        Self { indent, open: Vec::new() }
+    }
+
+    fn key(&mut self, yaml: &mut String, path: &str, value: &Json) {
+        let mut sections: Vec<&str> = path.split('.').collect();
+        let key = sections.pop().unwrap_or_default();
+        let shared = self.open.iter().zip(&sections).take_while(|(open, section)| open == section).count();
+        self.open.truncate(shared);
+        for section in &sections[shared..] {
+            self.line(yaml, section, "");
+            self.open.push((*section).to_owned());
+        }
+        self.line(yaml, key, &format!(" {}", scalar(value)));
+    }
+
+    fn line(&self, yaml: &mut String, key: &str, value: &str) {
+        let indent = "  ".repeat(self.indent + self.open.len());
+        let _infallible = writeln!(yaml, "{indent}{key}:{value}");
+    }
+}
+
+/// A value on one line: JSON is YAML, and no text in it is taken for a number or a reference to a variable.
+pub(crate) fn scalar(value: &Json) -> String {
+    fn escaped(value: &Json) -> Json {
+        match value {
+            Json::String(text) => Json::String(text.replace('$', "$$")),
+            Json::Array(items) => items.iter().map(escaped).collect(),
+            Json::Object(entries) => {
+                entries.iter().map(|(key, value)| (key.clone(), escaped(value))).collect()
+            }
+            other => other.clone(),
+        }
+    }
+    escaped(value).to_string()
+}
+
+#[cfg(test)]
+mod tests;

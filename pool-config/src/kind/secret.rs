@@ -1,0 +1,82 @@
+//! Values that nobody may see: passwords, and URLs that may hold one.
+
+use schemars::{Schema, json_schema};
+use serde_json::Value as Json;
+
+use super::text::raw;
+use super::{Kind, Text, describe};
+use crate::problem::Mistake;
+use crate::secret::Secret;
+use crate::shown::{MASK, masked};
+use crate::yaml::{Node, Value};
+
+/// A password or another secret, in clear text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SecretText;
+
+impl Kind for SecretText {
+    type Value = Secret;
+
+    fn read(&self, node: &Node) -> Result<Secret, Mistake> {
+        // A password may be all digits; a message must not repeat it. So the mistakes of others do not fit.
+        match &node.value {
+            Value::Text(text) if !text.trim().is_empty() => Ok(Secret::new(text.as_str())),
+            Value::Text(_) | Value::Null => raw(node).map(Secret::new),
+            Value::List(_) | Value::Map(_) => {
+                Err(Mistake::new(describe(node), self.allowed(), "write a single value"))
+            }
+            Value::Flag(_) | Value::Integer(_) | Value::Float(_) => {
+                Err(Mistake::new("a value that is not text", self.allowed(), "put the value in quotes"))
+            }
+        }
+    }
+
+    fn write(&self, value: &Secret) -> Json {
+        Json::String(value.expose().to_owned())
+    }
+
+    fn show(&self, _: &Secret) -> String {
+        MASK.to_owned()
+    }
+
+    fn allowed(&self) -> String {
+        "text".to_owned()
+    }
+
+    fn schema(&self) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "writeOnly": true })
+    }
+}
+
+/// A URL, which may hold credentials.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SecretUrl;
+
+impl Kind for SecretUrl {
+    type Value = Secret;
+
+    fn read(&self, node: &Node) -> Result<Secret, Mistake> {
+        let text = Text.read(node)?;
+        if text.contains(char::is_whitespace) || !text.contains(':') {
+            let help = "write it as `postgres://user@host:port/database`; `%20` is a space";
+            return Err(Mistake::new(describe(node), self.allowed(), help));
+        }
+        Ok(Secret::new(text))
+    }
+
+    fn write(&self, value: &Secret) -> Json {
+        Json::String(value.expose().to_owned())
+    }
+
+    fn show(&self, value: &Secret) -> String {
+        format!("{:?}", masked(value.expose()))
+    }
+
+    fn allowed(&self) -> String {
+        "a URL".to_owned()
+    }
+
+    fn schema(&self) -> Schema {
+        Text.schema()
+    }
+}

@@ -1,0 +1,100 @@
+//! All values of a configuration, key by key, as data: what `diff`, `show` and the emitter work on.
+
+use serde_json::Value as Json;
+
+use crate::class::ReloadClass;
+use crate::config::Config;
+use crate::keys::{Keys, Visitor};
+use crate::kind::Kind;
+use crate::pool::PoolConfig;
+
+/// One key and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Value {
+    /// Below `connection_pool`, as in a [`Problem`](crate::Problem).
+    pub(crate) path: String,
+    /// As a file would hold it. May be a secret.
+    pub(crate) json: Json,
+    /// As people may see it.
+    pub(crate) shown: String,
+    pub(crate) class: ReloadClass,
+}
+
+/// All keys of `keys`, whose paths begin with `prefix`, in the order of the reference.
+pub(crate) fn list<S: Keys>(keys: &S, prefix: &str) -> Vec<Value> {
+    let mut lister = Lister { prefix: prefix.to_owned(), values: Vec::new() };
+    keys.clone().visit(&mut lister);
+    lister.values
+}
+
+/// All keys of a configuration but those of its pools.
+pub(crate) fn list_without_pools(config: &Config) -> Vec<Value> {
+    list(&Config { pools: Vec::new(), ..config.clone() }, "")
+}
+
+/// All keys of a pool.
+pub(crate) fn list_pool(pool: &PoolConfig) -> Vec<Value> {
+    list(pool, &path_of_pool(&pool.name))
+}
+
+/// How problems and changes name a pool.
+pub(crate) fn path_of_pool(name: &str) -> String {
+    format!("pools[{name:?}]")
+}
+
+struct Lister {
+    prefix: String,
+    values: Vec<Value>,
+}
+
+impl Lister {
+    fn path_of(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+
+    fn below<S: Keys>(&mut self, name: &str, slot: &mut S) {
+        let path = self.path_of(name);
+        let outer = std::mem::replace(&mut self.prefix, path);
+        slot.visit(self);
+        self.prefix = outer;
+    }
+}
+
+impl Visitor for Lister {
+    fn value<K: Kind>(
+        &mut self,
+        _doc: &'static str,
+        slot: &mut K::Value,
+        name: &'static str,
+        kind: K,
+        class: ReloadClass,
+    ) {
+        let (json, shown) = (kind.write(slot), kind.show(slot));
+        self.values.push(Value { path: self.path_of(name), json, shown, class });
+    }
+
+    fn section<S: Keys>(&mut self, _doc: &'static str, slot: &mut S, name: &'static str) {
+        self.below(name, slot);
+    }
+
+    fn optional<S: Keys + Default>(&mut self, _doc: &'static str, slot: &mut Option<S>, name: &'static str) {
+        if let Some(slot) = slot {
+            self.below(name, slot);
+        }
+    }
+
+    fn pools(
+        &mut self,
+        _doc: &'static str,
+        slot: &mut Vec<PoolConfig>,
+        name: &'static str,
+        _template: &PoolConfig,
+    ) {
+        for pool in slot {
+            let path = format!("{name}[{:?}]", pool.name);
+            self.below(&path, pool);
+        }
+    }
+
+    fn named(&mut self, _doc: &'static str, _slot: &mut String, _name: &'static str) {}
+}
