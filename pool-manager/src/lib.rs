@@ -3,6 +3,6 @@
 mod routing;
 
 pub use routing::{
-    Access, Acquired, Attempt, AttemptFailure, Group, Member, MemberStats, ReadError, Role, RouteError,
-    Routing, Session, SessionWrite, acquire_or_else,
+    Access, Acquired, Attempt, AttemptFailure, Group, Member, MemberStats, ReadError, RouteError, Session,
+    SessionWrite, acquire_or_else,
 };

@@ -19,7 +19,6 @@ mod group;
 mod member;
 mod router;
 mod session;
-mod settings;
 mod stats;
 
 pub use access::Access;
@@ -28,7 +27,6 @@ pub use error::{Attempt, AttemptFailure, ReadError, RouteError};
 pub use group::Group;
 pub use member::Member;
 pub use session::{Session, SessionWrite};
-pub use settings::{Role, Routing};
 pub use stats::MemberStats;
 
 #[cfg(test)]

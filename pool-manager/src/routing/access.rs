@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::settings::Role;
+use pool_config::Role;
 
 /// What a connection is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +24,15 @@ impl Access {
             Access::Write => &[Role::Primary],
             Access::Analytics => &[Role::Analytics, Role::Replica, Role::Primary],
         }
+    }
+}
+
+/// The word for a role, as in the configuration.
+pub(super) fn word(role: Role) -> &'static str {
+    match role {
+        Role::Primary => "primary",
+        Role::Replica => "replica",
+        Role::Analytics => "analytics",
     }
 }
 

@@ -7,9 +7,8 @@
 
 use std::time::Duration;
 
+use pool_config::Routing;
 use tokio::time::Instant;
-
-use super::settings::Routing;
 
 /// How many doubts in a row are as good as a certainty. Envoy waits for five failures; a broken connection is rarer than
 /// a failed request, and costs its holder more.

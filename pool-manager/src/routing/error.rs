@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pool_config::Role;
 use pool_core::AcquireError;
 
-use super::access::Access;
+use super::access::{Access, word};
 use super::ejection::Evidence;
-use super::settings::Role;
 
 /// A member that was asked in vain.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub enum AttemptFailure {
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Attempt { member, role, reason } = self;
-        write!(f, "{role} `{member}`: ")?;
+        write!(f, "{} `{member}`: ", word(*role))?;
         match reason {
             // Who is asked for what was said already.
             AttemptFailure::Acquire(error) => {
@@ -124,7 +124,7 @@ impl fmt::Display for RouteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RouteError::NoMember { group, access } => {
-                let roles: Vec<_> = access.roles().iter().map(|role| role.as_str()).collect();
+                let roles: Vec<_> = access.roles().iter().copied().map(word).collect();
                 write!(
                     f,
                     "acquire a connection {access} from group `{group}`: it has no member in the role {}",

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pool_config::{Role, Routing};
 use pool_core::{Condition, Connector, Pool, Pooled};
 use tokio::time::Instant;
 
@@ -14,7 +15,6 @@ use super::error::{Attempt, AttemptFailure, ReadError, RouteError, evidence};
 use super::member::Member;
 use super::router::{Entry, Look, MemberId, Router};
 use super::session::Session;
-use super::settings::{Role, Routing};
 use super::stats::MemberStats;
 
 /// Deadlines further away than this are cut: a sum of instants must not overflow.
@@ -25,7 +25,8 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// Reads go to the replicas, writes to the primary. Of several replicas two are drawn, and the one with the emptier pool
 /// is asked; one that fails leads to the next within the same deadline, and to the primary when no replica is
 /// left. A member that is down is left alone for a while, see [`Routing`]; one whose pool knows that its target is down is
-/// not even tried, until the pool has reconnected by itself.
+/// not even tried, until the pool has reconnected by itself. `max_ejection_percent` holds for the members of each role by
+/// themselves: rounded down, but one at least, and 0 for none. When all are ejected, they are asked all the same.
 ///
 /// A group has no task and no timer of its own. It holds a handle of each pool, so a pool that shall close is closed
 /// with [`Pool::close`].

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use pool_config::Role;
 use pool_core::{Connector, Pool};
-
-use super::settings::Role;
 
 /// A pool that is to join a [`Group`](super::Group), and what it does there.
 ///

@@ -11,12 +11,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pool_config::{Role, Routing};
 use tokio::time::Instant;
 
 use super::access::Access;
 use super::choice::{self, Candidate};
 use super::ejection::{Ejection, Evidence};
-use super::settings::{Role, Routing};
 use super::stats::MemberStats;
 
 /// Names a member for as long as the group lives, whatever joins and leaves.

@@ -22,7 +22,8 @@ use super::group::Group;
 /// ```
 /// # use std::time::Duration;
 /// # use pool_core::{Pool, fake::FakeConnector};
-/// use pool_manager::{Group, Member, Routing};
+/// use pool_config::Routing;
+/// use pool_manager::{Group, Member};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settings::Role;
+use pool_config::Role;
 
 /// One member of a group: what it was given to do since it joined, and whether it is left out now.
 #[derive(Debug, Clone, PartialEq)]

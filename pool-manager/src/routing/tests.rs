@@ -7,6 +7,7 @@ mod served;
 
 use std::time::Duration;
 
+use pool_config::{Role, Routing};
 use pool_core::fake::{FakeConnection, FakeConnector, FakeError};
 use pool_core::{ErrorClass, Pool, PoolBuilder};
 

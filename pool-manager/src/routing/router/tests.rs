@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::routing::access::word;
 
 const REPLICA: [Role; 1] = [Role::Replica];
 
@@ -26,7 +27,8 @@ struct World {
 impl World {
     fn new(roles: &[Role], rules: Routing) -> Self {
         let mut router = Router::new(rules);
-        let named = roles.iter().enumerate().map(|(index, role)| entry(&format!("{role}-{index}"), *role));
+        let named =
+            roles.iter().enumerate().map(|(index, role)| entry(&format!("{}-{index}", word(*role)), *role));
         let ids = router.set_members(named.collect());
         let looks = ids.iter().map(|id| Look { member: *id, fill: 0.0, up: true }).collect();
         World { router, ids, looks, now: Instant::now(), random: fastrand::Rng::with_seed(7) }
@@ -215,7 +217,7 @@ fn check(world: &mut World, roles: &[Role]) {
         let of_role: Vec<_> = stats.iter().filter(|member| member.role == role).collect();
         let ejected = of_role.iter().filter(|member| member.ejected_for.is_some()).count();
         let allowed = of_role.len() * usize::from(world.router.rules().max_ejection_percent) / 100;
-        assert!(ejected <= allowed.max(1), "{ejected} of {} {role}", of_role.len());
+        assert!(ejected <= allowed.max(1), "{ejected} of {} {role:?}", of_role.len());
     }
     for member in &stats {
         assert!(member.ejected_for.is_none_or(|time| time <= world.router.rules().max_ejection_time));
