@@ -63,17 +63,20 @@ pub struct MissingFile {
 /// loaded again if the loading brought up further ones:
 ///
 /// ```no_run
-/// use pool_config::{Loader, Reload};
+/// # use std::path::PathBuf;
+/// use pool_config::Reload;
 /// use pool_manager::ConfigWatcher;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # struct Loaded { files: Vec<PathBuf> }
+/// # fn load() -> Loaded { Loaded { files: Vec::new() } }
 /// let mut watcher = ConfigWatcher::new(&Reload::default());
 /// watcher.listen_to_hangups()?;
 /// watcher.watch(["connection_pool.yaml".into()]).await;
-/// let mut loaded = Loader::new().load("connection_pool.yaml")?;
+/// let mut loaded = load();
 /// while watcher.watch(loaded.files.clone()).await {
-///     loaded = Loader::new().load("connection_pool.yaml")?;
+///     loaded = load();
 /// }
 /// loop {
 ///     let noticed = watcher.changed().await;
