@@ -1,7 +1,5 @@
 //! The whole configuration, and how it is loaded.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use crate::across;
@@ -10,18 +8,16 @@ use crate::error::ConfigError;
 use crate::health::HealthMonitoring;
 use crate::keys::{Keys, Visitor};
 use crate::kind::{Flag, Whole};
+use crate::loader::Loader;
 use crate::monitoring::Monitoring;
+use crate::path::MAIN_SECTION;
 use crate::pool::PoolConfig;
-use crate::problem::{Mistake, Place, Problems};
 use crate::reload::Reload;
 use crate::routing::Routing;
-use crate::section::{Reading, Section};
+use crate::section::{Notes, Section};
 use crate::security::Security;
 use crate::settings::PoolSettings;
-use crate::yaml::{self, Node};
-
-/// The most bytes a file may have: more is not a configuration, and parsing it would cost the memory it asks for.
-const MAX_BYTES: usize = 10 * 1024 * 1024;
+use crate::yaml::Node;
 
 /// A configuration that has been checked: what the file says, and defaults for what it does not.
 ///
@@ -94,35 +90,22 @@ impl Keys for Config {
 }
 
 impl Config {
-    /// Loads the file at `path`.
-    ///
-    /// Files that it names (certificates, databases) are not opened.
+    /// Loads the file at `path`, with the variables of this process and the overlay of `POOL_ENV`: what
+    /// `Loader::new().load(path)` gives, without its warnings.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Io`] if the file cannot be read, otherwise as [`Config::from_yaml`], which also holds for a
-    /// file that is not UTF-8.
+    /// As [`Loader::load`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
-        let source_name = path.display().to_string();
-        let bytes = read_bytes(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
-        check_size(bytes.len(), &source_name)?;
-        match str::from_utf8(&bytes) {
-            Ok(text) => Self::from_yaml(text, &source_name),
-            Err(error) => {
-                let mistake =
-                    Mistake::new("bytes that are not UTF-8", "UTF-8 text", "save the file as UTF-8");
-                Err(refusal(&source_name, end_of(&bytes[..error.valid_up_to()]), mistake))
-            }
-        }
+        Ok(Loader::new().load(path)?.config)
     }
 
-    /// Loads the configuration in `text`, whose problems will name `source_name` as their file.
+    /// Loads the configuration in `text`, whose problems will name `source_name` as their file. Nothing but the text
+    /// counts: to have variables of the environment put in, use [`Loader::load_text`].
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Invalid`] with everything that is wrong. What leaves nothing to judge key by key is reported
-    /// alone: broken YAML, a key given twice, more than 10 MiB of text, aliases that multiply without bound.
+    /// As [`Loader::load_text`].
     ///
     /// # Examples
     ///
@@ -138,14 +121,7 @@ impl Config {
     /// assert_eq!(error.problems()[0].help, "did you mean `max_connections`?");
     /// ```
     pub fn from_yaml(text: &str, source_name: &str) -> Result<Self, ConfigError> {
-        check_size(text.len(), source_name)?;
-        let document = yaml::parse(text).map_err(|(place, mistake)| refusal(source_name, place, mistake))?;
-        let mut reading = Reading { problems: Problems::new(source_name), ..Reading::default() };
-        let config = Self::read(&document, &mut reading);
-        match (config, reading.problems.into_sorted()) {
-            (Some(config), problems) if problems.is_empty() => Ok(config),
-            (_, problems) => Err(ConfigError::Invalid { source_name: source_name.to_owned(), problems }),
-        }
+        Ok(Loader::without_variables().load_text(text, source_name)?.config)
     }
 
     /// The pool with this name.
@@ -165,48 +141,14 @@ impl Config {
     }
 
     /// Reads a document; `None` if it is no mapping.
-    pub(crate) fn read(document: &Node, reading: &mut Reading) -> Option<Self> {
-        Section::document(document, reading, |document| {
+    pub(crate) fn read(document: &Node, notes: &mut Notes) -> Option<Self> {
+        Section::document(document, notes, |document| {
             let mut config = Self::default();
-            document.main_section("connection_pool", &mut config);
-            document.require("connection_pool", "the section connection_pool", "put everything under it");
+            document.main_section(MAIN_SECTION, &mut config);
+            document.require(MAIN_SECTION, "the section connection_pool", "put everything under it");
             config.default_pool.settle();
             config.pools.iter_mut().for_each(|pool| pool.settings.settle());
             config
         })
     }
-}
-
-/// The bytes of a file, and of one too large only enough to see that it is.
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn check_size(len: usize, source_name: &str) -> Result<(), ConfigError> {
-    if len <= MAX_BYTES {
-        return Ok(());
-    }
-    let mistake = Mistake::new(
-        format!("more than {MAX_BYTES} bytes"),
-        format!("at most {MAX_BYTES} bytes"),
-        "check that this is the right file",
-    );
-    Err(refusal(source_name, Place::START, mistake))
-}
-
-/// The error for a text that cannot be judged key by key.
-fn refusal(source_name: &str, place: Place, mistake: Mistake) -> ConfigError {
-    let mut problems = Problems::new(source_name);
-    problems.push(place, String::new(), mistake);
-    ConfigError::Invalid { source_name: source_name.to_owned(), problems: problems.into_sorted() }
-}
-
-/// The place just after `text`.
-fn end_of(text: &[u8]) -> Place {
-    let text = String::from_utf8_lossy(text);
-    let last_line = text.rsplit('\n').next().unwrap_or_default();
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Place { line: count(text.matches('\n').count() + 1), column: count(last_line.chars().count() + 1) }
 }

@@ -154,14 +154,14 @@ fn keys(old: Vec<Value>, new: Vec<Value>, prefix: &str) -> Vec<KeyChange> {
     for value in new {
         let previous = before.remove(&value.path);
         if previous.as_ref().is_none_or(|previous| previous.json != value.json) {
-            let old = previous.map_or_else(none, |previous| previous.shown);
-            changes.push(KeyChange { path: short(&value.path), old, new: value.shown, class: value.class });
+            let old = previous.map_or_else(none, |previous| previous.shown());
+            changes.push(KeyChange { path: short(&value.path), old, new: value.shown(), class: value.class });
         }
     }
     // A section that may be left out, and now is.
     changes.extend(before.into_values().map(|value| KeyChange {
         path: short(&value.path),
-        old: value.shown,
+        old: value.shown(),
         new: none(),
         class: value.class,
     }));

@@ -20,7 +20,7 @@ impl Config {
         let rest = |config: &Self| Self { pools: Vec::new(), ..config.clone() };
         let mut writer = Writer::new(1);
         for value in other_than(list(&rest(self), ""), &list(&Self::default(), "")) {
-            writer.key(&mut yaml, &value.path, &value.json);
+            writer.key(&mut yaml, &value.path, &value.json, "");
         }
         if !self.pools.is_empty() {
             yaml.push_str("  pools:\n");
@@ -31,7 +31,12 @@ impl Config {
             let prefix = format!("{}.", crate::listing::path_of_pool(&pool.name));
             let mut writer = Writer::new(3);
             for value in other_than(list_pool(pool), &list_pool(&template)) {
-                writer.key(&mut yaml, value.path.strip_prefix(&prefix).unwrap_or(&value.path), &value.json);
+                writer.key(
+                    &mut yaml,
+                    value.path.strip_prefix(&prefix).unwrap_or(&value.path),
+                    &value.json,
+                    "",
+                );
             }
         }
         if yaml.len() == start {
@@ -50,18 +55,18 @@ fn other_than(values: Vec<Value>, defaults: &[Value]) -> Vec<Value> {
 }
 
 /// Writes keys, given with their whole paths one after the other, as a tree.
-struct Writer {
+pub(crate) struct Writer {
     indent: usize,
     /// The sections that are open.
     open: Vec<String>,
 }
 
 impl Writer {
-    fn new(indent: usize) -> Self {
+    pub(crate) fn new(indent: usize) -> Self {
         Self { indent, open: Vec::new() }
     }
 
-    fn key(&mut self, yaml: &mut String, path: &str, value: &Json) {
+    pub(crate) fn key(&mut self, yaml: &mut String, path: &str, value: &Json, note: &str) {
         let mut sections: Vec<&str> = path.split('.').collect();
         let key = sections.pop().unwrap_or_default();
         let shared = self.open.iter().zip(&sections).take_while(|(open, section)| open == section).count();
@@ -70,7 +75,7 @@ impl Writer {
             self.line(yaml, section, "");
             self.open.push((*section).to_owned());
         }
-        self.line(yaml, key, &format!(" {}", scalar(value)));
+        self.line(yaml, key, &format!(" {}{note}", scalar(value)));
     }
 
     fn line(&self, yaml: &mut String, key: &str, value: &str) {

@@ -12,7 +12,7 @@ mod word;
 
 pub(crate) use list::{Lines, List, Tags};
 pub(crate) use number::{Flag, Millis, Number, Share, Whole};
-pub(crate) use secret::{SecretText, SecretUrl};
+pub(crate) use secret::{Command, SecretText, SecretUrl};
 pub(crate) use text::{Name, PathText, Text};
 pub(crate) use word::{Word, Words};
 
@@ -34,13 +34,9 @@ pub(crate) trait Kind {
     /// The value as a file would hold it; null if a file would not mention the key.
     fn write(&self, value: &Self::Value) -> Json;
 
-    /// The value as people may see it, on one line.
-    fn show(&self, value: &Self::Value) -> String {
-        match self.write(value) {
-            Json::Null => "none".to_owned(),
-            Json::String(text) => shown(&text),
-            other => other.to_string(),
-        }
+    /// The same as people may see it: without secrets.
+    fn mask(&self, value: &Self::Value) -> Json {
+        self.write(value)
     }
 
     /// What is allowed, in words that fit after "expected".
@@ -70,8 +66,8 @@ impl<K: Kind> Kind for Optional<K> {
         value.as_ref().map_or(Json::Null, |value| self.0.write(value))
     }
 
-    fn show(&self, value: &Self::Value) -> String {
-        value.as_ref().map_or_else(|| "none".to_owned(), |value| self.0.show(value))
+    fn mask(&self, value: &Self::Value) -> Json {
+        value.as_ref().map_or(Json::Null, |value| self.0.mask(value))
     }
 
     fn allowed(&self) -> String {

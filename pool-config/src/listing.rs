@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::keys::{Keys, Visitor};
 use crate::kind::Kind;
 use crate::pool::PoolConfig;
+use crate::shown::{MASK, shown};
 
 /// One key and its value.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,9 +16,21 @@ pub(crate) struct Value {
     pub(crate) path: String,
     /// As a file would hold it. May be a secret.
     pub(crate) json: Json,
-    /// As people may see it.
-    pub(crate) shown: String,
+    /// The same as people may see it.
+    pub(crate) masked: Json,
     pub(crate) class: ReloadClass,
+}
+
+impl Value {
+    /// As people may see it, on one line.
+    pub(crate) fn shown(&self) -> String {
+        match &self.masked {
+            Json::Null => "none".to_owned(),
+            Json::String(text) if text == MASK => MASK.to_owned(),
+            Json::String(text) => shown(text),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// All keys of `keys`, whose paths begin with `prefix`, in the order of the reference.
@@ -69,8 +82,8 @@ impl Visitor for Lister {
         kind: K,
         class: ReloadClass,
     ) {
-        let (json, shown) = (kind.write(slot), kind.show(slot));
-        self.values.push(Value { path: self.path_of(name), json, shown, class });
+        let (json, masked) = (kind.write(slot), kind.mask(slot));
+        self.values.push(Value { path: self.path_of(name), json, masked, class });
     }
 
     fn section<S: Keys>(&mut self, _doc: &'static str, slot: &mut S, name: &'static str) {

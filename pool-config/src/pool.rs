@@ -162,7 +162,7 @@ impl PoolConfig {
                 section.report("url", Mistake::new(found, "a URL of the driver", help));
             }
             Some(_) if url_password(url.expose()) && !section.is_reference("url") => {
-                warn_of_clear_text(section, "url")
+                warn_of_clear_text(section, "url");
             }
             Some(_) => {}
         }

@@ -1,20 +1,38 @@
-//! One mistake in a file: where it is, what was found, what is allowed, and the cure.
+//! One mistake in a configuration: where it is, what was found, what is allowed, and the cure.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// One mistake in a configuration file.
+use annotate_snippets::renderer::{AnsiColor, Effects, Style};
+
+use crate::excerpt::{Excerpt, Excerpts};
+use crate::source::{Place, Sources};
+
+/// The most problems of one severity that are kept; the rest are only counted. Nobody reads more, and a file of
+/// 10 MiB can hold a million.
+const MAX_KEPT: usize = 1_000;
+
+/// One mistake in a configuration.
 ///
-/// `Display` gives two lines, of which the first starts with `file:line:column` so that terminals and editors make
-/// it a link:
+/// `Display` starts with `file:line:column`, so that terminals and editors make it a link, and shows the line of the
+/// file with the text that is meant underlined:
 ///
 /// ```text
-/// connection_pool.yaml:7:24: pools["orders"].max_connections: found 0, expected a whole number from 1 to 10000
-///   help: use 1 or more
+/// connection_pool.yaml:7:24: error: pools["orders"].max_connections: found 0, expected a whole number from 1 to 10000
+///   |
+/// 7 |       max_connections: 0
+///   |                        ^
+///   |
+///   = help: use 1 or more
 /// ```
+///
+/// The line is shown without its comment, and with `***` for whatever may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// The file, as it was named when it was loaded.
+    /// Whether the configuration can be used in spite of it.
+    pub severity: Severity,
+    /// The file, as it was named when it was loaded; or `environment variable NAME`.
     pub source_name: String,
     /// The line, counted from 1.
     pub line: u32,
@@ -29,33 +47,77 @@ pub struct Problem {
     pub expected: String,
     /// What to do about it.
     pub help: String,
+    /// Whether line and column mean anything to the reader: a variable has one line.
+    is_in_file: bool,
+    excerpt: Option<Excerpt>,
+}
+
+impl Problem {
+    /// The text of `Display`, with the colours of a terminal if `color` is set.
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        let Self { severity, source_name, line, column, path, found, expected, help, .. } = self;
+        let mut text = source_name.clone();
+        if self.is_in_file {
+            text.push_str(&format!(":{line}:{column}"));
+        }
+        text.push_str(&format!(": {}: ", severity.painted(color)));
+        if !path.is_empty() {
+            text.push_str(&format!("{path}: "));
+        }
+        text.push_str(&format!("found {found}, expected {expected}\n"));
+        match &self.excerpt {
+            Some(excerpt) => text.push_str(&excerpt.render(*severity, help, color)),
+            None => text.push_str(&format!("  = help: {help}")),
+        }
+        text
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source_name, line, column, path, found, expected, help } = self;
-        write!(f, "{source_name}:{line}:{column}: ")?;
-        if !path.is_empty() {
-            write!(f, "{path}: ")?;
-        }
-        write!(f, "found {found}, expected {expected}\n  help: {help}")
+        f.write_str(&self.render(false))
     }
 }
 
-/// Where something is written: line and column, both counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) line: u32,
-    pub(crate) column: u32,
+/// Whether a configuration can be used in spite of a [`Problem`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, but it probably does not do what its author wants.
+    Warning,
 }
 
-impl Place {
-    /// The start of the file: the place of what concerns all of it.
-    pub(crate) const START: Self = Self { line: 1, column: 1 };
+impl Severity {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+
+    fn painted(self, color: bool) -> String {
+        if !color {
+            return self.as_str().to_owned();
+        }
+        let color = match self {
+            Self::Error => AnsiColor::BrightRed,
+            Self::Warning => AnsiColor::BrightYellow,
+        };
+        let style = Style::new().fg_color(Some(color.into())).effects(Effects::BOLD);
+        format!("{style}{self}{style:#}")
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A [`Problem`] before it is known where it stands.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {
     pub(crate) found: String,
     pub(crate) expected: String,
@@ -72,40 +134,103 @@ impl Mistake {
     }
 }
 
-/// The problems of one file, as they are found.
-#[derive(Debug, Default)]
+/// The problems of one configuration, as they are found.
+#[derive(Debug)]
 pub(crate) struct Problems {
-    source_name: String,
-    found: Vec<Problem>,
-    warnings: Vec<Problem>,
+    sources: Arc<Sources>,
+    errors: Kept,
+    warnings: Kept,
+}
+
+/// The problems of one severity.
+#[derive(Debug, Default)]
+struct Kept {
+    found: Vec<(Place, String, Mistake)>,
+    /// How many there are beyond those.
+    omitted: usize,
+}
+
+impl Kept {
+    fn push(&mut self, place: Place, path: String, mistake: Mistake) {
+        if self.found.len() < MAX_KEPT {
+            self.found.push((place, path, mistake));
+        } else {
+            self.omitted += 1;
+        }
+    }
+}
+
+/// What [`Problems`] become when all are known.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    /// In the order of the sources, which is the order in which they are read and mended.
+    pub(crate) problems: Vec<Problem>,
+    /// How many errors were found that are not listed because there were too many.
+    pub(crate) omitted: usize,
 }
 
 impl Problems {
-    pub(crate) fn new(source_name: &str) -> Self {
-        Self { source_name: source_name.to_owned(), found: Vec::new(), warnings: Vec::new() }
+    pub(crate) fn new(sources: Arc<Sources>) -> Self {
+        Self { sources, errors: Kept::default(), warnings: Kept::default() }
     }
 
+    /// Those of a configuration that is one text.
+    #[cfg(test)]
+    pub(crate) fn of(name: &str, text: &str) -> Self {
+        Self::new(Arc::new(Sources::of(name, text)))
+    }
+
+    /// What the places of problems point into.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// The same, for whoever reports problems while looking at them.
+    pub(crate) fn shared_sources(&self) -> Arc<Sources> {
+        Arc::clone(&self.sources)
+    }
+
+    /// Reports what makes the configuration unusable.
     pub(crate) fn push(&mut self, place: Place, path: String, mistake: Mistake) {
-        let Place { line, column } = place;
-        let Mistake { found, expected, help } = mistake;
-        let source_name = self.source_name.clone();
-        self.found.push(Problem { source_name, line, column, path, found, expected, help });
+        self.errors.push(place, path, mistake);
     }
 
+    /// Reports what its author should know of, though the configuration can be used.
     pub(crate) fn warn(&mut self, place: Place, path: String, mistake: Mistake) {
-        let Place { line, column } = place;
-        let Mistake { found, expected, help } = mistake;
-        let source_name = self.source_name.clone();
-        self.warnings.push(Problem { source_name, line, column, path, found, expected, help });
+        self.warnings.push(place, path, mistake);
     }
 
+    /// How many errors there are so far.
     pub(crate) fn len(&self) -> usize {
-        self.found.len()
+        self.errors.found.len() + self.errors.omitted
     }
 
-    /// The problems in the order of the file, which is the order in which they are read and mended.
-    pub(crate) fn into_sorted(mut self) -> Vec<Problem> {
-        self.found.sort_by_key(|problem| (problem.line, problem.column));
-        self.found
+    /// The problems, each with what its source shows of it.
+    pub(crate) fn into_findings(self) -> Findings {
+        let omitted = self.errors.omitted;
+        let errors = self.errors.found.into_iter().map(|found| (Severity::Error, found));
+        let warnings = self.warnings.found.into_iter().map(|found| (Severity::Warning, found));
+        let mut all: Vec<_> = errors.chain(warnings).collect();
+        all.sort_by_key(|(_, (place, ..))| *place);
+        let mut excerpts = Excerpts::new(&self.sources);
+        let problem = |(severity, (place, path, mistake))| {
+            let Mistake { found, expected, help } = mistake;
+            Problem {
+                severity,
+                source_name: self.sources.name(place).to_owned(),
+                line: place.line,
+                column: place.column,
+                path,
+                found,
+                expected,
+                help,
+                is_in_file: !self.sources.is_variable(place),
+                excerpt: excerpts.at(place),
+            }
+        };
+        Findings { problems: all.into_iter().map(problem).collect(), omitted }
     }
 }
+
+#[cfg(test)]
+mod tests;

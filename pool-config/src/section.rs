@@ -13,18 +13,22 @@ use crate::class::ReloadClass;
 use crate::keys::{Keys, SecretKeys, Visitor};
 use crate::kind::{Kind, Name, describe};
 use crate::pool::PoolConfig;
-use crate::problem::{Mistake, Place, Problems};
+use crate::problem::{Mistake, Problems};
 use crate::secret::SecretSource;
 use crate::shown::shown;
+use crate::source::Place;
 use crate::suggest::help_for_unknown;
 use crate::yaml::{Entry, Node, Value};
 
 /// Keys that start so belong to the author of the file: notes, anchors to be merged elsewhere.
-const IGNORED: &str = "x-";
+pub(crate) const IGNORED: &str = "x-";
 
 /// A file with more problems than this gets no more guesses at what was meant: each guess compares all keys, and a
 /// file full of wrong ones would keep a processor busy for seconds.
 const MAX_GUESSES: usize = 100;
+
+/// A section with more keys does not list them all in a message.
+const MAX_LISTED: usize = 15;
 
 const UNKNOWN_HELP: &str = "remove it, or let its name start with `x-` to have it ignored";
 
@@ -40,11 +44,17 @@ pub(crate) enum Origin {
 }
 
 /// What is found out while a document is read.
-#[derive(Debug, Default)]
-pub(crate) struct Reading {
+#[derive(Debug)]
+pub(crate) struct Notes {
     pub(crate) problems: Problems,
     /// Where each key was written, by its path.
     pub(crate) origins: HashMap<String, Origin>,
+}
+
+impl Notes {
+    pub(crate) fn new(problems: Problems) -> Self {
+        Self { problems, origins: HashMap::new() }
+    }
 }
 
 /// One mapping of the file.
@@ -56,26 +66,26 @@ pub(crate) struct Section<'a> {
     place: Place,
     entries: &'a [Entry],
     asked: Vec<(&'static str, Origin)>,
-    reading: &'a mut Reading,
+    notes: &'a mut Notes,
 }
 
 impl<'a> Section<'a> {
     /// Reads the whole document; `None` if it is no mapping. An empty one reads as a mapping without keys.
     pub(crate) fn document<T>(
         node: &'a Node,
-        reading: &'a mut Reading,
+        notes: &'a mut Notes,
         read: impl FnOnce(&mut Section<'_>) -> T,
     ) -> Option<T> {
         let entries: &[Entry] = match &node.value {
             Value::Map(entries) => entries,
             Value::Null => &[],
             _ => {
-                reading.problems.push(node.place, String::new(), not_a_section(node));
+                notes.problems.push(node.place, String::new(), not_a_section(node));
                 return None;
             }
         };
         let (path, place) = (String::new(), node.place);
-        let mut document = Section { path, base: None, place, entries, asked: Vec::new(), reading };
+        let mut document = Section { path, base: None, place, entries, asked: Vec::new(), notes };
         let value = read(&mut document);
         document.report_unknown_keys();
         Some(value)
@@ -147,7 +157,7 @@ impl<'a> Section<'a> {
         for (index, node) in items.iter().enumerate() {
             let by_index = format!("{path}[{index}]");
             let Value::Map(entries) = &node.value else {
-                self.reading.problems.push(node.place, by_index, not_a_section(node));
+                self.notes.problems.push(node.place, by_index, not_a_section(node));
                 continue;
             };
             // The name is looked up first, because it is part of the path of every problem.
@@ -166,7 +176,8 @@ impl<'a> Section<'a> {
                 if let Some(name) = &name
                     && let Some(first) = first
                 {
-                    let found = format!("{}, which line {} has already", shown(name), first.line);
+                    let first = section.whereabouts(first, "name");
+                    let found = format!("{}, which {first} has already", shown(name));
                     section.report("name", Mistake::new(found, "a name of its own", "rename one of the two"));
                 }
                 section.require("name", "a name", "add `name:`");
@@ -187,7 +198,7 @@ impl<'a> Section<'a> {
     pub(crate) fn effective_origin(&self, key: &str) -> Origin {
         match (self.origin(key), &self.base) {
             (Origin::Default, Some(base)) => {
-                self.reading.origins.get(&format!("{base}.{key}")).copied().unwrap_or(Origin::Default)
+                self.notes.origins.get(&format!("{base}.{key}")).copied().unwrap_or(Origin::Default)
             }
             (origin, _) => origin,
         }
@@ -204,6 +215,11 @@ impl<'a> Section<'a> {
         entry.is_some_and(|entry| entry.value.written.is_some())
     }
 
+    /// How a message at `key` names another place.
+    pub(crate) fn whereabouts(&self, place: Place, key: &str) -> String {
+        self.notes.problems.sources().whereabouts(place, self.place_of(key))
+    }
+
     /// What is written for `key`, as a message names it.
     pub(crate) fn shown(&self, key: &str) -> String {
         let entry = self.entries.iter().find(|entry| is_text(&entry.key, key));
@@ -213,30 +229,30 @@ impl<'a> Section<'a> {
     /// Reports a mistake at `key`: at its value, or at the section if it is not written.
     pub(crate) fn report(&mut self, key: &'static str, mistake: Mistake) {
         let (place, path) = (self.place_of(key), self.path_of(key));
-        self.reading.problems.push(place, path, mistake);
+        self.notes.problems.push(place, path, mistake);
     }
 
     /// Reports what is allowed and hardly meant, likewise.
     pub(crate) fn warn(&mut self, key: &'static str, mistake: Mistake) {
         let (place, path) = (self.place_of(key), self.path_of(key));
-        self.reading.problems.warn(place, path, mistake);
+        self.notes.problems.warn(place, path, mistake);
     }
 
     /// Reports a mistake at a key of one of the pools below this section, as [`Self::report`].
     pub(crate) fn report_of_pool(&mut self, pool: &str, key: &'static str, mistake: Mistake) {
         let (place, path) = self.of_pool(pool, key);
-        self.reading.problems.push(place, path, mistake);
+        self.notes.problems.push(place, path, mistake);
     }
 
     /// Reports what is hardly meant, likewise.
     pub(crate) fn warn_of_pool(&mut self, pool: &str, key: &'static str, mistake: Mistake) {
         let (place, path) = self.of_pool(pool, key);
-        self.reading.problems.warn(place, path, mistake);
+        self.notes.problems.warn(place, path, mistake);
     }
 
     fn of_pool(&self, pool: &str, key: &str) -> (Place, String) {
         let path = format!("pools[{}]", shown(pool));
-        let place = |key: &str| match self.reading.origins.get(&format!("{path}.{key}")) {
+        let place = |key: &str| match self.notes.origins.get(&format!("{path}.{key}")) {
             Some(Origin::Written(place)) => Some(*place),
             _ => None,
         };
@@ -273,7 +289,7 @@ impl<'a> Section<'a> {
         entries: &[Entry],
         read: impl FnOnce(&mut Section<'_>) -> T,
     ) -> T {
-        let mut child = Section { path, base, place, entries, asked: Vec::new(), reading: self.reading };
+        let mut child = Section { path, base, place, entries, asked: Vec::new(), notes: self.notes };
         let value = read(&mut child);
         child.report_unknown_keys();
         value
@@ -285,15 +301,15 @@ impl<'a> Section<'a> {
         let origin = node.map_or(Origin::Default, |node| Origin::Written(node.place));
         self.asked.push((key, origin));
         if origin != Origin::Default {
-            self.reading.origins.insert(self.path_of(key), origin);
+            self.notes.origins.insert(self.path_of(key), origin);
         }
         node
     }
 
     fn refuse(&mut self, key: &'static str, place: Place, mistake: Mistake) {
         let path = self.path_of(key);
-        self.reading.origins.insert(path.clone(), Origin::Refused);
-        self.reading.problems.push(place, path, mistake);
+        self.notes.origins.insert(path.clone(), Origin::Refused);
+        self.notes.problems.push(place, path, mistake);
         for (asked, origin) in &mut self.asked {
             if *asked == key {
                 *origin = Origin::Refused;
@@ -303,11 +319,14 @@ impl<'a> Section<'a> {
 
     fn report_unknown_keys(&mut self) {
         let known: Vec<_> = self.asked.iter().map(|(key, _)| *key).collect();
-        let expected = || format!("one of {}", known.join(", "));
+        let expected = || match known.len() {
+            ..=MAX_LISTED => format!("one of {}", known.join(", ")),
+            count => format!("one of the {count} keys that docs/configuration.md has for it"),
+        };
         for Entry { key, .. } in self.entries {
             let Value::Text(name) = &key.value else {
                 let mistake = Mistake::new(format!("{} as a key", describe(key)), expected(), "remove it");
-                self.reading.problems.push(key.place, self.path.clone(), mistake);
+                self.notes.problems.push(key.place, self.path.clone(), mistake);
                 continue;
             };
             if known.contains(&name.as_str()) || name.starts_with(IGNORED) {
@@ -315,13 +334,13 @@ impl<'a> Section<'a> {
             }
             let found = format!("unknown key {}", shown(name));
             let guess =
-                if self.reading.problems.len() < MAX_GUESSES { help_for_unknown(name, &known) } else { None };
+                if self.notes.problems.len() < MAX_GUESSES { help_for_unknown(name, &known) } else { None };
             let mistake = match guess {
                 Some(help) => Mistake::new(found, "a known key", help),
                 None => Mistake::new(found, expected(), UNKNOWN_HELP),
             };
             let path = if is_plain(name) { self.path_of(name) } else { self.path.clone() };
-            self.reading.problems.push(key.place, path, mistake);
+            self.notes.problems.push(key.place, path, mistake);
         }
     }
 

@@ -1,12 +1,14 @@
 //! How text of the file appears in a message: one short line, and never with a password.
 
+use crate::sensitive::credentials_in;
+
+/// What stands for text that must not be shown.
+pub(crate) const MASK: &str = "***";
+
 /// Longer text is cut; a message is read in a terminal.
 const MAX_CHARS: usize = 60;
 
-/// What stands where something must not be seen.
-pub(crate) const MASK: &str = "***";
-
-/// `text` in double quotes: escaped, cut to a readable length, and with the credentials of a URL masked.
+/// `text` in double quotes: escaped, cut to a readable length, and with [`MASK`] for what looks like credentials.
 pub(crate) fn shown(text: &str) -> String {
     let masked = masked(text);
     let mut cut: String = masked.chars().take(MAX_CHARS).collect();
@@ -16,14 +18,13 @@ pub(crate) fn shown(text: &str) -> String {
     format!("{cut:?}")
 }
 
-/// `scheme://user:password@host` as `scheme://***@host`.
-///
-/// The last `@` ends the credentials: a password may hold one, a host may not.
+/// `text` with [`MASK`] for what looks like credentials.
 pub(crate) fn masked(text: &str) -> String {
-    match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}://***{}", &text[..scheme], &text[at..]),
-        _ => text.to_owned(),
+    let mut masked = text.to_owned();
+    for range in credentials_in(text).into_iter().rev() {
+        masked.replace_range(range, MASK);
     }
+    masked
 }
 
 #[cfg(test)]
@@ -43,7 +44,12 @@ mod tests {
 
     #[test]
     fn the_credentials_of_a_url_are_masked() {
-        assert_eq!(shown("postgres://app:s@cret@db/orders"), r#""postgres://***@db/orders""#);
+        assert_eq!(shown("postgres://app:c@nary@db/orders"), r#""postgres://***@db/orders""#);
         assert_eq!(shown("mail@host://x"), r#""mail@host://x""#);
+    }
+
+    #[test]
+    fn a_password_beside_other_words_is_masked() {
+        assert_eq!(shown("host=db password=canary"), r#""host=db password=***""#);
     }
 }

@@ -35,8 +35,8 @@ impl Kind for SecretText {
         Json::String(value.expose().to_owned())
     }
 
-    fn show(&self, _: &Secret) -> String {
-        MASK.to_owned()
+    fn mask(&self, _: &Secret) -> Json {
+        Json::String(MASK.to_owned())
     }
 
     fn allowed(&self) -> String {
@@ -45,6 +45,47 @@ impl Kind for SecretText {
 
     fn schema(&self) -> Schema {
         json_schema!({ "type": "string", "minLength": 1, "writeOnly": true })
+    }
+}
+
+/// A program that prints a secret, and its arguments, which may be secrets too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Command;
+
+impl Kind for Command {
+    type Value = Vec<String>;
+
+    fn read(&self, node: &Node) -> Result<Vec<String>, Mistake> {
+        let mistake = |found: &str, help: &str| Err(Mistake::new(found, self.allowed(), help));
+        let Value::List(items) = &node.value else {
+            return mistake("a value that is not a list", "write it as `[program, argument, argument]`");
+        };
+        let words: Vec<_> = items.iter().filter_map(|item| Text.read(item).ok()).collect();
+        match words.first() {
+            _ if words.len() < items.len() => {
+                mistake("an entry that is not text", "put each entry in quotes")
+            }
+            None => mistake("an empty list", "write the program and its arguments"),
+            Some(_) => Ok(words),
+        }
+    }
+
+    fn write(&self, value: &Vec<String>) -> Json {
+        value.iter().map(|word| Json::String(word.clone())).collect()
+    }
+
+    fn mask(&self, value: &Vec<String>) -> Json {
+        let words =
+            value.iter().enumerate().map(|(index, word)| if index == 0 { word.as_str() } else { MASK });
+        words.map(|word| Json::String(word.to_owned())).collect()
+    }
+
+    fn allowed(&self) -> String {
+        "a list of a program and its arguments".to_owned()
+    }
+
+    fn schema(&self) -> Schema {
+        json_schema!({ "type": "array", "minItems": 1, "items": Text.schema() })
     }
 }
 
@@ -68,8 +109,8 @@ impl Kind for SecretUrl {
         Json::String(value.expose().to_owned())
     }
 
-    fn show(&self, value: &Secret) -> String {
-        format!("{:?}", masked(value.expose()))
+    fn mask(&self, value: &Secret) -> Json {
+        Json::String(masked(value.expose()))
     }
 
     fn allowed(&self) -> String {

@@ -2,10 +2,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::*;
+use crate::source::{Place, SourceId};
 use crate::yaml::parse;
 
 fn node(yaml: &str) -> Node {
-    parse(yaml).unwrap()
+    parse(yaml, SourceId::FIRST).unwrap()
 }
 
 fn help<T: fmt::Debug>(read: Result<T, Mistake>) -> String {
@@ -134,7 +135,7 @@ fn a_choice_knows_its_words() {
 fn what_a_variable_held_is_read_as_what_the_key_wants_and_not_shown() {
     let held = |text: &str| Node {
         value: Value::Text(text.to_owned()),
-        place: crate::problem::Place::START,
+        place: Place::START,
         written: Some("${VALUE}".into()),
     };
     assert_eq!(Whole::within(1..=9_usize).read(&held("5")), Ok(5));
@@ -164,9 +165,9 @@ fn a_password_is_text_and_a_mistake_about_it_does_not_repeat_it() {
     assert_eq!(SecretText.read(&node("' canary '")).unwrap().expose(), " canary ");
     assert_eq!(SecretText.read(&node("12345")).unwrap_err().found, "a value that is not text");
     assert_eq!(SecretText.read(&node("''")).unwrap_err().found, "empty text");
-    assert_eq!(SecretText.show(&crate::Secret::new("canary")), "***");
+    assert_eq!(SecretText.mask(&crate::Secret::new("canary")), "***");
     let url = SecretUrl.read(&node("postgres://app:canary@db/orders")).unwrap();
-    assert_eq!(SecretUrl.show(&url), r#""postgres://***@db/orders""#);
+    assert_eq!(SecretUrl.mask(&url), "postgres://***@db/orders");
     assert!(!format!("{:?}", SecretUrl.read(&node("nothing"))).contains("canary"));
 }
 

@@ -61,10 +61,6 @@ impl<T: Word> Kind for Words<T> {
         Json::String(value.word().to_owned())
     }
 
-    fn show(&self, value: &T) -> String {
-        value.word().to_owned()
-    }
-
     fn allowed(&self) -> String {
         format!("one of {}", Self::all().join(", "))
     }

@@ -3,6 +3,7 @@ use crate::class::ReloadClass::Live;
 use crate::keys::keys;
 use crate::kind::{Flag, Whole};
 use crate::problem::Problem;
+use crate::source::SourceId;
 use crate::yaml::parse;
 
 keys! {
@@ -23,9 +24,9 @@ keys! {
 
 /// Reads `yaml` with `read`, and returns what that gave and every problem.
 fn reading<T>(yaml: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> (Option<T>, Vec<Problem>) {
-    let mut reading = Reading { problems: Problems::new("test.yaml"), ..Reading::default() };
-    let value = Section::document(&parse(yaml).unwrap(), &mut reading, read);
-    (value, reading.problems.into_sorted())
+    let mut notes = Notes::new(Problems::of("test.yaml", yaml));
+    let value = Section::document(&parse(yaml, SourceId::FIRST).unwrap(), &mut notes, read);
+    (value, notes.problems.into_findings().problems)
 }
 
 fn summary(problems: &[Problem]) -> Vec<String> {
@@ -67,7 +68,8 @@ fn a_section_remembers_how_each_key_came_to_its_value() {
         section.read("a", &Whole::within(1..=10_usize));
         section.read("b", &Whole::within(1..=10_usize));
         section.read("c", &Whole::within(1..=10_usize));
-        assert_eq!(section.origin("a"), Origin::Written(Place { line: 1, column: 5 }));
+        let place = Place { line: 1, column: 5, start: 4, end: 5, ..Place::START };
+        assert_eq!(section.origin("a"), Origin::Written(place));
         assert_eq!(section.origin("b"), Origin::Refused);
         assert_eq!(section.origin("c"), Origin::Default);
     });

@@ -117,7 +117,7 @@ impl Rule {
         let (found, opposite, opposite_value) =
             if at == key { (value, other, other_value) } else { (other_value, key, value) };
         let origin = match section.effective_origin(opposite) {
-            Origin::Written(place) => format!("line {}", place.line),
+            Origin::Written(place) => section.whereabouts(place, at),
             Origin::Default | Origin::Refused => "built in".to_owned(),
         };
         let relation = match self.relation {

@@ -5,13 +5,14 @@ use super::*;
 
 /// What the parser refuses in `text`, as `line:column found`.
 fn refused(text: &str) -> String {
-    let (place, mistake) = parse(text).unwrap_err();
+    let Refusal { mistakes, .. } = parse(text, SourceId::FIRST).unwrap_err();
+    let (place, mistake) = &mistakes[0];
     format!("{}:{} {}", place.line, place.column, mistake.found)
 }
 
 /// `text` as a tree without places, through this module.
 fn ours(text: &str) -> serde_yaml::Value {
-    as_theirs(&parse(text).unwrap())
+    as_theirs(&parse(text, SourceId::FIRST).unwrap())
 }
 
 fn as_theirs(node: &Node) -> serde_yaml::Value {
@@ -66,20 +67,23 @@ fn scalars_are_those_of_yaml_1_2() {
 
 #[test]
 fn a_value_knows_its_place_in_characters() {
-    let Node { value: Value::Map(entries), .. } = parse("é: ü\n  # note\nb:\n    - x\n").unwrap() else {
+    let Node { value: Value::Map(entries), .. } =
+        parse("é: ü\n  # note\nb:\n    - x\n", SourceId::FIRST).unwrap()
+    else {
         panic!("a mapping");
     };
-    assert_eq!(entries[0].key.place, Place { line: 1, column: 1 });
-    assert_eq!(entries[0].value.place, Place { line: 1, column: 4 });
-    assert_eq!(entries[1].value.place, Place { line: 4, column: 5 });
+    let place = |line, column, start, end| Place { line, column, start, end, ..Place::START };
+    assert_eq!(entries[0].key.place, place(1, 1, 0, 2));
+    assert_eq!(entries[0].value.place, place(1, 4, 4, 6));
+    assert_eq!(entries[1].value.place, place(4, 5, 23, 23));
 }
 
 #[test]
 fn an_alias_has_the_place_of_what_it_stands_for() {
-    let Node { value: Value::Map(entries), .. } = parse("a: &x 1\nb: *x").unwrap() else {
+    let Node { value: Value::Map(entries), .. } = parse("a: &x 1\nb: *x", SourceId::FIRST).unwrap() else {
         panic!("a mapping");
     };
-    assert_eq!(entries[1].value.place, Place { line: 1, column: 7 });
+    assert_eq!(entries[1].value.place, Place { line: 1, column: 7, start: 6, end: 7, ..Place::START });
 }
 
 #[test]
@@ -93,6 +97,65 @@ fn a_key_given_twice_is_refused() {
     assert_eq!(refused("- a: 1\n  'a': 2"), r#"2:3 key "a" for the second time"#);
 }
 
+/// Where which keys are given twice in `text`, as `line:column key`, and the rest of it.
+fn repeated_in(text: &str) -> (Vec<String>, Option<serde_yaml::Value>) {
+    let Refusal { mut mistakes, rest } = parse(text, SourceId::FIRST).unwrap_err();
+    mistakes.sort_by_key(|(place, _)| *place);
+    let shown = |(place, mistake): &(Place, Mistake)| {
+        format!("{}:{} {}", place.line, place.column, mistake.found.trim_end_matches(" for the second time"))
+    };
+    (mistakes.iter().map(shown).collect(), rest.as_ref().map(as_theirs))
+}
+
+#[test]
+fn every_key_given_twice_is_reported_and_the_rest_can_be_judged() {
+    let (repeated, rest) = repeated_in("a: 1\nb: {c: 1, c: 2, d: [{e: 1, 'e': 2, e: 3}]}\na: 3\nf: 4");
+    assert_eq!(repeated, [r#"2:11 key "c""#, r#"2:28 key "e""#, r#"2:36 key "e""#, r#"3:1 key "a""#]);
+    assert_eq!(rest, Some(theirs("{a: 1, b: {c: 1, d: [{e: 1}]}, f: 4}")));
+}
+
+#[test]
+fn a_key_given_twice_is_reported_once_however_often_an_alias_repeats_it() {
+    let (repeated, rest) = repeated_in("x: &x {a: 1, a: 2}\ny: *x\nz: [*x, *x]");
+    assert_eq!(repeated, [r#"1:14 key "a""#]);
+    assert_eq!(rest, Some(theirs("{x: {a: 1}, y: {a: 1}, z: [{a: 1}, {a: 1}]}")));
+}
+
+#[test]
+fn a_key_given_twice_before_broken_syntax_stands_alone() {
+    let (repeated, rest) = repeated_in("a: 1\na: 2\nb: [");
+    assert_eq!((repeated.len(), rest), (1, None));
+}
+
+#[test]
+fn a_number_given_twice_as_a_key_is_not_lost() {
+    let (repeated, _) = repeated_in("{1: a, 1: b}");
+    assert_eq!(repeated.len(), 1);
+}
+
+#[test]
+fn ten_thousand_keys_given_twice_are_found_at_once() {
+    let (repeated, _) = repeated_in(&"a: 1\n".repeat(10_000));
+    assert_eq!(repeated.len(), 9_999);
+}
+
+#[test]
+fn places_are_of_the_source_that_is_read() {
+    let overlay = crate::source::Sources::of("a", "").add_file("b", String::new());
+    let node = parse("a: [1]", overlay).unwrap();
+    let mut places = Vec::new();
+    node.clone().for_each_place(&mut |place| places.push(place.source));
+    assert_eq!(places, [overlay; 4]);
+    assert_eq!(parse("a: [", overlay).unwrap_err().mistakes[0].0.source, overlay);
+}
+
+#[test]
+fn an_error_has_its_place_in_bytes() {
+    let at = |text| parse(text, SourceId::FIRST).unwrap_err().mistakes[0].0;
+    let place = at("é: 1\nü: ä: x");
+    assert_eq!((place.line, place.column, place.start), (2, 5, 12));
+}
+
 #[test]
 fn a_second_document_is_refused() {
     assert_eq!(refused("a: 1\n---\nb: 2"), "3:1 a second document");
@@ -100,7 +163,7 @@ fn a_second_document_is_refused() {
 
 #[test]
 fn a_tag_of_ones_own_is_refused() {
-    assert_eq!(refused("a: !env HOME"), r#"1:9 tag "!env""#);
+    assert_eq!(refused("a: !env HOME"), "1:9 a tag that YAML does not know");
 }
 
 #[test]
@@ -140,7 +203,7 @@ fn an_alias_of_its_own_parent_does_not_recur() {
 fn deep_nesting_is_refused() {
     assert!(refused(&"- ".repeat(MAX_DEPTH + 1)).ends_with("values nested too deep"));
     assert!(refused(&format!("{}{}", "[".repeat(50_000), "]".repeat(50_000))).starts_with("1:"));
-    assert!(parse(&"- ".repeat(MAX_DEPTH - 1)).is_ok());
+    assert!(parse(&"- ".repeat(MAX_DEPTH - 1), SourceId::FIRST).is_ok());
 }
 
 #[test]

@@ -1,0 +1,152 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  all is well
+  1  the configuration is invalid, or what it describes does not work
+  2  wrong command line, or a file that cannot be read or written
+  3  warnings, with --lint
+
+Files may refer to environment variables; POOL_ENV names the environment if --env does not, and
+variables such as POOL__POOLS__orders__MAX_CONNECTIONS override single keys. NO_COLOR switches
+colours off. Passwords are never printed.";
+
+/// Looks after connection_pool.yaml and the pools it describes.
+#[derive(Debug, Parser)]
+#[command(name = "poolctl", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tell everything that is wrong with configurations
+    Check(Check),
+    /// Print the JSON Schema of a configuration, or its reference
+    Schema {
+        /// What to print
+        #[arg(long, value_enum, default_value_t = SchemaFormat::Json)]
+        format: SchemaFormat,
+    },
+    /// Tell what differs between two configurations, and what a reload would do about it
+    Diff(Diff),
+    /// Print a configuration as it is understood, without secrets
+    Show(Show),
+    /// Print a script that completes this command line
+    Completions {
+        /// The shell it is for
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// How a file is read.
+#[derive(Debug, Args)]
+pub(crate) struct Reading {
+    /// The environment, whose file is laid over the given one [default: POOL_ENV]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The files to check
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Look at the files alone: at no secret, certificate or database they name
+    #[arg(long)]
+    pub(crate) syntax_only: bool,
+
+    /// Exit with 3 if there are warnings
+    #[arg(long)]
+    pub(crate) lint: bool,
+
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The configuration there is
+    #[arg(value_name = "OLD")]
+    pub(crate) old: PathBuf,
+
+    /// The configuration there is to be
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The file to show
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Show every key there is, inherited and built-in ones too
+    #[arg(long)]
+    pub(crate) resolved: bool,
+
+    /// Say of each value where it comes from
+    #[arg(long)]
+    pub(crate) origin: bool,
+
+    /// What to print; text is YAML
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// What is printed on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[value(help = None)]
+    Text,
+    /// For programs
+    #[value(help = None)]
+    Json,
+}
+
+/// What the schema is printed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaFormat {
+    /// A JSON Schema
+    #[value(help = None)]
+    Json,
+    /// The reference of all keys
+    #[value(help = None)]
+    Markdown,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

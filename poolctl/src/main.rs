@@ -1,0 +1,45 @@
+//! The program `poolctl`.
+
+mod check;
+mod cli;
+mod diff;
+mod exit;
+mod output;
+mod reading;
+mod schema;
+mod show;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Arguments, Command};
+use crate::exit::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match carry_out(&arguments.command) {
+        Ok(exit_code) => ExitCode::from(exit_code),
+        Err(Failure { exit_code, error }) => {
+            // Nobody is left to tell when standard error is closed, too.
+            drop(writeln!(io::stderr(), "error: failed to {error:#}"));
+            ExitCode::from(exit_code)
+        }
+    }
+}
+
+fn carry_out(command: &Command) -> Result<u8, Failure> {
+    match command {
+        Command::Check(check) => check::check(check),
+        Command::Schema { format } => schema::print(*format),
+        Command::Diff(diff) => diff::diff(diff),
+        Command::Show(show) => show::show(show),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "poolctl", &mut script);
+            output::print(&String::from_utf8_lossy(&script))
+        }
+        Command::Man => schema::print_manual(),
+    }
+}
