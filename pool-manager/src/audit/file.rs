@@ -89,7 +89,8 @@ impl LogFile {
         let (mut done, mut rest) = (0, records);
         let (mut lines, mut ends) = (Vec::new(), Vec::new());
         while !rest.is_empty() {
-            (lines.clear(), ends.clear());
+            lines.clear();
+            ends.clear();
             if self.torn {
                 lines.push(b'\n');
             }
