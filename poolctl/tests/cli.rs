@@ -26,9 +26,9 @@ fn root() -> PathBuf {
 }
 
 fn with_file<T>(text: &str, run: impl FnOnce(&str) -> T) -> T {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
     let path = folder.path().join("connection_pool.yaml");
-    fs::write(&path, text).unwrap();
+    fs::write(&path, text).expect("the folder was made just now");
     run(path.to_str().expect("temporary folders have plain names"))
 }
 

@@ -139,3 +139,18 @@ fn ten_thousand_pools_and_keys_are_merged_at_once() {
     let file = |n| format!("{{connection_pool: {{pools: [{}]}}, {}}}", pools(n), keys(n));
     assert_eq!(merged(&file(10_000), &file(9_000)), merged(&file(10_000), "{}"));
 }
+
+#[test]
+fn what_is_said_in_another_way_is_replaced() {
+    assert_eq!(merged("{password_env: A, user: u}", "{password_file: f}"), "{user: u, password_file: f}");
+    assert_eq!(merged("{host: h, port: 1, database: d, name: n}", "{url: 'x:'}"), "{name: n, url: x:}");
+    assert_eq!(merged("{url: 'x:', name: n}", "{host: h}"), "{name: n, host: h}");
+    assert_eq!(merged("{url: 'x:', name: n}", "{user: u}"), "{url: x:, name: n, user: u}");
+    assert_eq!(merged("{host: h, port: 1}", "{host: g}"), "{host: g, port: 1}", "the same way");
+    assert_eq!(merged("{password: p}", "{password_env: ~}"), "{password: p}", "nothing is said");
+    assert_eq!(
+        merged("{password: p}", "{password_env: A, password_file: f}"),
+        "{password_env: A, password_file: f}",
+        "two ways in one file are a mistake, and stay one"
+    );
+}

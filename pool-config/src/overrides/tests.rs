@@ -232,3 +232,17 @@ fn a_mistake_in_a_variable_shows_the_variable() {
       = help: did you mean `orders`?
     "#);
 }
+
+#[test]
+fn a_variable_replaces_what_the_file_says_in_another_way_and_not_what_a_variable_says() {
+    let load = |variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let file = "connection_pool: {pools: [{name: a, database: a, password_env: A}]}";
+        crate::Loader::new().variables(variables).load_text(file, "a.yaml")
+    };
+    let file = ("POOL__POOLS__a__PASSWORD_FILE", "/run/secrets/a");
+    let config = load(&[file]).unwrap().config;
+    assert_eq!(config.pools[0].password, Some(crate::SecretSource::File("/run/secrets/a".into())));
+    let error = load(&[file, ("POOL__POOLS__a__PASSWORD", "canary")]).unwrap_err();
+    assert_eq!(error.problems()[0].found, "password_file beside password");
+}
