@@ -63,20 +63,17 @@ pub struct MissingFile {
 /// loaded again if the loading brought up further ones:
 ///
 /// ```no_run
-/// # use std::path::PathBuf;
-/// use pool_config::Reload;
+/// use pool_config::{Loader, Reload};
 /// use pool_manager::ConfigWatcher;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # struct Loaded { files: Vec<PathBuf> }
-/// # fn load() -> Loaded { Loaded { files: Vec::new() } }
 /// let mut watcher = ConfigWatcher::new(&Reload::default());
 /// watcher.listen_to_hangups()?;
 /// watcher.watch(["connection_pool.yaml".into()]).await;
-/// let mut loaded = load();
+/// let mut loaded = Loader::new().load("connection_pool.yaml")?;
 /// while watcher.watch(loaded.files.clone()).await {
-///     loaded = load();
+///     loaded = Loader::new().load("connection_pool.yaml")?;
 /// }
 /// loop {
 ///     let noticed = watcher.changed().await;
@@ -217,5 +214,5 @@ async fn hangup(hangups: &mut Option<tokio::signal::unix::Signal>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -89,7 +89,8 @@ impl LogFile {
         let (mut done, mut rest) = (0, records);
         let (mut lines, mut ends) = (Vec::new(), Vec::new());
         while !rest.is_empty() {
-            (lines.clear(), ends.clear());
+            lines.clear();
+            ends.clear();
             if self.torn {
                 lines.push(b'\n');
             }
@@ -140,4 +141,47 @@ fn write_some(file: &mut File, bytes: &[u8]) -> (usize, io::Result<()>) {
         }
     }
     (written, Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use rustix::fs::{CWD, FileType, Mode, OFlags};
+
+    use super::*;
+
+    /// Everything that is in the pipe now.
+    fn drain(pipe: &mut File) -> String {
+        let mut text = Vec::new();
+        let error = pipe.read_to_end(&mut text).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        String::from_utf8(text).unwrap()
+    }
+
+    // A pipe that takes 64 KiB stands for a disk that is full in the middle of a line.
+    #[test]
+    fn a_line_that_was_cut_off_is_ended_before_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let pipe = rustix::fs::open(&path, OFlags::RDWR | OFlags::NONBLOCK, Mode::empty()).unwrap();
+        let mut reader = File::from(pipe.try_clone().unwrap());
+        let mut file = LogFile { path, file: Some(File::from(pipe)), torn: false, failure: None };
+
+        let records: Vec<_> = (1..=2_000).filter_map(Record::lost).collect();
+        let records: Vec<_> = records.iter().collect();
+        let first = file.append(&records, false);
+        assert!(first.failure.is_some() && first.written < records.len(), "{first:?}");
+        let before = drain(&mut reader);
+        assert!(!before.ends_with('\n'), "it fits by chance: {}", before.len());
+        let second = file.append(&records[..1], false);
+        assert_eq!(second, Appended { written: 1, failure: None });
+
+        let text = before + &drain(&mut reader);
+        let is_whole = |line: &&str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+        assert_eq!(text.lines().filter(is_whole).count(), first.written + 1);
+        assert_eq!(text.lines().count(), first.written + 2, "and one that is not whole");
+        assert!(text.ends_with("\"count\":1}\n"), "{text}");
+    }
 }

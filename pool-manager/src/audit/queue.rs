@@ -58,8 +58,8 @@ impl Queue {
         if state.closed {
             return;
         }
-        // Once something is lost, nothing overtakes it until the thread has been here.
-        if state.todo.records.len() < self.capacity && state.todo.lost == 0 {
+        // Once full it stays so until the thread takes everything, so nothing overtakes what is lost.
+        if state.todo.records.len() < self.capacity {
             state.todo.records.push(record);
         } else {
             state.todo.lost += 1;

@@ -28,6 +28,9 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// not even tried, until the pool has reconnected by itself. `max_ejection_percent` holds for the members of each role by
 /// themselves: rounded down, but one at least, and 0 for none. When all are ejected, they are asked all the same.
 ///
+/// Finding a member of three takes about a microsecond, beside some 30 ns for a free connection of a pool that is asked
+/// directly (2026-11-21); most of it are the looks at the pools.
+///
 /// A group has no task and no timer of its own. It holds a handle of each pool, so a pool that shall close is closed
 /// with [`Pool::close`].
 ///

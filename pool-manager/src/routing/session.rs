@@ -14,7 +14,7 @@ use super::group::Group;
 /// A caller's session with a [`Group`], such as one user of a web site. Clones share it.
 ///
 /// Its reads go to the primary, and to nobody else, while it holds a connection to write with and for
-/// [`read_your_writes`](super::Routing::read_your_writes) afterwards; at other times they go where those of the group go.
+/// [`read_your_writes`](pool_config::Routing::read_your_writes) afterwards; at other times they go where those of the group go.
 /// What other sessions write may be seen late, as ever.
 ///
 /// # Examples

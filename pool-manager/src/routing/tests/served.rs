@@ -12,7 +12,7 @@ async fn writes_go_to_the_primary_and_reads_to_the_replicas() {
     assert_ne!(world.group.analytics().await.unwrap().pool_name(), "primary");
     assert_eq!(world.group.stats().iter().map(|member| member.analytics).sum::<u64>(), 1);
     let counts =
-        world.group.stats().iter().map(|member| (member.writes, member.reads > 30)).collect::<Vec<_>>();
+        world.group.stats().iter().map(|member| (member.writes, member.reads > 20)).collect::<Vec<_>>();
     assert_eq!(counts, [(20, false), (0, true), (0, true)]);
     world.assert_at_rest().await;
 }
@@ -34,8 +34,8 @@ async fn shares_follow_weights_that_may_change_at_any_time() {
         world.group.set_members([primary, first, second.weight(weight)]);
         assert_eq!(world.group.members()[SECOND].weight, weight);
         let before = world.stats(SECOND).reads;
-        world.readers(1_000).await;
-        let share = (world.stats(SECOND).reads - before) as f64 / 1_000.0;
+        world.readers(4_000).await;
+        let share = (world.stats(SECOND).reads - before) as f64 / 4_000.0;
         assert!((share - due).abs() < 0.06, "weight {weight}: {share}");
     }
     let shares: f64 = world.group.stats().iter().map(|member| member.share).sum();
@@ -125,7 +125,9 @@ async fn a_fallback_takes_over_when_there_is_no_connection() {
     let acquired = acquire_or_else(world.group.read(), fallback).await;
     assert!(acquired.connection().is_some());
     world.servers.iter().for_each(FakeConnector::go_down);
-    world.pools.iter().for_each(Pool::evict_all);
+    for pool in &world.pools {
+        pool.evict_all();
+    }
     match acquire_or_else(world.group.acquire_timeout(Access::Read, ms(90)), fallback).await {
         Acquired::Fallback(tried) => assert_eq!(tried, 3),
         Acquired::Connection(guard) => panic!("{guard:?}"),
