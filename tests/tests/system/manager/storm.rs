@@ -156,6 +156,7 @@ impl Callers {
                     served.fetch_add(1, Ordering::SeqCst);
                     sleep(Duration::from_micros(random.u64(0..2_000))).await;
                     drop(connection);
+                    sleep(Duration::from_millis(random.u64(0..20))).await;
                 }
             });
         }
