@@ -54,7 +54,9 @@ fn load(bencher: Bencher<'_, '_>, pools: usize) {
 #[divan::bench(args = POOLS)]
 fn refuse(bencher: Bencher<'_, '_>, pools: usize) {
     let text = file(pools).replace("max_connections: 15", "max_conections: 15");
-    bencher.bench(|| Config::from_yaml(black_box(&text), "connection_pool.yaml").map_err(|error| error.to_string()));
+    bencher.bench(|| {
+        Config::from_yaml(black_box(&text), "connection_pool.yaml").map_err(|error| error.to_string())
+    });
 }
 
 #[divan::bench(args = POOLS)]
@@ -68,4 +70,13 @@ fn compare(bencher: Bencher<'_, '_>, pools: usize) {
 fn write(bencher: Bencher<'_, '_>, pools: usize) {
     let config = config(&file(pools));
     bencher.bench(|| black_box(&config).to_yaml());
+}
+
+/// Texts that are meant to keep the loader busy, of as many bytes as are read at all.
+#[divan::bench(args = ["x", "[", "a: b\n", "password: x\n", "- &a [*a]\n", "  ? "], sample_count = 5)]
+fn hostile(bencher: Bencher<'_, '_>, piece: &str) {
+    let text = format!("connection_pool: {{enabled: {}", piece.repeat(10 * 1024 * 1024 / piece.len() - 10));
+    bencher.bench(|| {
+        Config::from_yaml(black_box(&text), "connection_pool.yaml").map_err(|error| error.to_string())
+    });
 }

@@ -26,9 +26,9 @@ fn root() -> PathBuf {
 }
 
 fn with_file<T>(text: &str, run: impl FnOnce(&str) -> T) -> T {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
     let path = folder.path().join("connection_pool.yaml");
-    fs::write(&path, text).unwrap();
+    fs::write(&path, text).expect("the folder was made just now");
     run(path.to_str().expect("temporary folders have plain names"))
 }
 
@@ -80,7 +80,10 @@ fn what_is_checked_can_be_read_by_programs() {
     let file = &json["files"][0];
     assert_eq!((&file["valid"], &file["errors"], &file["warnings"]), (&false.into(), &3.into(), &0.into()));
     let problem = &file["problems"][0];
-    assert_eq!((&problem["severity"], &problem["line"], &problem["column"]), (&"error".into(), &3.into(), &5.into()));
+    assert_eq!(
+        (&problem["severity"], &problem["line"], &problem["column"]),
+        (&"error".into(), &3.into(), &5.into())
+    );
     assert_eq!(problem["help"], "did you mean `max_connections`?");
 }
 
@@ -100,7 +103,10 @@ fn the_exit_code_tells_valid_invalid_usage_and_warnings_apart() {
 
 #[test]
 fn each_of_several_files_is_judged() {
-    let ran = poolctl(&["check", "--syntax-only", "config/connection_pool.yaml", "pool-config/tests/fixtures/seed.yaml"], &[]);
+    let ran = poolctl(
+        &["check", "--syntax-only", "config/connection_pool.yaml", "pool-config/tests/fixtures/seed.yaml"],
+        &[],
+    );
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert_eq!(
         ran.out,
@@ -112,7 +118,11 @@ fn each_of_several_files_is_judged() {
 fn the_shipped_configuration_is_valid_in_each_of_its_environments() {
     for environment in ["development", "production", "test"] {
         let ran = poolctl(&["check", "--lint", "--env", environment, "config/connection_pool.yaml"], &[]);
-        assert_eq!((ran.code, ran.out.as_str()), (0, "config/connection_pool.yaml: valid, 1 pool\n"), "{environment}");
+        assert_eq!(
+            (ran.code, ran.out.as_str()),
+            (0, "config/connection_pool.yaml: valid, 1 pool\n"),
+            "{environment}"
+        );
         let variables = [("POOL_ENV", environment)];
         assert_eq!(poolctl(&["check", "--lint", "config/connection_pool.yaml"], &variables).code, 0);
     }
@@ -125,10 +135,7 @@ fn the_shipped_configuration_is_valid_in_each_of_its_environments() {
 fn the_schema_beside_the_example_is_the_one_that_is_printed() {
     let printed = poolctl(&["schema"], &[]).out;
     let shipped = fs::read_to_string(root().join("config/connection_pool.schema.json")).unwrap();
-    assert!(
-        printed == shipped,
-        "run `cargo run -p poolctl -- schema > config/connection_pool.schema.json`"
-    );
+    assert!(printed == shipped, "run `cargo run -p poolctl -- schema > config/connection_pool.schema.json`");
 }
 
 #[test]
@@ -155,7 +162,8 @@ fn a_difference_says_what_a_reload_would_do() {
     reload.watch: "poll" -> "off" (restart)
     a reload would be refused: 1 of these changes need a restart
     "#);
-    let json = with_file(old, |old| with_file(new, |new| poolctl(&["diff", "--format", "json", old, new], &[]).out));
+    let json =
+        with_file(old, |old| with_file(new, |new| poolctl(&["diff", "--format", "json", old, new], &[]).out));
     let json: Json = serde_json::from_str(&json).unwrap();
     assert_eq!(json["pools"][0]["keys"][1]["new"], "4");
     assert_eq!((&json["pools"][0]["class"], &json["needsRestart"]), (&"drain".into(), &true.into()));
@@ -196,7 +204,10 @@ fn a_configuration_is_shown_as_it_is_understood() {
     let values = all["values"].as_array().unwrap();
     let value = |path: &str| values.iter().find(|value| value["path"] == path).unwrap_or(&Json::Null);
     let inherited = value(r#"pools["a"].max_connections"#);
-    assert_eq!((&inherited["value"], &inherited["origin"]), (&20.into(), &"connection_pool.yaml:1:51".into()));
+    assert_eq!(
+        (&inherited["value"], &inherited["origin"]),
+        (&20.into(), &"connection_pool.yaml:1:51".into())
+    );
     assert_eq!(value(r#"pools["a"].fail_fast"#)["origin"], "built in");
     assert!(!all.to_string().contains("canary"));
 }
