@@ -61,14 +61,6 @@ pub mod credentials;
     feature = "websocket"
 ))]
 pub mod dns;
-#[cfg(any(
-    feature = "http",
-    feature = "mysql",
-    feature = "postgres",
-    feature = "redis",
-    feature = "sqlite",
-    feature = "websocket"
-))]
 pub mod facts;
 #[cfg(feature = "http")]
 pub mod http;

@@ -71,7 +71,8 @@ macro_rules! driver_of {
         }
     };
 }
-use {driver_of, each};
+use driver_of;
+pub(crate) use each;
 
 /// A pool of any driver. Clones are handles of the same pool.
 #[derive(Clone)]

@@ -154,7 +154,8 @@ impl Examiner {
         let mut all = Vec::with_capacity(total);
         while let Some(joined) = work.join_next().await {
             // Nobody aborts one; a panic in it is one here.
-            let (index, examined) = joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            let (index, examined) =
+                joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             if let Some(watcher) = &self.watcher {
                 let pool = &examined.pool.name;
                 watcher(&ExaminationProgress { pool, done: all.len() + 1, total });
@@ -216,12 +217,23 @@ impl Examined {
 async fn examine(pool: PoolConfig, connector: AnyConnector, timeout: Duration) -> Examined {
     let begun = Instant::now();
     let mut examined = Examined::new(pool, connector.target());
-    match probe::probe(connector, &examined.pool, timeout).await {
+    match probe::probe(harmless(connector, &examined.pool), &examined.pool, timeout).await {
         Ok(probed) => judge::connected(&mut examined, probed),
         Err(failure) => judge::not_connected(&mut examined, failure),
     }
     examined.took = begun.elapsed();
     examined
+}
+
+/// The same connector, but for one that would create a database.
+fn harmless(connector: AnyConnector, pool: &PoolConfig) -> AnyConnector {
+    match connector {
+        #[cfg(feature = "sqlite")]
+        AnyConnector::Sqlite(sqlite) if crate::blueprint::creates_file(pool) => {
+            AnyConnector::Sqlite(sqlite.create_if_missing(false))
+        }
+        other => other,
+    }
 }
 
 impl fmt::Debug for Examiner {

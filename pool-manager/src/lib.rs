@@ -39,6 +39,7 @@
 //! | know how all of them are | [`PoolManager::snapshots`], [`PoolManager::readiness`], [`PoolManager::reload_stats`] |
 //! | watch them, without knowing drivers | [`PoolManager::pools`] |
 //! | be told what happens | [`ManagerObserver`] |
+//! | try a configuration out before a service starts with it | [`Examiner`] |
 //! | shut down | [`PoolManager::close`] |
 //!
 //! # Features
@@ -62,6 +63,7 @@ mod any;
 mod blueprint;
 mod error;
 mod event;
+mod examine;
 mod manager;
 mod readiness;
 mod registry;
@@ -72,6 +74,9 @@ pub use any::{AnyConnection, AnyPool};
 pub use blueprint::{BuildErrors, BuildProblem, pool_options};
 pub use error::{AccessError, CreateError, LookupError, StartError, WarmUpErrors};
 pub use event::{ManagerEvent, ManagerObserver};
+pub use examine::{
+    Check, Examination, ExaminationProgress, Examiner, Finding, FindingStatus, PoolExamination,
+};
 pub use manager::{PoolManager, PoolManagerBuilder};
 pub use readiness::{PoolReadiness, Readiness, ReadyState};
 pub use reload::{ReloadError, ReloadReport, ReloadStats};

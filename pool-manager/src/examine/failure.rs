@@ -63,7 +63,8 @@ impl Failure {
 
     /// There is nothing to log in with, so the server was not even asked.
     pub(super) fn no_credentials(text: impl Into<String>) -> Self {
-        let cure = "see to it that where the password comes from gives one, to the user that the service runs as";
+        let cure =
+            "see to it that where the password comes from gives one, to the user that the service runs as";
         Failure::new(Check::Login, false, text, cure)
     }
 
@@ -83,9 +84,12 @@ impl Failure {
         };
         // What it says after the semicolon is the cure, for somebody who writes code.
         let said = problem.to_string();
-        let (text, advice) = said.split_once("; ").unwrap_or((said.as_str(), "look at the log of the server"));
+        let (text, advice) =
+            said.split_once("; ").unwrap_or((said.as_str(), "look at the log of the server"));
         let cure = match problem {
-            TlsProblem::UnknownIssuer => "name the file of the authority's certificate in `ssl.ca_certificate`",
+            TlsProblem::UnknownIssuer => {
+                "name the file of the authority's certificate in `ssl.ca_certificate`"
+            }
             TlsProblem::WrongName { .. } => {
                 "write a name that it is for into `host`, or have a certificate issued that names this host"
             }

@@ -31,9 +31,8 @@ fn finding(group: &str, members: &[&Examined]) -> Finding {
     let working = |role| of(role).filter(|member| member.works()).count();
     let (primaries, replicas) = (of(Role::Primary).count(), of(Role::Replica).count());
     let (writing, reading) = (working(Role::Primary), working(Role::Replica));
-    let text = format!(
-        "`{group}`: {writing} of {primaries} primaries and {reading} of {replicas} replicas work"
-    );
+    let text =
+        format!("`{group}`: {writing} of {primaries} primaries and {reading} of {replicas} replicas work");
     if writing == 0 {
         let cure = if primaries == 0 {
             "give the group a pool with `role: primary`, or write to another group"
@@ -48,11 +47,17 @@ fn finding(group: &str, members: &[&Examined]) -> Finding {
         };
     }
     if let Some(twins) = twins(members) {
-        let cure = "correct `host` of one of them; until then reading from replicas takes no load off the primary";
-        return Finding::warning(Check::Group, format!("{text}, but {twins} lead to the same database"), cure);
+        let cure =
+            "correct `host` of one of them; until then reading from replicas takes no load off the primary";
+        return Finding::warning(
+            Check::Group,
+            format!("{text}, but {twins} lead to the same database"),
+            cure,
+        );
     }
     if reading < replicas {
-        let cure = "see what is wrong with the others; reads go to those that work, and to the primary if none does";
+        let cure =
+            "see what is wrong with the others; reads go to those that work, and to the primary if none does";
         return Finding::warning(Check::Group, text, cure);
     }
     Finding::ok(Check::Group, text)

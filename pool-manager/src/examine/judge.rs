@@ -10,7 +10,7 @@ use pool_drivers::facts::{Encryption, ServerFacts};
 use super::Examined;
 use super::failure::Failure;
 use super::probe::Probed;
-use super::report::{Check, Finding, FindingStatus};
+use super::report::{Check, Finding};
 
 /// A pool that has no connection.
 pub(super) fn not_connected(examined: &mut Examined, failure: Failure) {
@@ -19,7 +19,11 @@ pub(super) fn not_connected(examined: &mut Examined, failure: Failure) {
     if reached && check > Check::Reachable {
         findings.push(Finding::ok(Check::Reachable, "the server answers"));
     }
-    if check == Check::Login && reached && examined.pool.ssl.enabled && !is_local_socket(examined.target.as_ref()) {
+    if check == Check::Login
+        && reached
+        && examined.pool.ssl.enabled
+        && !is_local_socket(examined.target.as_ref())
+    {
         findings.push(Finding::ok(Check::Tls, "asked for, and agreed on"));
     }
     findings.push(Finding { check, status, text, cure: Some(cure) });
@@ -55,7 +59,11 @@ fn reachable(pool: &PoolConfig, connected_in: Duration) -> Finding {
     let limit = pool.settings.connect_timeout;
     if !limit.is_zero() && connected_in > limit {
         let text = format!("to connect took {took}, and the pool gives up after {}", milliseconds(limit));
-        return Finding::failed(Check::Reachable, text, "raise `connect_timeout_ms`, or find out what takes so long");
+        return Finding::failed(
+            Check::Reachable,
+            text,
+            "raise `connect_timeout_ms`, or find out what takes so long",
+        );
     }
     Finding::ok(Check::Reachable, format!("connected in {took}"))
 }
@@ -103,7 +111,8 @@ fn tls(pool: &PoolConfig, target: Option<&Target>, facts: &ServerFacts) -> Optio
         ),
         (false, true) if by_url => Finding::ok(Check::Tls, format!("{session}, by the url")),
         (false, true) => {
-            let text = format!("{session}, as the server offers it; nobody verifies that it is the right server");
+            let text =
+                format!("{session}, as the server offers it; nobody verifies that it is the right server");
             unasked(target, text)
         }
         (false, false) if is_local_socket(target) => {
@@ -121,7 +130,11 @@ fn unasked(target: Option<&Target>, text: String) -> Finding {
     if target.is_some_and(|target| is_this_machine(&target.host)) {
         return Finding::ok(Check::Tls, text);
     }
-    Finding::warning(Check::Tls, text, "set `ssl.enabled: true`, and name the authority in `ssl.ca_certificate`")
+    Finding::warning(
+        Check::Tls,
+        text,
+        "set `ssl.enabled: true`, and name the authority in `ssl.ca_certificate`",
+    )
 }
 
 fn role(pool: &PoolConfig, facts: &ServerFacts) -> Option<Finding> {
@@ -139,7 +152,11 @@ fn role(pool: &PoolConfig, facts: &ServerFacts) -> Option<Finding> {
         }
         (Role::Primary, true) => {
             let text = format!("the pool is a primary, and the server is {found}");
-            Finding::warning(Check::Role, text, "correct `host`; if only reads go there, write `role: replica`")
+            Finding::warning(
+                Check::Role,
+                text,
+                "correct `host`; if only reads go there, write `role: replica`",
+            )
         }
         (Role::Replica, false) => {
             let text = format!("the pool is a replica, and the server is {found}");
@@ -194,9 +211,4 @@ fn is_local_socket(target: Option<&Target>) -> bool {
 fn is_this_machine(host: &str) -> bool {
     let address = host.parse::<IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// The worst that was found so far; of use to whoever judges several together.
-pub(super) fn worst(examined: &Examined) -> FindingStatus {
-    examined.findings.iter().map(|finding| finding.status).max().unwrap_or(FindingStatus::Ok)
 }

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use pool_config::{Driver, PoolConfig};
-use pool_drivers::facts::Room;
 
 use super::Examined;
 use super::report::{Check, Finding};
@@ -14,8 +13,8 @@ use super::report::{Check, Finding};
 /// From this share of the limit on it is a warning: somebody has to be able to look into a server that is full.
 const TIGHT: f64 = 0.8;
 
-/// Which server, or which account of it: driver, host, port and user.
-type Place = (&'static str, String, Option<u16>, String);
+/// Which server: driver, host and port.
+type Place = (&'static str, String, Option<u16>);
 
 /// Adds a finding to each pool whose server tells its limit, or whose configuration does.
 pub(super) fn judge(all: &mut [Examined]) {
@@ -25,31 +24,29 @@ pub(super) fn judge(all: &mut [Examined]) {
             servers.entry(place).or_default().push(index);
         }
     }
-    for pools in servers.values() {
-        let rooms: Vec<_> = pools.iter().filter_map(|index| all[*index].facts.as_ref()).map(|facts| facts.room).collect();
-        let of_server = Demand::of(pools.iter().map(|index| &all[*index].pool));
-        for index in pools {
-            let of_user = Demand::of(pools.iter().filter(|other| user(&all[**other]) == user(&all[*index])).map(|other| &all[*other].pool));
-            let room_of_user = all[*index].facts.as_ref().and_then(|facts| facts.room.limit_of_user);
-            let limit = Limit::of_server(&all[*index].pool, &rooms);
-            let findings = [limit.map(|limit| of_server.judge(&limit)), room_of_user.map(|limit| of_user.judge(&Limit::of_user(limit)))];
-            // One finding for each check: the worse one.
-            let worse = findings.into_iter().flatten().max_by_key(|finding| finding.status);
-            all[*index].findings.extend(worse);
+    for indices in servers.values() {
+        let pools: Vec<_> = indices.iter().map(|index| &all[*index]).collect();
+        let findings: Vec<_> = pools.iter().map(|pool| finding(pool, &pools)).collect();
+        for (index, finding) in indices.iter().zip(findings) {
+            all[*index].findings.extend(finding);
         }
     }
 }
 
 fn place_of(examined: &Examined) -> Option<Place> {
     let target = examined.target.as_ref()?;
-    if !matches!(examined.pool.driver, Driver::Postgres | Driver::Mysql | Driver::Redis) {
-        return None;
-    }
-    Some((examined.pool.driver.as_str(), target.host.to_ascii_lowercase(), target.port, String::new()))
+    let is_server = matches!(examined.pool.driver, Driver::Postgres | Driver::Mysql | Driver::Redis);
+    is_server.then(|| (examined.pool.driver.as_str(), target.host.to_ascii_lowercase(), target.port))
 }
 
-fn user(examined: &Examined) -> Option<&str> {
-    examined.target.as_ref().map(|target| target.user.as_str())
+/// The worse of two: whether all pools fit into the server, and whether those of one user fit into what that may have.
+fn finding(examined: &Examined, of_server: &[&Examined]) -> Option<Finding> {
+    let user = |examined: &Examined| examined.target.as_ref().map(|target| target.user.clone());
+    let of_user: Vec<_> = of_server.iter().filter(|other| user(other) == user(examined)).copied().collect();
+    let room_of_user = examined.facts.as_ref().and_then(|facts| facts.room.limit_of_user);
+    let server = Limit::of_server(&examined.pool, of_server).map(|limit| Demand::of(of_server).judge(&limit));
+    let user = room_of_user.map(|count| Demand::of(&of_user).judge(&Limit::of_user(count)));
+    user.into_iter().chain(server).max_by_key(|finding| finding.status)
 }
 
 /// How many connections pools may open together.
@@ -60,9 +57,9 @@ struct Demand {
 }
 
 impl Demand {
-    fn of<'a>(pools: impl Iterator<Item = &'a PoolConfig>) -> Self {
+    fn of(pools: &[&Examined]) -> Self {
         let (mut total, mut parts) = (0, Vec::new());
-        for pool in pools {
+        for Examined { pool, .. } in pools {
             total += pool.settings.max_connections as u64;
             parts.push(format!("{} {}", pool.name, pool.settings.max_connections));
         }
@@ -73,8 +70,10 @@ impl Demand {
         let Demand { total, sum } = self;
         let sum = sum.as_ref().map_or_else(String::new, |sum| format!(" ({sum})"));
         let in_use = limit.in_use.map_or_else(String::new, |count| format!("; {count} in use now"));
-        let text = format!("up to {total} connections{sum} of the {} that {}{in_use}", limit.count, limit.whose);
-        let cure = "lower `max_connections` of these pools, raise the limit, or put a pooler before the server";
+        let text =
+            format!("up to {total} connections{sum} of the {} that {}{in_use}", limit.count, limit.whose);
+        let cure =
+            "lower `max_connections` of these pools, raise the limit, or put a pooler before the server";
         match () {
             () if *total > limit.count => Finding::failed(Check::Limit, text, cure),
             () if *total as f64 > limit.count as f64 * TIGHT => Finding::warning(Check::Limit, text, cure),
@@ -92,9 +91,12 @@ struct Limit {
 
 impl Limit {
     /// What the configuration says goes first: it may be a share of the server.
-    fn of_server(pool: &PoolConfig, rooms: &[Room]) -> Option<Self> {
-        let told = rooms.iter().find_map(|room| Some((room.limit?, room.in_use)));
-        let configured = u64::from(pool.settings.session.server_max_connections);
+    fn of_server(pool: &PoolConfig, all: &[&Examined]) -> Option<Self> {
+        let told = all.iter().find_map(|examined| {
+            let room = examined.facts.as_ref()?.room;
+            Some((room.limit?, room.in_use))
+        });
+        let configured = pool.settings.session.server_max_connections as u64;
         match told {
             Some((count, in_use)) if configured == 0 || configured > count => {
                 Some(Limit { count, whose: "the server takes", in_use })

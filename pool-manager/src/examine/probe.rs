@@ -30,7 +30,11 @@ pub(super) struct Probed {
 }
 
 /// Opens a connection, asks, and closes it.
-pub(super) async fn probe(connector: AnyConnector, pool: &PoolConfig, limit: Duration) -> Result<Probed, Failure> {
+pub(super) async fn probe(
+    connector: AnyConnector,
+    pool: &PoolConfig,
+    limit: Duration,
+) -> Result<Probed, Failure> {
     each!(AnyConnector, connector, connector => probe_with(connector, pool, limit).await)
 }
 

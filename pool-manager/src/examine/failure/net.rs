@@ -6,9 +6,9 @@ use std::io;
 use pool_drivers::http::NetError;
 #[cfg(all(feature = "redis", not(feature = "http")))]
 use pool_drivers::redis::NetError;
+use pool_drivers::tls::TlsError;
 #[cfg(not(any(feature = "http", feature = "redis")))]
 use pool_drivers::websocket::NetError;
-use pool_drivers::tls::TlsError;
 
 use super::Failure;
 use crate::blueprint::in_one_line;
