@@ -61,6 +61,7 @@
 
 mod any;
 mod blueprint;
+mod compiled;
 mod error;
 mod event;
 mod examine;
@@ -72,6 +73,7 @@ mod shutdown;
 
 pub use any::{AnyConnection, AnyPool};
 pub use blueprint::{BuildErrors, BuildProblem, pool_options};
+pub use compiled::is_compiled_in;
 pub use error::{AccessError, CreateError, LookupError, StartError, WarmUpErrors};
 pub use event::{ManagerEvent, ManagerObserver};
 pub use examine::{

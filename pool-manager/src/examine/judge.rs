@@ -140,18 +140,18 @@ fn unasked(target: Option<&Target>, text: String) -> Finding {
 fn role(pool: &PoolConfig, facts: &ServerFacts) -> Option<Finding> {
     let is_read_only = facts.is_read_only?;
     let found = match (facts.is_replica, is_read_only) {
-        (Some(true), true) => "a replica, which takes no writes",
-        (Some(true), false) => "a replica that takes writes",
-        (_, true) => "read-only",
-        (_, false) => "a server that takes writes",
+        (Some(true), true) => "is a replica, which takes no writes",
+        (Some(true), false) => "is a replica that takes writes",
+        (_, true) => "is read-only",
+        (_, false) => "takes writes",
     };
     Some(match (pool.role, is_read_only) {
         (Role::Primary, true) if pool.group.is_some() => {
-            let text = format!("the pool takes the writes of its group, and the server is {found}");
+            let text = format!("the pool takes the writes of its group, and the server {found}");
             Finding::failed(Check::Role, text, "correct `host`, or write `role: replica`")
         }
         (Role::Primary, true) => {
-            let text = format!("the pool is a primary, and the server is {found}");
+            let text = format!("the pool is a primary, and the server {found}");
             Finding::warning(
                 Check::Role,
                 text,
@@ -159,7 +159,7 @@ fn role(pool: &PoolConfig, facts: &ServerFacts) -> Option<Finding> {
             )
         }
         (Role::Replica, false) => {
-            let text = format!("the pool is a replica, and the server is {found}");
+            let text = format!("the pool is a replica, and the server {found}");
             Finding::warning(Check::Role, text, "correct `host`, or write `role: primary`")
         }
         _ => Finding::ok(Check::Role, found),

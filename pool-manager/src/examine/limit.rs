@@ -13,6 +13,9 @@ use super::report::{Check, Finding};
 /// From this share of the limit on it is a warning: somebody has to be able to look into a server that is full.
 const TIGHT: f64 = 0.8;
 
+/// So many pools are named; of the others only the number is.
+const SHOWN: usize = 5;
+
 /// Which server: driver, host and port.
 type Place = (&'static str, String, Option<u16>);
 
@@ -58,10 +61,17 @@ struct Demand {
 
 impl Demand {
     fn of(pools: &[&Examined]) -> Self {
-        let (mut total, mut parts) = (0, Vec::new());
-        for Examined { pool, .. } in pools {
-            total += pool.settings.max_connections as u64;
-            parts.push(format!("{} {}", pool.name, pool.settings.max_connections));
+        let mut sizes: Vec<_> = pools
+            .iter()
+            .map(|Examined { pool, .. }| (pool.settings.max_connections, pool.name.as_str()))
+            .collect();
+        let total = sizes.iter().map(|(size, _)| *size as u64).sum();
+        // The largest first: there is most to be gained.
+        sizes.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+        let mut parts: Vec<_> =
+            sizes.iter().take(SHOWN).map(|(size, name)| format!("{name} {size}")).collect();
+        if sizes.len() > SHOWN {
+            parts.push(format!("{} others", sizes.len() - SHOWN));
         }
         Demand { total, sum: (parts.len() > 1).then(|| parts.join(" + ")) }
     }

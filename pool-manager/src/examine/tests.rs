@@ -74,7 +74,10 @@ fn a_primary_that_takes_no_writes_fails_its_group_and_is_a_warning_alone() {
     assert_eq!(found(alone, Check::Role, standby()).0, FindingStatus::Warning);
     let (status, text) = found(grouped, Check::Role, standby());
     assert_eq!(status, FindingStatus::Failed);
-    assert_eq!(text, "the pool takes the writes of its group, and the server is a replica, which takes no writes");
+    assert_eq!(
+        text,
+        "the pool takes the writes of its group, and the server is a replica, which takes no writes"
+    );
     assert_eq!(found(replica, Check::Role, standby()).0, FindingStatus::Ok);
 }
 
@@ -86,7 +89,7 @@ fn a_replica_that_takes_writes_is_a_warning() {
     let (status, text) = found(replica, Check::Role, primary.clone());
     assert_eq!(
         (status, text.as_str()),
-        (FindingStatus::Warning, "the pool is a replica, and the server is a server that takes writes")
+        (FindingStatus::Warning, "the pool is a replica, and the server takes writes")
     );
     assert_eq!(found(analytics, Check::Role, primary).0, FindingStatus::Ok);
 }
@@ -107,7 +110,12 @@ fn what_is_said_of_tls_depends_on_who_asked_and_who_is_on_the_way() {
     use FindingStatus::{Failed, Ok, Warning};
     for (pool, facts, status, text) in [
         (asked, session(tls(), true), Ok, "TLSv1.3"),
-        (asked, session(Encryption::None, true), Failed, "`ssl.enabled` is set, and the connection is not encrypted"),
+        (
+            asked,
+            session(Encryption::None, true),
+            Failed,
+            "`ssl.enabled` is set, and the connection is not encrypted",
+        ),
         (lax, session(tls(), true), Warning, "TLSv1.3, but nobody verifies that it is the right server"),
         (far, session(Encryption::None, true), Warning, "none, although the server offers it"),
         (near, session(Encryption::None, true), Ok, "none, although the server offers it"),
@@ -183,7 +191,9 @@ fn the_pools_of_a_server_are_added_up() {
                {name: b, database: b, host: DB.test, port: 1, max_connections: 30}, \
                {name: c, database: c, host: db.test, port: 2, max_connections: 500}";
     let room = |count| move |facts: &mut ServerFacts| facts.room.limit = Some(count);
-    let text = |count, tail| format!("up to 90 connections (a 60 + b 30) of the {count} that the server takes{tail}");
+    let text = |count, tail| {
+        format!("up to 90 connections (a 60 + b 30) of the {count} that the server takes{tail}")
+    };
     assert_eq!(limited(two, room(200)), (FindingStatus::Ok, text(200, "")));
     assert_eq!(limited(two, room(112)), (FindingStatus::Warning, text(112, "")), "more than 80 %");
     assert_eq!(limited(two, room(90)).0, FindingStatus::Warning, "all of it is not too many");
@@ -202,7 +212,10 @@ fn a_configured_limit_goes_before_that_of_the_server_if_it_is_lower() {
     assert_eq!(status, FindingStatus::Failed);
     assert_eq!(text, "up to 30 connections of the 20 that `server_max_connections` allows");
     let (status, text) = limited(pool, |facts| facts.room.limit = Some(10));
-    assert_eq!((status, text.as_str()), (FindingStatus::Failed, "up to 30 connections of the 10 that the server takes"));
+    assert_eq!(
+        (status, text.as_str()),
+        (FindingStatus::Failed, "up to 30 connections of the 10 that the server takes")
+    );
     assert_eq!(limited(pool, |_| {}).0, FindingStatus::Failed, "the server may tell nothing");
 }
 
@@ -230,13 +243,12 @@ fn a_group_is_judged_by_who_works_in_it() {
             judge::not_connected(&mut all[*index], Failure::unreachable("gone", "look"));
         }
         group::judge(&mut all);
-        assert!(all.iter().all(|examined| of_check(examined, Check::Group) == of_check(&all[0], Check::Group)));
+        assert!(
+            all.iter().all(|examined| of_check(examined, Check::Group) == of_check(&all[0], Check::Group))
+        );
         of_check(&all[0], Check::Group)
     };
-    assert_eq!(
-        judged(&[]),
-        (FindingStatus::Ok, "`g`: 1 of 1 primaries and 2 of 2 replicas work".to_owned())
-    );
+    assert_eq!(judged(&[]), (FindingStatus::Ok, "`g`: 1 of 1 primaries and 2 of 2 replicas work".to_owned()));
     assert_eq!(
         judged(&[2]),
         (FindingStatus::Warning, "`g`: 1 of 1 primaries and 1 of 2 replicas work".to_owned())

@@ -1,6 +1,7 @@
 //! The manager as its users see it, on SQLite and on servers that nobody asks.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod examine;
 mod many;
 mod names;
 mod reload;
