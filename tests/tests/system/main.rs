@@ -10,6 +10,7 @@ mod examples;
 mod facts;
 mod given_up;
 mod inprocess;
+mod manager;
 mod mysql;
 mod oauth2;
 mod postgres;
