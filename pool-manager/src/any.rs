@@ -161,6 +161,14 @@ impl AnyPool {
         each!(AnyPool, *self, pool => pool.handles())
     }
 
+    /// The pool below the typed one, if its connector is of this type.
+    pub(crate) fn inner<C: Connector>(&self) -> Option<&Pool<C>> {
+        fn as_any<C: Connector>(pool: &Pool<C>) -> &dyn Any {
+            pool
+        }
+        each!(AnyPool, *self, pool => as_any(pool)).downcast_ref()
+    }
+
     /// The pool, if it is of this type.
     pub(crate) fn typed<P: 'static>(&self) -> Option<&P> {
         each!(AnyPool, *self, pool => (pool as &dyn Any).downcast_ref())

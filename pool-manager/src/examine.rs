@@ -15,7 +15,7 @@ mod probe;
 mod report;
 mod silence;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "all"))]
 mod tests;
 
 use std::fmt;
@@ -226,14 +226,19 @@ async fn examine(pool: PoolConfig, connector: AnyConnector, timeout: Duration) -
 }
 
 /// The same connector, but for one that would create a database.
+#[cfg(feature = "sqlite")]
 fn harmless(connector: AnyConnector, pool: &PoolConfig) -> AnyConnector {
     match connector {
-        #[cfg(feature = "sqlite")]
         AnyConnector::Sqlite(sqlite) if crate::blueprint::creates_file(pool) => {
             AnyConnector::Sqlite(sqlite.create_if_missing(false))
         }
         other => other,
     }
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn harmless(connector: AnyConnector, _pool: &PoolConfig) -> AnyConnector {
+    connector
 }
 
 impl fmt::Debug for Examiner {

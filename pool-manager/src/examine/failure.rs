@@ -57,11 +57,13 @@ impl Failure {
     }
 
     /// The server was reached, and does not let the pool in.
+    #[cfg(any(feature = "_login", feature = "websocket"))]
     pub(super) fn login(text: impl Into<String>, cure: impl Into<String>) -> Self {
         Failure::new(Check::Login, true, text, cure)
     }
 
     /// There is nothing to log in with, so the server was not even asked.
+    #[cfg(feature = "_login")]
     pub(super) fn no_credentials(text: impl Into<String>) -> Self {
         let cure =
             "see to it that where the password comes from gives one, to the user that the service runs as";

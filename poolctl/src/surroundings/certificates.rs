@@ -86,12 +86,13 @@ impl Look<'_> {
         // Without verification no authorities are read: this is about the pair alone.
         let tls = Tls::new().verify_peer(false).client_certificate(certificate, key);
         if let Err(error) = tls.client_config(&[]) {
-            match &error {
-                TlsError::File { role: "client key", .. } => {
-                    self.at_useless(&key_path, key, &error, expected_key)
-                }
-                _ => self.at_useless(&certificate_path, certificate, &error, expected),
-            }
+            let is_of_key = matches!(error, TlsError::File { role: "client key", .. });
+            let (path, file, expected) = if is_of_key {
+                (&key_path, key, expected_key)
+            } else {
+                (&certificate_path, certificate, expected)
+            };
+            self.at_useless(path, file, &error, expected);
             return;
         }
         // The first is that of this service; the others lead to its authority.

@@ -15,6 +15,7 @@ mod mysql;
 mod oauth2;
 mod postgres;
 mod redis;
+mod routing;
 mod secrets;
 mod servers;
 mod sql;
