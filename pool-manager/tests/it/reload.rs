@@ -93,7 +93,9 @@ async fn another_database_is_reached_by_new_connections_while_old_ones_end() {
     drop(old);
     timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
     drop(new);
-    assert_eq!((orders.counters().acquired, orders.counters().created), (2, 2), "the books go on");
+    let counters = orders.counters();
+    // On a busy machine a connect is overdue, and another one is begun.
+    assert!(counters.acquired == 2 && (2..=3).contains(&counters.created), "the books go on: {counters:?}");
     assert_eq!(recorder.events(), ["added orders", "added other", "applied 1", "drained 1"]);
 }
 

@@ -252,9 +252,9 @@ async fn two_thousand_edits_under_fifty_callers_cost_nobody_an_error() {
                 until("somebody is served", async || orders.counters().acquired > served + 4).await;
             }
             if report.is_unchanged() {
-                same += 1
+                same += 1;
             } else {
-                good += 1
+                good += 1;
             }
             state = next;
             assert_eq!(orders.options().max_connections, state.orders.max as usize);
