@@ -195,9 +195,10 @@ impl Examined {
         examined
     }
 
-    /// Whether nothing speaks against using the pool.
+    /// Whether a connection of it can be used. That there may be too many of them one day is another matter.
     fn works(&self) -> bool {
-        self.findings.iter().all(|finding| finding.status != FindingStatus::Failed)
+        let mut failed = self.findings.iter().filter(|finding| finding.status == FindingStatus::Failed);
+        failed.all(|finding| finding.check == Check::Limit)
     }
 
     fn report(self) -> PoolExamination {

@@ -257,6 +257,17 @@ fn a_group_is_judged_by_who_works_in_it() {
 }
 
 #[test]
+fn a_group_works_although_its_pools_could_be_too_large() {
+    let mut all = pools(
+        "{name: p, database: a, host: p.test, group: g, max_connections: 30, server_max_connections: 20}",
+    );
+    limit::judge(&mut all);
+    group::judge(&mut all);
+    assert_eq!(of_check(&all[0], Check::Limit).0, FindingStatus::Failed);
+    assert_eq!(of_check(&all[0], Check::Group).0, FindingStatus::Ok);
+}
+
+#[test]
 fn a_replica_that_is_its_own_primary_is_found() {
     let mut all = pools(
         "{name: p, database: a, host: db.test, group: g}, \

@@ -1,6 +1,7 @@
 //! Why a database server of SQL cannot be used.
 
 use pool_config::PoolConfig;
+use pool_core::{Connector as _, Target};
 #[cfg(feature = "mysql")]
 use pool_drivers::mysql::MySqlConnector;
 #[cfg(feature = "postgres")]
@@ -14,25 +15,31 @@ use crate::blueprint::in_one_line;
 #[cfg(feature = "postgres")]
 impl Explain for PgConnector {
     fn explain(&self, error: &ServerError, pool: &PoolConfig) -> Failure {
-        explain(error, self.refusal(error), pool)
+        explain(error, self.refusal(error), self.target(), pool)
     }
 }
 
 #[cfg(feature = "mysql")]
 impl Explain for MySqlConnector {
     fn explain(&self, error: &ServerError, pool: &PoolConfig) -> Failure {
-        explain(error, self.refusal(error), pool)
+        explain(error, self.refusal(error), self.target(), pool)
     }
 }
 
-fn explain(error: &ServerError, refusal: Option<Refusal>, pool: &PoolConfig) -> Failure {
+fn explain(
+    error: &ServerError,
+    refusal: Option<Refusal>,
+    target: Option<Target>,
+    pool: &PoolConfig,
+) -> Failure {
+    let Target { host, database, .. } = target.unwrap_or_else(|| Target::new("", ""));
     let problem = match error {
         ServerError::Connect { problem, .. } => problem,
         ServerError::Credentials { source, .. } => return Failure::no_credentials(in_one_line(source)),
         error => return Failure::unreachable(in_one_line(error), "look at the log of the server"),
     };
     match problem {
-        ConnectProblem::NameNotFound => Failure::unknown_host(pool.host.as_deref().unwrap_or("of the url")),
+        ConnectProblem::NameNotFound => Failure::unknown_host(&host),
         ConnectProblem::Refused => Failure::refused(),
         ConnectProblem::Dropped => Failure::unreachable(
             "the other side ended the connection before the login",
@@ -44,7 +51,7 @@ fn explain(error: &ServerError, refusal: Option<Refusal>, pool: &PoolConfig) -> 
         ConnectProblem::Tls(found) => Failure::tls(found.as_ref(), "the server does not encrypt connections"),
         ConnectProblem::LoginRefused => refused_login(refusal.unwrap_or(Refusal::Other), pool),
         ConnectProblem::NoDatabase => Failure::login(
-            format!("the server has no database {}", named(pool.database.as_deref(), "of this name")),
+            format!("the server has no database `{database}`"),
             "create it, or correct `database`",
         ),
         ConnectProblem::TooManyConnections => Failure::login(
@@ -81,9 +88,4 @@ fn refused_login(refusal: Refusal, pool: &PoolConfig) -> Failure {
         _ => "see what the log of the server says",
     };
     Failure::login(text, cure)
-}
-
-/// A name in quotes, or what to say without one.
-fn named(name: Option<&str>, otherwise: &str) -> String {
-    name.map_or_else(|| otherwise.to_owned(), |name| format!("`{name}`"))
 }
