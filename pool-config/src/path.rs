@@ -24,6 +24,11 @@ impl Path<'_> {
     pub(crate) fn is_pools(&self) -> bool {
         matches!(self, Path::Key(Path::Key(Path::Document, MAIN_SECTION), "pools"))
     }
+
+    /// Whether these are the tags of a pool, whose names are those of the author: none has a meaning here.
+    pub(crate) fn is_tags(&self) -> bool {
+        matches!(self, Path::Key(Path::Item(pools, ..), "tags") if pools.is_pools())
+    }
 }
 
 impl fmt::Display for Path<'_> {
