@@ -14,6 +14,7 @@ use crate::path::MAIN_SECTION;
 use crate::pool::PoolConfig;
 use crate::reload::Reload;
 use crate::routing::Routing;
+use crate::secret::SecretSource;
 use crate::section::{Notes, Section};
 use crate::security::Security;
 use crate::settings::PoolSettings;
@@ -128,6 +129,18 @@ impl Config {
     #[must_use]
     pub fn pool(&self, name: &str) -> Option<&PoolConfig> {
         self.pools.iter().find(|pool| pool.name == name)
+    }
+
+    /// Every secret that is in the configuration itself, URLs apart.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let authentications = self.pools.iter().map(|pool| &pool.authentication);
+        let oauth2 = authentications.chain([&self.security.authentication]).filter_map(|a| a.oauth2.as_ref());
+        let sources = oauth2.map(|oauth2| oauth2.client_secret.as_ref());
+        let sources = self.pools.iter().map(|pool| pool.password.as_ref()).chain(sources);
+        sources.filter_map(|source| match source {
+            Some(SecretSource::Text(secret)) => Some(secret.expose()),
+            _ => None,
+        })
     }
 
     /// What each pool begins as: whatever it does not set itself.

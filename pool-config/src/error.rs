@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::problem::{Problem, Severity};
+use crate::shown::printable;
 
 /// Why a configuration could not be loaded.
 ///
@@ -16,7 +17,7 @@ use crate::problem::{Problem, Severity};
 #[non_exhaustive]
 pub enum ConfigError {
     /// A file could not be read; the source tells why.
-    #[error("read {}", path.display())]
+    #[error("read {}", shown_path(path))]
     Io {
         /// The file: as it was given to [`Loader::load`](crate::Loader::load), or the overlay beside it.
         path: PathBuf,
@@ -26,7 +27,7 @@ pub enum ConfigError {
 
     /// An environment was asked for, by [`Loader::environment`](crate::Loader::environment) or `POOL_ENV`, and its
     /// overlay does not exist.
-    #[error("find {}, the overlay of environment {environment}", path.display())]
+    #[error("find {}, the overlay of environment {environment}", shown_path(path))]
     NoOverlay {
         /// The environment.
         environment: String,
@@ -42,7 +43,7 @@ pub enum ConfigError {
     },
 
     /// The text was read, and says things that are not allowed.
-    #[error("load {source_name}: {}", Listing { problems, omitted: *omitted, color: false })]
+    #[error("load {}: {}", printable(source_name), Listing { problems, omitted: *omitted, color: false })]
     Invalid {
         /// The file, as it was named when it was loaded.
         source_name: String,
@@ -70,11 +71,17 @@ impl ConfigError {
     pub fn render(&self, color: bool) -> String {
         match self {
             Self::Invalid { source_name, problems, omitted } => {
-                format!("load {source_name}: {}", Listing { problems, omitted: *omitted, color })
+                let listing = Listing { problems, omitted: *omitted, color };
+                format!("load {}: {listing}", printable(source_name))
             }
             _ => self.to_string(),
         }
     }
+}
+
+/// A path as a terminal may be given it: a file may be called anything.
+fn shown_path(path: &Path) -> String {
+    printable(&path.display().to_string())
 }
 
 struct Listing<'a> {

@@ -13,7 +13,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use crate::excerpt::line::Line;
 use crate::excerpt::visible::Visible;
 use crate::problem::Severity;
-use crate::shown::printable;
+use crate::problem::net::Net;
+use crate::shown::{CUT, printable};
 use crate::source::{Place, SourceId, Sources};
 
 /// The most characters of a line that are shown.
@@ -21,8 +22,6 @@ const MAX_CHARS: usize = 100;
 
 /// How many of them stand before the place, in a line that is cut.
 const MAX_BEFORE: usize = 40;
-
-const CUT: char = '…';
 
 /// A line of a source, safe to show, and the part of it to underline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,13 +53,14 @@ impl Excerpt {
 /// Ask in the order of the sources: only the line before is remembered.
 pub(crate) struct Excerpts<'a> {
     sources: &'a Sources,
+    net: &'a Net,
     visible: Option<(SourceId, Visible<'a>)>,
     line: Option<(SourceId, Line)>,
 }
 
 impl<'a> Excerpts<'a> {
-    pub(crate) fn new(sources: &'a Sources) -> Self {
-        Self { sources, visible: None, line: None }
+    pub(crate) fn new(sources: &'a Sources, net: &'a Net) -> Self {
+        Self { sources, net, visible: None, line: None }
     }
 
     /// What can be shown of the line of `place`; `None` if nothing can.
@@ -81,7 +81,7 @@ impl<'a> Excerpts<'a> {
         if !self.line.as_ref().is_some_and(is_same) {
             let source = self.sources.get(place)?;
             if self.visible.as_ref().is_none_or(|(id, _)| *id != place.source) {
-                self.visible = Some((place.source, Visible::of(source)));
+                self.visible = Some((place.source, Visible::of(source, self.net)));
             }
             let (_, visible) = self.visible.as_ref()?;
             self.line = Some((place.source, visible.line(line_at(&source.text, start))?));

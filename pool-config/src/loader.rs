@@ -277,6 +277,7 @@ impl Texts {
             overrides::apply(&mut document, overrides, &mut notes.problems);
             interpolate(&mut document, variables, &mut notes.problems);
             config = Config::read(&document, &mut notes);
+            notes.problems.hide_secrets_of(&document);
         }
         let Notes { problems, origins } = notes;
         let has_errors = problems.len() > 0;

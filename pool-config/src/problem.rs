@@ -1,12 +1,17 @@
 //! One mistake in a configuration: where it is, what was found, what is allowed, and the cure.
 
+pub(crate) mod net;
+
 use std::fmt;
 use std::sync::Arc;
 
 use annotate_snippets::renderer::{AnsiColor, Effects, Style};
 
 use crate::excerpt::{Excerpt, Excerpts};
+use crate::problem::net::Net;
+use crate::shown::printable;
 use crate::source::{Place, Sources};
+use crate::yaml::Node;
 
 /// The most problems of one severity that are kept; the rest are only counted. Nobody reads more, and a file of
 /// 10 MiB can hold a million.
@@ -26,7 +31,8 @@ const MAX_KEPT: usize = 1_000;
 ///   = help: use 1 or more
 /// ```
 ///
-/// The line is shown without its comment, and with `***` for whatever may be a secret.
+/// The line is shown without its comment, and with `***` for whatever may be a secret. No part of a problem holds a secret of
+/// the configuration, whichever way it got there: an alias of a password is `***` too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
@@ -57,7 +63,7 @@ impl Problem {
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         let Self { severity, source_name, line, column, path, found, expected, help, .. } = self;
-        let mut text = source_name.clone();
+        let mut text = printable(source_name);
         if self.is_in_file {
             text.push_str(&format!(":{line}:{column}"));
         }
@@ -138,6 +144,8 @@ impl Mistake {
 #[derive(Debug)]
 pub(crate) struct Problems {
     sources: Arc<Sources>,
+    /// What must not be in a message, besides what is written in the sources.
+    net: Net,
     errors: Kept,
     warnings: Kept,
 }
@@ -171,7 +179,7 @@ pub(crate) struct Findings {
 
 impl Problems {
     pub(crate) fn new(sources: Arc<Sources>) -> Self {
-        Self { sources, errors: Kept::default(), warnings: Kept::default() }
+        Self { sources, net: Net::default(), errors: Kept::default(), warnings: Kept::default() }
     }
 
     /// Those of a configuration that is one text.
@@ -200,30 +208,48 @@ impl Problems {
         self.warnings.push(place, path, mistake);
     }
 
+    /// Hides the secrets of `document`, which may hold what no source does: what variables put in. Costs nothing if there is
+    /// nothing to report.
+    pub(crate) fn hide_secrets_of(&mut self, document: &Node) {
+        if !self.errors.found.is_empty() || !self.warnings.found.is_empty() {
+            self.net.add_document(document);
+        }
+    }
+
+    /// Hides one secret.
+    pub(crate) fn hide(&mut self, secret: &str) {
+        self.net.add(secret);
+    }
+
     /// How many errors there are so far.
     pub(crate) fn len(&self) -> usize {
         self.errors.found.len() + self.errors.omitted
     }
 
     /// The problems, each with what its source shows of it.
-    pub(crate) fn into_findings(self) -> Findings {
+    pub(crate) fn into_findings(mut self) -> Findings {
         let omitted = self.errors.omitted;
         let errors = self.errors.found.into_iter().map(|found| (Severity::Error, found));
         let warnings = self.warnings.found.into_iter().map(|found| (Severity::Warning, found));
         let mut all: Vec<_> = errors.chain(warnings).collect();
         all.sort_by_key(|(_, (place, ..))| *place);
-        let mut excerpts = Excerpts::new(&self.sources);
-        let problem = |(severity, (place, path, mistake))| {
+        if !all.is_empty() {
+            self.net.add_sources(&self.sources);
+            self.net.close();
+        }
+        let mut excerpts = Excerpts::new(&self.sources, &self.net);
+        let problem = |(severity, (place, path, mistake)): (Severity, (Place, String, Mistake))| {
             let Mistake { found, expected, help } = mistake;
+            let (found, help) = self.net.found_and_help(&found, &help);
             Problem {
                 severity,
                 source_name: self.sources.name(place).to_owned(),
                 line: place.line,
                 column: place.column,
-                path,
-                found,
-                expected,
-                help,
+                path: printable(&self.net.path(&path)),
+                found: printable(&found),
+                expected: printable(&self.net.message(&expected, false)),
+                help: printable(&help),
                 is_in_file: !self.sources.is_variable(place),
                 excerpt: excerpts.at(place),
             }

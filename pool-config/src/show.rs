@@ -99,6 +99,9 @@ impl Loaded {
         let mut problems = Problems::new(std::sync::Arc::clone(&self.sources));
         let place = self.place(path).unwrap_or(Place::START);
         let mistake = Mistake::new(found, expected, help);
+        for secret in self.config.secrets() {
+            problems.hide(secret);
+        }
         match severity {
             Severity::Error => problems.push(place, path.to_owned(), mistake),
             Severity::Warning => problems.warn(place, path.to_owned(), mistake),

@@ -8,12 +8,15 @@ pub(crate) const MASK: &str = "***";
 /// Longer text is cut; a message is read in a terminal.
 const MAX_CHARS: usize = 60;
 
+/// What stands for the rest of a text that is cut.
+pub(crate) const CUT: char = '…';
+
 /// `text` in double quotes: escaped, cut to a readable length, and with [`MASK`] for what looks like credentials.
 pub(crate) fn shown(text: &str) -> String {
     let masked = masked(text);
     let mut cut: String = masked.chars().take(MAX_CHARS).collect();
     if masked.chars().nth(MAX_CHARS).is_some() {
-        cut.push('…');
+        cut.push(CUT);
     }
     format!("{cut:?}")
 }

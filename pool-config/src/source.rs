@@ -124,6 +124,11 @@ impl Sources {
         self.sources.get(usize::try_from(place.source.0).ok()?)
     }
 
+    /// All of them, in the order in which they were read.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter()
+    }
+
     /// What the source of `place` is called: the file as it was named, or `environment variable NAME`.
     pub(crate) fn name(&self, place: Place) -> &str {
         self.get(place).map_or("", |source| &source.name)

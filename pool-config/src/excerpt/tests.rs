@@ -5,7 +5,8 @@ use super::*;
 /// Every line of a file with this text as it is shown; a line that is not shown is empty.
 fn shown(text: &str) -> String {
     let sources = Sources::of("a.yaml", text);
-    let mut excerpts = Excerpts::new(&sources);
+    let net = Net::default();
+    let mut excerpts = Excerpts::new(&sources, &net);
     let mut lines = Vec::new();
     let mut start = 0;
     for line in text.split('\n') {
@@ -24,7 +25,8 @@ fn excerpt(marked: &str) -> Option<Excerpt> {
     let sources = Sources::of("a.yaml", &text);
     let line = u32::try_from(text[..start].matches('\n').count() + 1).unwrap();
     let (start, end) = (u32::try_from(start).unwrap(), u32::try_from(end).unwrap());
-    Excerpts::new(&sources).at(Place { line, start, end, ..Place::START })
+    let net = Net::default();
+    Excerpts::new(&sources, &net).at(Place { line, start, end, ..Place::START })
 }
 
 fn rendered(marked: &str) -> String {
@@ -155,7 +157,8 @@ fn a_variable_is_shown_with_its_value_unless_that_is_a_secret() {
     let (name, value) = sources.add_variable("POOL__ENABLED", "5s", false);
     let (secret_name, secret) = sources.add_variable("POOL__PASSWORD", "canary", true);
     let (_, url) = sources.add_variable("POOL__URL", "db://u:canary@h", false);
-    let mut excerpts = Excerpts::new(&sources);
+    let net = Net::default();
+    let mut excerpts = Excerpts::new(&sources, &net);
     let mut at = |place| {
         let excerpt = excerpts.at(place).unwrap();
         (excerpt.text.clone(), excerpt.text[excerpt.place].to_owned())
@@ -405,7 +408,8 @@ proptest! {
     #[test]
     fn any_place_in_any_text_can_be_shown(text in "[a-zé: \\[\\]{}\n\r\t#'\"-]{0,60}", start in 0_u32..70, len in 0_u32..70) {
         let sources = Sources::of("a.yaml", &text);
-        let mut excerpts = Excerpts::new(&sources);
+        let net = Net::default();
+        let mut excerpts = Excerpts::new(&sources, &net);
         if let Some(excerpt) = excerpts.at(Place { start, end: start + len, ..Place::START }) {
             excerpt.render(Severity::Warning, "x", false);
         }

@@ -10,8 +10,11 @@ mod broken;
 use std::ops::Range;
 
 use crate::excerpt::line::Line;
+use crate::problem::net::Net;
 use crate::section::IGNORED;
-use crate::sensitive::{Judge, credentials_in, has_secret, is_secret_key, may_be_torn_off, merged};
+use crate::sensitive::{
+    Judge, credentials_in, has_secret, is_known_key, is_secret_key, may_be_torn_off, merged,
+};
 use crate::source::{Place, Source, SourceKind};
 use crate::yaml::{self, Entry, Node, Value};
 
@@ -83,17 +86,17 @@ const MERGE: &str = "<<";
 const TAGS: &str = "tags";
 
 impl<'a> Visible<'a> {
-    pub(super) fn of(source: &'a Source) -> Self {
+    /// Of `source`, without the secrets in `net` either.
+    pub(super) fn of(source: &'a Source, net: &Net) -> Self {
         let text = source.text.as_str();
         let rule = match source.kind {
-            SourceKind::File => {
-                yaml::parse_as_written(text).map_or(Rule::Broken, |node| Rule::Yaml(Parts::of(&node, text)))
-            }
+            SourceKind::File => yaml::parse_as_written(text)
+                .map_or(Rule::Broken, |node| Rule::Yaml(Parts::of(&node, text, net))),
             SourceKind::Variable { secret } => {
                 let start = text.find('=').map_or(0, |at| at + 1);
                 let value = &text[start..];
                 let all = 0..value.len();
-                let is_hidden = secret || !shows_value_of_variable(&source.text[..start]);
+                let is_hidden = secret || net.is_in(value) || !shows_value_of_variable(&source.text[..start]);
                 let hidden = if is_hidden { vec![all] } else { credentials_in(value) };
                 Rule::AllBut(hidden.into_iter().map(|h| h.start + start..h.end + start).collect())
             }
@@ -124,49 +127,67 @@ fn all_but(hidden: &[Range<usize>], text: &str, range: Range<usize>) -> Line {
     line
 }
 
+/// What is needed to tell the parts of a text.
+struct Context<'a> {
+    judge: Judge,
+    text: &'a str,
+    net: &'a Net,
+}
+
+fn range_of(place: Place) -> Range<usize> {
+    super::to_usize(place.start)..super::to_usize(place.end)
+}
+
 impl Parts {
-    fn of(document: &Node, text: &str) -> Self {
+    fn of(document: &Node, text: &str, net: &Net) -> Self {
         let mut parts = Self::default();
-        parts.add(document, Below::Known, &mut Judge::new(), text);
+        parts.add(document, Below::Known, &mut Context { judge: Judge::new(), text, net });
         parts.before_secret.sort_unstable();
         let (shown, secret) = (merged(parts.shown), merged(parts.secret));
         Self { shown, secret, before_secret: parts.before_secret }
     }
 
-    fn add(&mut self, node: &Node, below: Below, judge: &mut Judge, text: &str) {
+    fn add(&mut self, node: &Node, below: Below, context: &mut Context<'_>) {
         match &node.value {
-            Value::List(items) => items.iter().for_each(|item| self.add(item, below, judge, text)),
+            Value::List(items) => items.iter().for_each(|item| self.add(item, below, context)),
             Value::Map(entries) => {
                 let has_secret = has_secret(entries);
                 for entry in entries {
                     let Entry { key, value } = entry;
                     let is_key_hidden = below == Below::Hidden || (has_secret && may_be_torn_off(entry));
-                    let below_key = below.then(key, value, judge);
-                    self.add_key(key, is_key_hidden, below_key, text);
-                    self.add(value, below_key, judge, text);
+                    let below_key = below.then(key, value, &mut context.judge);
+                    self.add_key(key, is_key_hidden, below_key, context);
+                    self.add(value, below_key, context);
                 }
             }
-            scalar => self.add_scalar(node.place, scalar, below, text),
+            scalar => self.add_scalar(node.place, scalar, below, context),
         }
     }
 
-    fn add_key(&mut self, key: &Node, is_hidden: bool, below: Below, text: &str) {
+    fn add_key(&mut self, key: &Node, is_hidden: bool, below: Below, context: &mut Context<'_>) {
         let shown_as = if is_hidden { Below::Hidden } else { Below::Known };
+        let is_known = matches!(&key.value, Value::Text(name) if is_known_key(name));
         match &key.value {
             // Nobody writes one, so nobody knows what it means.
-            Value::List(_) | Value::Map(_) => self.add(key, Below::Hidden, &mut Judge::new(), text),
-            scalar => self.add_scalar(key.place, scalar, shown_as, text),
+            Value::List(_) | Value::Map(_) => self.add(key, Below::Hidden, context),
+            // Whatever is a secret, a key of the schema is none.
+            _ if is_known && !is_hidden => self.shown.push(range_of(key.place)),
+            scalar => self.add_scalar(key.place, scalar, shown_as, context),
         }
         if below == Below::Hidden {
             self.before_secret.push(super::to_usize(key.place.end));
         }
     }
 
-    fn add_scalar(&mut self, place: Place, scalar: &Value, below: Below, text: &str) {
-        let range = super::to_usize(place.start)..super::to_usize(place.end);
-        let Some(written) = text.get(range.clone()) else { return };
+    fn add_scalar(&mut self, place: Place, scalar: &Value, below: Below, context: &Context<'_>) {
+        let range = range_of(place);
+        let Some(written) = context.text.get(range.clone()) else { return };
         self.shown.push(range.clone());
-        if matches!(below, Below::Hidden | Below::Ignored) {
+        let is_secret = match scalar {
+            Value::Text(read) => context.net.is_in(read),
+            _ => context.net.is_in(written),
+        };
+        if is_secret || matches!(below, Below::Hidden | Below::Ignored) {
             self.before_secret.push(range.end);
             self.secret.push(range);
             return;

@@ -214,9 +214,10 @@ fn a_key_without_a_value_beside_a_secret_is_not_named() {
 
 #[test]
 fn a_known_key_without_a_value_beside_a_secret_is_judged_as_any_other() {
-    let (_, problems) = reading("{password: canary, size: }", size);
+    let port = |section: &mut Section<'_>| section.read("port", &Whole::within(1..=10_usize));
+    let (_, problems) = reading("{password: canary, port: }", port);
     let known = r#"1:2 password: unknown key "password""#;
-    assert_eq!(summary(&problems), [known, "1:24 size: nothing"]);
+    assert_eq!(summary(&problems), [known, "1:24 port: nothing"]);
     let (_, problems) = reading("{password: , shape: }", size);
     assert_eq!(summary(&problems), [known, r#"1:14 shape: unknown key "shape""#]);
 }
