@@ -24,6 +24,11 @@ impl Path<'_> {
     pub(crate) fn is_pools(&self) -> bool {
         matches!(self, Path::Key(Path::Key(Path::Document, MAIN_SECTION), "pools"))
     }
+
+    /// Whether this is a mapping whose keys are up to the author.
+    pub(crate) fn is_tags(&self) -> bool {
+        matches!(self, Path::Key(_, "tags"))
+    }
 }
 
 impl fmt::Display for Path<'_> {

@@ -7,6 +7,7 @@ use annotate_snippets::renderer::{AnsiColor, Effects, Style};
 
 use crate::excerpt::{Excerpt, Excerpts};
 use crate::source::{Place, Sources};
+use crate::yaml::Node;
 
 /// The most problems of one severity that are kept; the rest are only counted. Nobody reads more, and a file of
 /// 10 MiB can hold a million.
@@ -119,6 +120,8 @@ impl fmt::Display for Severity {
 /// A [`Problem`] before it is known where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {
+    /// Where it is, if not at the value of the key but within it.
+    pub(crate) place: Option<Place>,
     pub(crate) found: String,
     pub(crate) expected: String,
     pub(crate) help: String,
@@ -130,7 +133,12 @@ impl Mistake {
         expected: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {
-        Self { found: found.into(), expected: expected.into(), help: help.into() }
+        Self { place: None, found: found.into(), expected: expected.into(), help: help.into() }
+    }
+
+    /// The same mistake, at a node within the value.
+    pub(crate) fn at(self, node: &Node) -> Self {
+        Self { place: self.place.or(Some(node.place)), ..self }
     }
 }
 
@@ -214,7 +222,7 @@ impl Problems {
         all.sort_by_key(|(_, (place, ..))| *place);
         let mut excerpts = Excerpts::new(&self.sources);
         let problem = |(severity, (place, path, mistake))| {
-            let Mistake { found, expected, help } = mistake;
+            let Mistake { found, expected, help, .. } = mistake;
             Problem {
                 severity,
                 source_name: self.sources.name(place).to_owned(),

@@ -97,7 +97,8 @@ impl<'a> Section<'a> {
         match kind.read(node) {
             Ok(value) => Some(value),
             Err(mistake) => {
-                self.refuse(key, node.place, mistake);
+                let place = mistake.place.unwrap_or(node.place);
+                self.refuse(key, place, mistake);
                 None
             }
         }
@@ -173,6 +174,14 @@ impl<'a> Section<'a> {
             }
             let value = self.child(path, Some(base.to_owned()), node.place, entries, |section| {
                 let name = section.read("name", &Name);
+                if section.is_reference("name") {
+                    let expected =
+                        "a name that is written out: overlays and variables mean a pool by its name";
+                    section.report(
+                        "name",
+                        Mistake::new(section.shown("name"), expected, "write the name itself"),
+                    );
+                }
                 if let Some(name) = &name
                     && let Some(first) = first
                 {
