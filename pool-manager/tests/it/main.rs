@@ -1,7 +1,9 @@
 //! The manager as its users see it, on SQLite and on servers that nobody asks.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod audit;
 mod examine;
+mod groups;
 mod many;
 mod names;
 mod reload;
@@ -9,3 +11,4 @@ mod shutdown;
 mod support;
 mod targets;
 mod troubles;
+mod watching;

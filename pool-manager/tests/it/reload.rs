@@ -259,7 +259,10 @@ async fn the_file_is_read_again_with_its_overlay() {
     let folder = tempfile::tempdir().unwrap();
     let (file, overlay) =
         (folder.path().join("connection_pool.yaml"), folder.path().join("connection_pool.production.yaml"));
-    fs::write(&file, "connection_pool: {pools: [{name: a, driver: sqlite, database: ':memory:'}]}").unwrap();
+    // Nobody else is to look at the file meanwhile.
+    let quiet = "reload: {watch: 'off'}";
+    let pools = "pools: [{name: a, driver: sqlite, database: ':memory:'}]";
+    fs::write(&file, format!("connection_pool: {{{quiet}, {pools}}}")).unwrap();
     fs::write(&overlay, "connection_pool: {pools: [{name: a, max_connections: 3}]}").unwrap();
     let manager = PoolManager::builder().environment("production").from_file(&file).await.unwrap();
     assert_eq!(manager.pool("a").unwrap().control().options().max_connections, 3);

@@ -63,7 +63,7 @@ impl World {
             .collect();
         format!(
             "connection_pool:
-  reload: {{grace_ms: 20000}}
+  reload: {{grace_ms: 20000, watch: 'off'}}
   health_monitoring: {{check_interval_ms: {health_interval}}}
   default_pool: {{min_connections: 1, connect_concurrency: 4}}
   pools:
