@@ -162,7 +162,8 @@ impl<'a> Section<'a> {
                 continue;
             };
             // The name is looked up first, because it is part of the path of every problem.
-            let name = entries.iter().find(|entry| is_text(&entry.key, "name"));
+            let is_name = |entry: &&Entry| is_text(&entry.key, "name") && entry.value.written.is_none();
+            let name = entries.iter().find(is_name);
             let name = name.and_then(|entry| Some((Name.read(&entry.value).ok()?, entry.value.place)));
             let first = name.as_ref().and_then(|(name, _)| places.get(name).copied());
             let path = match &name {

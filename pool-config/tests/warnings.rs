@@ -4,9 +4,19 @@ use pool_config::{Loader, Severity};
 
 /// The warnings of a file, as `path: found, expected`.
 fn warnings(text: &str) -> Vec<String> {
-    let loaded = Loader::without_variables().load_text(text, "a.yaml").unwrap_or_else(|error| panic!("{error}"));
-    assert!(loaded.warnings.iter().all(|problem| problem.severity == Severity::Warning && !problem.help.is_empty()));
-    loaded.warnings.iter().map(|problem| format!("{}: {}, {}", problem.path, problem.found, problem.expected)).collect()
+    let loaded =
+        Loader::without_variables().load_text(text, "a.yaml").unwrap_or_else(|error| panic!("{error}"));
+    assert!(
+        loaded
+            .warnings
+            .iter()
+            .all(|problem| problem.severity == Severity::Warning && !problem.help.is_empty())
+    );
+    loaded
+        .warnings
+        .iter()
+        .map(|problem| format!("{}: {}, {}", problem.path, problem.found, problem.expected))
+        .collect()
 }
 
 fn of_pool(keys: &str) -> Vec<String> {
@@ -18,7 +28,12 @@ fn of_pool(keys: &str) -> Vec<String> {
 #[test]
 fn nobody_is_warned_of_a_default() {
     assert_eq!(warnings("connection_pool:"), [""; 0]);
-    assert_eq!(warnings("connection_pool: {pools: [{name: a, database: a}, {name: b, driver: sqlite, database: b}]}"), [""; 0]);
+    assert_eq!(
+        warnings(
+            "connection_pool: {pools: [{name: a, database: a}, {name: b, driver: sqlite, database: b}]}"
+        ),
+        [""; 0]
+    );
     assert_eq!(warnings(include_str!("fixtures/seed.yaml")), [""; 0]);
 }
 
@@ -84,7 +99,9 @@ fn pools_are_judged_together() {
     );
     assert_eq!(pools("{name: a, database: x}, {name: b, database: x}"), [""; 0], "alike");
     assert_eq!(
-        pools("{name: a, database: a, max_connections: 80, server_max_connections: 100}, {name: b, driver: redis, max_connections: 80}"),
+        pools(
+            "{name: a, database: a, max_connections: 80, server_max_connections: 100}, {name: b, driver: redis, max_connections: 80}"
+        ),
         [""; 0],
         "another server"
     );
