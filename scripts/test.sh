@@ -7,7 +7,7 @@ usage() {
     cat <<'TXT'
 Usage: scripts/test.sh [--install | --help]
 
-Runs all tests of the project. Needs a Rust toolchain; python3, a C compiler (for the bundled SQLite), the servers
+Runs all tests of the project. Needs a Rust toolchain; python3 with jsonschema and yaml, a C compiler (for the bundled SQLite), the servers
 that the tests start for themselves (PostgreSQL, MariaDB, Redis, PgBouncer) and libnss-wrapper are installed with apt-get
 when they are missing, which takes root or sudo. The install starts no service and creates no PostgreSQL cluster.
 
@@ -37,7 +37,18 @@ fail() {
     exit 1
 }
 
-python_is_there() { python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; }
+# The python3 that knows the modules: the one in PATH may be another than Debian's, for which its packages are.
+python=python3
+python_is_there() {
+    local candidate
+    for candidate in python3 /usr/bin/python3; do
+        if "$candidate" -c 'import sys, jsonschema, yaml; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
+            python=$candidate
+            return 0
+        fi
+    done
+    return 1
+}
 
 # A compiler without the C library's headers is of no use: so a program is compiled, not only looked for.
 compiler_is_there() {
@@ -79,7 +90,7 @@ keep_quiet='
 
 install_missing() {
     local packages=() as_root=() server library package code=0 quiet
-    python_is_there || packages+=(python3)
+    python_is_there || packages+=(python3 python3-jsonschema python3-yaml)
     compiler_is_there || packages+=(gcc libc6-dev)
     for server in "${servers[@]}"; do
         package=${server#*:}
@@ -110,7 +121,7 @@ install_missing() {
         ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install --yes \
             --no-install-recommends -o Dpkg::Options::=--force-confold "${packages[@]}"; } || code=$?
     [ "$code" -eq 0 ] || fail "could not install ${packages[*]}; install them by hand and start again"
-    python_is_there || fail 'python3 is older than 3.9, or not to be found after installing it'
+    python_is_there || fail 'python3 is older than 3.9, or it or its modules jsonschema and yaml are not to be found after installing them'
     compiler_is_there || fail "the C compiler (${CC:-cc}) still does not work after installing ${packages[*]}"
     for server in "${servers[@]}"; do
         server_is_there "${server%:*}" || fail "${server%:*} is not to be found after installing ${server#*:}"
@@ -172,6 +183,6 @@ for feature in http mysql oauth2 postgres redis sqlite websocket; do
 done
 step 'example: a connector of its own' cargo run --locked --quiet -p pool-core --example tcp
 step 'example: SQLite' cargo run --locked --quiet -p pool-drivers --features sqlite --example sqlite
-step 'Python tests' python3 -m unittest discover -s scripts -p 'test_*.py'
+step 'Python tests' "$python" -m unittest discover -s scripts -p 'test_*.py'
 
 printf '\nall tests passed\nsteps: %s passed, 0 failed\n' "$passed"

@@ -11,7 +11,7 @@ use crate::problem::{Problem, Severity};
 /// Why a configuration could not be loaded.
 ///
 /// `Display` fits after "failed to": "failed to load connection_pool.yaml: 2 problems", followed by the problems,
-/// each on lines of its own.
+/// each on lines of its own, with an empty line between them.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -91,9 +91,13 @@ impl fmt::Display for Listing<'_> {
         if warnings > 0 {
             write!(f, " and {warnings} warning{}", plural(warnings))?;
         }
-        self.problems.iter().try_for_each(|problem| write!(f, "\n{}", problem.render(self.color)))?;
+        let mut between = "\n";
+        for problem in self.problems {
+            write!(f, "{between}{}", problem.render(self.color))?;
+            between = "\n\n";
+        }
         if self.omitted > 0 {
-            write!(f, "\n… and {} more", self.omitted)?;
+            write!(f, "\n\n… and {} more", self.omitted)?;
         }
         Ok(())
     }

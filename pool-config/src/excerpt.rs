@@ -67,7 +67,10 @@ impl<'a> Excerpts<'a> {
         let line = self.line_of(place)?;
         let underlined = line.place_of(to_usize(place.start)..to_usize(place.end));
         let (text, place_in_text) = cut(line.text(), underlined);
-        (!text.trim().is_empty()).then(|| Excerpt { line: place.line, text, place: place_in_text })
+        if text.trim().is_empty() {
+            return None;
+        }
+        Some(Excerpt { line: place.line, text, place: place_in_text })
     }
 
     fn line_of(&mut self, place: Place) -> Option<&Line> {

@@ -6,7 +6,7 @@
 //! disagree about a key.
 
 use crate::class::ReloadClass;
-use crate::kind::{Kind, List, Optional, PathText, SecretText, Text};
+use crate::kind::{Command, Kind, Optional, PathText, SecretText, Text};
 use crate::pool::PoolConfig;
 use crate::secret::SecretSource;
 use crate::section::Section;
@@ -94,7 +94,7 @@ pub(crate) trait Visitor: Sized {
         let doc = "the file that holds it, read at each connect; white space around it is cut off";
         self.value(doc, &mut parts.file, file, Optional(PathText), class);
         let doc = "the program that prints it, and its arguments; it is run at each connect, without a shell";
-        self.value(doc, &mut parts.command, command, Optional(List(Text)), class);
+        self.value(doc, &mut parts.command, command, Optional(Command), class);
         *slot = parts.latest(before.as_ref());
     }
 }

@@ -31,11 +31,12 @@
 //!
 //! | I want to … | use |
 //! |---|---|
-//! | load a file | [`Config::from_file`] |
+//! | load a file, with variables and the overlay of an environment | [`Config::from_file`], or [`Loader`] to say which |
 //! | load text that came from elsewhere | [`Config::from_yaml`] |
 //! | know what a key of a pool means and defaults to | [`PoolConfig`] for the address, [`PoolSettings`] for the rest |
 //! | know the other sections | [`HealthMonitoring`], [`Monitoring`], [`Security`] |
-//! | show a user what is wrong | `Display` of [`ConfigError`] |
+//! | show a user what is wrong | `Display` of [`ConfigError`], or in colours [`ConfigError::render`] |
+//! | show what is allowed and hardly meant | [`Loaded::warnings`] |
 //! | mark the mistakes in an editor | [`ConfigError::problems`] |
 //!
 //! # What a file may hold
@@ -45,9 +46,12 @@
 //! stand, which makes them the place for notes and for YAML anchors. Every other key must be known, every value in
 //! range, and nothing that is written is replaced by something else.
 //!
+//! What a file says may refer to variables of the environment, and be overridden by them and by the overlay of an
+//! environment such as `production`: [`Loader`] tells how. No message shows what may be a secret.
+//!
 //! # What is left out
 //!
-//! There are no credentials in the file, no values from the environment and no second file laid over the first.
+//! No file that a configuration names is opened, and no secret is looked up: that is for whoever opens connections.
 
 mod across;
 mod class;
@@ -75,9 +79,9 @@ mod reload;
 mod routing;
 mod schema;
 mod secret;
-mod secrets;
 mod section;
 mod security;
+mod sensitive;
 mod settings;
 mod show;
 mod shown;

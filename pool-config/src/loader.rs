@@ -1,7 +1,6 @@
 //! From files and variables to a checked configuration: reading, laying one over the other, and collecting what is
 //! wrong on the way.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -42,7 +41,7 @@ const ENVIRONMENT_VARIABLE: &str = "POOL_ENV";
 /// The environment is the one given by [`environment`](Self::environment), or else that of the variable `POOL_ENV`;
 /// without either there is no overlay. One that is asked for must exist. It is laid over the file key by key; an entry
 /// of `pools` is laid over the pool of the same `name`, or added if there is none; any other list replaces the list
-/// below it. `~` or `null` as a value removes the key, so that it is inherited again. A section with nothing in it
+/// below it. What says the same in another way replaces it too: a `password_file` the `password_env`, a `url` the `host`. `~` or `null` as a value removes the key, so that it is inherited again. A section with nothing in it
 /// changes nothing.
 ///
 /// # References to variables
@@ -159,8 +158,8 @@ impl Loader {
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Loaded, ConfigError> {
         let path = path.as_ref();
         let environment = self.environment_name()?;
-        let mut reading = Reading::default();
-        reading.read(&path.display().to_string(), read_bytes(path)?);
+        let mut texts = Texts::default();
+        texts.read(&path.display().to_string(), &read_bytes(path)?);
         let mut files = vec![path.to_owned()];
         if let Some(environment) = &environment {
             let overlay = overlay_of(path, environment);
@@ -170,10 +169,10 @@ impl Loader {
                 }
                 other => other,
             })?;
-            reading.read(&overlay.display().to_string(), bytes);
+            texts.read(&overlay.display().to_string(), &bytes);
             files.push(overlay);
         }
-        Ok(Loaded { files, environment, ..reading.finish(&self.variables)? })
+        Ok(Loaded { files, environment, ..texts.finish(&self.variables)? })
     }
 
     /// Loads the configuration in `text`, whose problems will name `source_name` as their file. It has no overlay,
@@ -184,9 +183,9 @@ impl Loader {
     /// [`ConfigError::Invalid`] with everything that is wrong. What leaves nothing to judge key by key is reported
     /// alone: broken YAML, more than 10 MiB of text, aliases that multiply without bound.
     pub fn load_text(&self, text: &str, source_name: &str) -> Result<Loaded, ConfigError> {
-        let mut reading = Reading::default();
-        reading.read(source_name, Cow::Borrowed(text.as_bytes()));
-        reading.finish(&self.variables)
+        let mut texts = Texts::default();
+        texts.read(source_name, text.as_bytes());
+        texts.finish(&self.variables)
     }
 
     fn environment_name(&self) -> Result<Option<String>, ConfigError> {
@@ -219,18 +218,18 @@ fn overlay_of(path: &Path, environment: &str) -> PathBuf {
 }
 
 /// The bytes of a file, and of one too large only enough to see that it is.
-fn read_bytes(path: &Path) -> Result<Cow<'static, [u8]>, ConfigError> {
+fn read_bytes(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
     match read {
-        Ok(_) => Ok(Cow::Owned(bytes)),
+        Ok(_) => Ok(bytes),
         Err(source) => Err(ConfigError::Io { path: path.to_owned(), source }),
     }
 }
 
 /// The texts of one configuration while they are read.
 #[derive(Default)]
-struct Reading {
+struct Texts {
     sources: Sources,
     /// The trees of the texts that can be judged key by key.
     documents: Vec<Node>,
@@ -239,14 +238,14 @@ struct Reading {
     is_broken: bool,
 }
 
-impl Reading {
+impl Texts {
     /// Reads one more text, which is laid over those before.
-    fn read(&mut self, source_name: &str, bytes: Cow<'_, [u8]>) {
-        let text = match text_of(&bytes) {
+    fn read(&mut self, source_name: &str, bytes: &[u8]) {
+        let text = match text_of(bytes) {
             Ok(text) => text,
             Err((at, mistake)) => {
                 let source = self.sources.add_file(source_name, String::new());
-                self.refused.push((Place::at_offset(source, &bytes, at), mistake));
+                self.refused.push((Place::at_offset(source, bytes, at), mistake));
                 self.is_broken = true;
                 return;
             }

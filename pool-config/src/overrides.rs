@@ -4,12 +4,12 @@
 //! meant by its name. The variables become a tree of their own, which is laid over that of the files: so a key that
 //! does not exist is found by whoever reads the tree, with the variable as its place.
 
-use std::collections::{HashMap, hash_map};
+use std::collections::{BTreeMap, HashMap, hash_map};
 
 use crate::merge::merge;
 use crate::path::{MAIN_SECTION, Path, name_of};
 use crate::problem::{Mistake, Problems};
-use crate::secrets::is_secret_key;
+use crate::sensitive::is_secret_key;
 use crate::shown::{MASK, shown};
 use crate::source::{Place, Sources};
 use crate::suggest::nearest;
@@ -81,6 +81,8 @@ pub(crate) fn apply(document: &mut Node, overrides: Vec<Override>, problems: &mu
     }
     let sources = problems.shared_sources();
     let mut set: HashMap<Target, Place> = HashMap::new();
+    // Why not lay each over the files by itself: a variable would replace what another says in a different way.
+    let mut trees: BTreeMap<Option<usize>, Vec<Entry>> = BTreeMap::new();
     for Override { steps, name_place, value_place, value, written } in overrides {
         let target = Target::of(&steps, document);
         let path = target.as_ref().map_or_else(|(path, _)| path.clone(), |target| target.path.clone());
@@ -99,8 +101,54 @@ pub(crate) fn apply(document: &mut Node, overrides: Vec<Override>, problems: &mu
             }
             hash_map::Entry::Vacant(vacant) => {
                 let written = matches!(value, Value::Text(_)).then_some(written);
-                vacant.key().set(document, name_place, Node { value, place: value_place, written });
+                let Target { pool, keys, .. } = vacant.key();
+                let value = Node { value, place: value_place, written };
+                add(trees.entry(*pool).or_default(), keys, name_place, value);
                 vacant.insert(name_place);
+            }
+        }
+    }
+    for (pool, entries) in trees {
+        lay_over(document, pool, entries);
+    }
+}
+
+/// Adds a key to a tree of sections.
+fn add(entries: &mut Vec<Entry>, keys: &[String], place: Place, value: Node) {
+    let Some((key, below)) = keys.split_first() else { return };
+    let is_section = |entry: &&mut Entry| {
+        matches!(&entry.key.value, Value::Text(text) if text == key)
+            && matches!(entry.value.value, Value::Map(_))
+    };
+    if !below.is_empty()
+        && let Some(Entry { value: Node { value: Value::Map(entries), .. }, .. }) =
+            entries.iter_mut().find(is_section)
+    {
+        return add(entries, below, place, value);
+    }
+    let mut section = Vec::new();
+    let value = if below.is_empty() {
+        value
+    } else {
+        add(&mut section, below, place, value);
+        Node::new(Value::Map(section), place)
+    };
+    entries.push(Entry { key: Node::new(Value::Text(key.clone()), place), value });
+}
+
+/// Lays what variables say over the pool with this index, or else over the main section.
+fn lay_over(document: &mut Node, pool: Option<usize>, entries: Vec<Entry>) {
+    let Some(place) = entries.first().map(|entry| entry.key.place) else { return };
+    let over = Node::new(Value::Map(entries), place);
+    match pool {
+        None => {
+            let key = Node::new(Value::Text(MAIN_SECTION.to_owned()), place);
+            merge(document, Node::new(Value::Map(vec![Entry { key, value: over }]), place));
+        }
+        Some(index) => {
+            let pools = find_mut(document, MAIN_SECTION).and_then(|main| find_mut(main, "pools"));
+            if let Some(Node { value: Value::List(pools), .. }) = pools {
+                merge(&mut pools[index], over);
             }
         }
     }
@@ -152,23 +200,6 @@ impl Target {
             keys.push(key);
         }
         Self { pool, keys, path }
-    }
-
-    fn set(&self, document: &mut Node, place: Place, value: Node) {
-        let section = |value: Node, key: &str| {
-            let key = Node::new(Value::Text(key.to_owned()), place);
-            Node::new(Value::Map(vec![Entry { key, value }]), place)
-        };
-        let over = self.keys.iter().rev().fold(value, |value, key| section(value, key));
-        match self.pool {
-            None => merge(document, section(over, MAIN_SECTION)),
-            Some(index) => {
-                let pools = find_mut(document, MAIN_SECTION).and_then(|main| find_mut(main, "pools"));
-                if let Some(Node { value: Value::List(pools), .. }) = pools {
-                    merge(&mut pools[index], over);
-                }
-            }
-        }
     }
 }
 

@@ -27,6 +27,9 @@ pub(crate) const IGNORED: &str = "x-";
 /// file full of wrong ones would keep a processor busy for seconds.
 const MAX_GUESSES: usize = 100;
 
+/// A section with more keys does not list them all in a message.
+const MAX_LISTED: usize = 15;
+
 const UNKNOWN_HELP: &str = "remove it, or let its name start with `x-` to have it ignored";
 
 /// How a key came to its value.
@@ -316,7 +319,10 @@ impl<'a> Section<'a> {
 
     fn report_unknown_keys(&mut self) {
         let known: Vec<_> = self.asked.iter().map(|(key, _)| *key).collect();
-        let expected = || format!("one of {}", known.join(", "));
+        let expected = || match known.len() {
+            ..=MAX_LISTED => format!("one of {}", known.join(", ")),
+            count => format!("one of the {count} keys that docs/configuration.md has for it"),
+        };
         for Entry { key, .. } in self.entries {
             let Value::Text(name) = &key.value else {
                 let mistake = Mistake::new(format!("{} as a key", describe(key)), expected(), "remove it");

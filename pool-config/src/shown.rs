@@ -1,6 +1,6 @@
 //! How text of the file appears in a message: one short line, and never with a password.
 
-use crate::secrets::credentials_in;
+use crate::sensitive::credentials_in;
 
 /// What stands for text that must not be shown.
 pub(crate) const MASK: &str = "***";

@@ -1,6 +1,8 @@
 //! No input makes loading panic, and what loads keeps every rule.
 
-use pool_config::{Config, ConfigError};
+use std::fs;
+
+use pool_config::{Config, ConfigError, Loader};
 use proptest::prelude::*;
 
 const SEED: &str = include_str!("fixtures/seed.yaml");
@@ -9,8 +11,10 @@ const SEED: &str = include_str!("fixtures/seed.yaml");
 fn load(text: &str) -> Option<Config> {
     match Config::from_yaml(text, "random.yaml") {
         Ok(config) => Some(config),
-        Err(ConfigError::Invalid { problems, .. }) => {
+        Err(error @ ConfigError::Invalid { .. }) => {
+            let problems = error.problems();
             assert!(!problems.is_empty(), "refused without a reason: {text:?}");
+            assert!(error.render(true).len() >= error.to_string().len());
             for problem in problems {
                 // A problem may stand just after the last line, where something is missing.
                 let lines = text.matches(['\r', '\n']).count() + 1;
@@ -21,6 +25,20 @@ fn load(text: &str) -> Option<Config> {
             None
         }
         Err(other) => panic!("{other} for text in memory"),
+    }
+}
+
+/// Writes a file and its overlay, and loads both with these variables; all that counts is that nothing panics and that
+/// what is refused has a reason.
+fn load_all(base: &str, overlay: &str, variables: &[(String, String)]) {
+    let directory = tempfile::tempdir().expect("a directory for temporary files");
+    let file = directory.path().join("a.yaml");
+    fs::write(&file, base).expect("a file in it");
+    fs::write(directory.path().join("a.test.yaml"), overlay).expect("another file in it");
+    let loader = Loader::new().environment("test").variables(variables.iter().cloned());
+    match loader.load(&file) {
+        Ok(loaded) => check_rules(&loaded.config),
+        Err(error) => assert!(!error.problems().is_empty() && !error.to_string().is_empty(), "{error}"),
     }
 }
 
@@ -71,7 +89,23 @@ fn scalar() -> impl Strategy<Value = String> {
         (-3_i64..40).prop_map(|n| n.to_string()),
         any::<f64>().prop_map(|n| n.to_string()),
         prop::sample::select(vec![
-            "a", "b", "sqlite", "true", "~", "''", "*a", "&a 1", ".nan", "!!int x", "!t y", "30s", "0x"
+            "a",
+            "b",
+            "'${A}'",
+            "'${B:-1}'",
+            "\"${C:?c}\"",
+            "'${'",
+            "sqlite",
+            "true",
+            "~",
+            "''",
+            "*a",
+            "&a 1",
+            ".nan",
+            "!!int x",
+            "!t y",
+            "30s",
+            "0x"
         ])
         .prop_map(str::to_owned),
     ]
@@ -88,6 +122,27 @@ fn document() -> impl Strategy<Value = String> {
         prop_oneof![3 => section, 1 => list]
     });
     tree.prop_map(|tree| format!("connection_pool: {tree}"))
+}
+
+/// Variables that documents refer to, and that set keys or fail to.
+fn variables() -> impl Strategy<Value = Vec<(String, String)>> {
+    let step = prop::sample::select(vec![
+        "DEFAULT_POOL",
+        "POOLS",
+        "a",
+        "b",
+        "NAME",
+        "MAX_CONNECTIONS",
+        "lifetime_jitter",
+        "",
+        "X",
+        "MONITORING",
+    ]);
+    let set = prop::collection::vec(step, 0..4).prop_map(|steps| format!("POOL__{}", steps.join("__")));
+    let name = prop_oneof![Just("A".to_owned()), Just("C".to_owned()), set];
+    let value =
+        prop_oneof![scalar(), Just("[{name: a}]".to_owned()), Just("{a: 1}".to_owned()), any::<String>()];
+    prop::collection::vec((name, value), 0..4)
 }
 
 /// The keys of a pool, each at most once and each a number: most of these load.
@@ -130,6 +185,11 @@ proptest! {
         if let Some(config) = load(&text) {
             check_rules(&config);
         }
+    }
+
+    #[test]
+    fn random_documents_over_each_other_never_panic(base in document(), overlay in document(), variables in variables()) {
+        load_all(&base, &overlay, &variables);
     }
 
     #[test]

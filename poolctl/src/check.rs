@@ -70,7 +70,8 @@ impl Verdict {
             let _infallible = writeln!(text, "{}\n", problem.render(is_coloured));
         }
         let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
-        let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let counted =
+            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let mut verdict = if errors == 0 {
             let pools = self.pools.map_or_else(String::new, |pools| format!(", {}", counted(pools, "pool")));
             format!("{}: valid{pools}", self.file)

@@ -10,7 +10,7 @@ mod broken;
 use std::ops::Range;
 
 use crate::excerpt::line::Line;
-use crate::secrets::{credentials_in, is_secret_key, merged};
+use crate::sensitive::{credentials_in, is_secret_key, merged};
 use crate::source::{Place, Source, SourceKind};
 use crate::yaml::{self, Entry, Node, Value};
 
@@ -49,10 +49,11 @@ impl<'a> Visible<'a> {
                 yaml::parse_as_written(text).map_or(Rule::Broken, |node| Rule::Yaml(Parts::of(&node, text)))
             }
             SourceKind::Variable { secret } => {
-                let value = text.find('=').map_or(0, |at| at + 1);
-                let credentials = credentials_in(&text[value..]).into_iter();
-                let hidden = credentials.map(|range| range.start + value..range.end + value);
-                Rule::AllBut(if secret { vec![value..text.len()] } else { hidden.collect() })
+                let start = text.find('=').map_or(0, |at| at + 1);
+                let value = &text[start..];
+                let all = 0..value.len();
+                let hidden = if secret { vec![all] } else { credentials_in(value) };
+                Rule::AllBut(hidden.into_iter().map(|h| h.start + start..h.end + start).collect())
             }
         };
         Self { text, rule }
@@ -114,7 +115,7 @@ impl Parts {
         match scalar {
             // Escapes may hide the shape of a URL in what is written.
             Value::Text(read) if hidden.is_empty() && !credentials_in(read).is_empty() => {
-                self.secret.push(range)
+                self.secret.push(range);
             }
             _ => self.secret.extend(hidden.iter().map(|h| h.start + range.start..h.end + range.start)),
         }

@@ -59,6 +59,9 @@ where
     }
 
     fn range(&self, what: &str) -> String {
+        if self.range.start() == self.range.end() {
+            return self.range.start().to_string();
+        }
         let range = format!("{what} from {} to {}", self.range.start(), self.range.end());
         if self.zero.is_empty() { range } else { format!("{range} (0 = {})", self.zero) }
     }

@@ -48,6 +48,47 @@ impl Kind for SecretText {
     }
 }
 
+/// A program that prints a secret, and its arguments, which may be secrets too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Command;
+
+impl Kind for Command {
+    type Value = Vec<String>;
+
+    fn read(&self, node: &Node) -> Result<Vec<String>, Mistake> {
+        let mistake = |found: &str, help: &str| Err(Mistake::new(found, self.allowed(), help));
+        let Value::List(items) = &node.value else {
+            return mistake("a value that is not a list", "write it as `[program, argument, argument]`");
+        };
+        let words: Vec<_> = items.iter().filter_map(|item| Text.read(item).ok()).collect();
+        match words.first() {
+            _ if words.len() < items.len() => {
+                mistake("an entry that is not text", "put each entry in quotes")
+            }
+            None => mistake("an empty list", "write the program and its arguments"),
+            Some(_) => Ok(words),
+        }
+    }
+
+    fn write(&self, value: &Vec<String>) -> Json {
+        value.iter().map(|word| Json::String(word.clone())).collect()
+    }
+
+    fn mask(&self, value: &Vec<String>) -> Json {
+        let words =
+            value.iter().enumerate().map(|(index, word)| if index == 0 { word.as_str() } else { MASK });
+        words.map(|word| Json::String(word.to_owned())).collect()
+    }
+
+    fn allowed(&self) -> String {
+        "a list of a program and its arguments".to_owned()
+    }
+
+    fn schema(&self) -> Schema {
+        json_schema!({ "type": "array", "minItems": 1, "items": Text.schema() })
+    }
+}
+
 /// A URL, which may hold credentials.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SecretUrl;

@@ -97,6 +97,65 @@ fn a_key_given_twice_is_refused() {
     assert_eq!(refused("- a: 1\n  'a': 2"), r#"2:3 key "a" for the second time"#);
 }
 
+/// Where which keys are given twice in `text`, as `line:column key`, and the rest of it.
+fn repeated_in(text: &str) -> (Vec<String>, Option<serde_yaml::Value>) {
+    let Refusal { mut mistakes, rest } = parse(text, SourceId::FIRST).unwrap_err();
+    mistakes.sort_by_key(|(place, _)| *place);
+    let shown = |(place, mistake): &(Place, Mistake)| {
+        format!("{}:{} {}", place.line, place.column, mistake.found.trim_end_matches(" for the second time"))
+    };
+    (mistakes.iter().map(shown).collect(), rest.as_ref().map(as_theirs))
+}
+
+#[test]
+fn every_key_given_twice_is_reported_and_the_rest_can_be_judged() {
+    let (repeated, rest) = repeated_in("a: 1\nb: {c: 1, c: 2, d: [{e: 1, 'e': 2, e: 3}]}\na: 3\nf: 4");
+    assert_eq!(repeated, [r#"2:11 key "c""#, r#"2:28 key "e""#, r#"2:36 key "e""#, r#"3:1 key "a""#]);
+    assert_eq!(rest, Some(theirs("{a: 1, b: {c: 1, d: [{e: 1}]}, f: 4}")));
+}
+
+#[test]
+fn a_key_given_twice_is_reported_once_however_often_an_alias_repeats_it() {
+    let (repeated, rest) = repeated_in("x: &x {a: 1, a: 2}\ny: *x\nz: [*x, *x]");
+    assert_eq!(repeated, [r#"1:14 key "a""#]);
+    assert_eq!(rest, Some(theirs("{x: {a: 1}, y: {a: 1}, z: [{a: 1}, {a: 1}]}")));
+}
+
+#[test]
+fn a_key_given_twice_before_broken_syntax_stands_alone() {
+    let (repeated, rest) = repeated_in("a: 1\na: 2\nb: [");
+    assert_eq!((repeated.len(), rest), (1, None));
+}
+
+#[test]
+fn a_number_given_twice_as_a_key_is_not_lost() {
+    let (repeated, _) = repeated_in("{1: a, 1: b}");
+    assert_eq!(repeated.len(), 1);
+}
+
+#[test]
+fn ten_thousand_keys_given_twice_are_found_at_once() {
+    let (repeated, _) = repeated_in(&"a: 1\n".repeat(10_000));
+    assert_eq!(repeated.len(), 9_999);
+}
+
+#[test]
+fn places_are_of_the_source_that_is_read() {
+    let overlay = crate::source::Sources::of("a", "").add_file("b", String::new());
+    let node = parse("a: [1]", overlay).unwrap();
+    let mut places = Vec::new();
+    node.clone().for_each_place(&mut |place| places.push(place.source));
+    assert_eq!(places, [overlay; 4]);
+    assert_eq!(parse("a: [", overlay).unwrap_err().mistakes[0].0.source, overlay);
+}
+
+#[test]
+fn an_error_has_its_place_in_bytes() {
+    let at = |text| parse(text, SourceId::FIRST).unwrap_err().mistakes[0].0;
+    let place = at("é: 1\nü: ä: x");
+    assert_eq!((place.line, place.column, place.start), (2, 5, 12));
+}
+
 #[test]
 fn a_second_document_is_refused() {
     assert_eq!(refused("a: 1\n---\nb: 2"), "3:1 a second document");

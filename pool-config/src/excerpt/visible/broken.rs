@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::excerpt::line::Line;
-use crate::secrets::{credentials_in, is_secret_key};
+use crate::sensitive::{credentials_in, is_secret_key, words};
 
 /// Text beyond this is not searched for secrets, and not shown. A configuration is a hundredth of it.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -17,12 +17,19 @@ pub(super) fn line(text: &str, range: Range<usize>) -> Option<Line> {
     if range.end > MAX_BYTES || continues_a_secret(text, range.clone()) {
         return None;
     }
+    let range = range.start..range.start + without_comment(&text[range.clone()]).len();
     let written = &text[range.clone()];
     let end = hidden_from(written).unwrap_or(written.len());
     let mut hidden: Vec<_> = credentials_in(&written[..end]);
     hidden.push(end..written.len());
     let hidden: Vec<_> = hidden.iter().map(|h| h.start + range.start..h.end + range.start).collect();
     Some(super::all_but(&hidden, text, range))
+}
+
+/// `line` up to what is a comment, unless it stands in quotes; a comment may tell anything.
+fn without_comment(line: &str) -> &str {
+    let begins = |at: &usize| line[..*at].chars().next_back().is_none_or(char::is_whitespace);
+    line.match_indices('#').map(|(at, _)| at).find(begins).map_or(line, |at| &line[..at])
 }
 
 /// What the lines so far leave hidden.
@@ -73,18 +80,17 @@ fn after(hidden: Hidden, line: &str, open_brackets: &mut usize) -> Hidden {
 
 /// Where in `line` what may be a secret begins: after the name of one, or at an anchor, which a secret may refer to.
 fn hidden_from(line: &str) -> Option<usize> {
-    let anchor = line.find('&');
-    let mut at = 0;
-    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-    while let Some(start) = line[at..].find(is_part) {
-        let start = at + start;
-        let end = line[start..].find(|c| !is_part(c)).map_or(line.len(), |end| start + end);
-        if is_secret_key(&line[start..end]) {
-            return Some(anchor.map_or(end, |anchor| anchor.min(end)));
-        }
-        at = end;
-    }
-    anchor
+    let name = words(line).find(|word| is_secret_key(&line[word.clone()])).map(|word| word.end);
+    [line.find('&'), name, unfinished_url(line)].into_iter().flatten().min()
+}
+
+/// Where a URL begins whose password may stand on the next line.
+fn unfinished_url(line: &str) -> Option<usize> {
+    let start = line.find("://")? + "://".len();
+    let rest = &line[start..];
+    let (_, port) = rest.split_once(':')?;
+    let is_port = port.starts_with(|c: char| c.is_ascii_digit());
+    (!rest.contains('@') && !is_port).then_some(start)
 }
 
 /// The column of the first key, from 0; a dash that begins an item of a list counts as space.

@@ -14,11 +14,8 @@ const PARTS: &[&str] =
 /// error that shows the line.
 const MISTYPED: &[(&str, usize)] = &[("password", 2), ("secret", 1), ("token", 1)];
 
-/// Longer words are not compared: the distance costs the product of both lengths.
-const MAX_WORD: usize = 32;
-
-/// What introduces a secret inside a text, as in `host=db password=…` or `IDENTIFIED BY '…'`.
-const INTRODUCTIONS: &[&str] = &["password", "passwd", "pwd", "secret", "token", "apikey", "identified by"];
+/// What introduces a password in SQL, besides `PASSWORD`.
+const PHRASE: &str = "identified by";
 
 /// Whether what a key of this name holds is secret.
 pub(crate) fn is_secret_key(key: &str) -> bool {
@@ -29,9 +26,8 @@ pub(crate) fn is_secret_key(key: &str) -> bool {
     }
     let mut words = key.split(|c: char| !c.is_alphanumeric());
     words.any(|word| {
-        let known = MISTYPED.iter();
-        word.len() <= MAX_WORD
-            && known.clone().any(|(known, wrong)| damerau_levenshtein(word, known) <= *wrong)
+        let mut known = MISTYPED.iter().filter(|(known, wrong)| known.len().abs_diff(word.len()) <= *wrong);
+        known.any(|(known, wrong)| damerau_levenshtein(word, known) <= *wrong)
     })
 }
 
@@ -56,38 +52,50 @@ pub(crate) fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     ranges
 }
 
-/// `user:password` of `scheme://user:password@host`, and of the same without the scheme.
+/// `user:password` of `scheme://user:password@host`, and of the same without the scheme or without the host.
 ///
 /// The last `@` ends the credentials: a password may hold one, a host may not.
 fn user_info_in(text: &str) -> Option<Range<usize>> {
-    let at = text.rfind('@')?;
-    match text.find("://") {
-        Some(scheme) if scheme < at => Some(scheme + "://".len()..at),
+    // The second is the first in double quotes, where a slash may be escaped.
+    let authority = ["://", r":\/\/"].iter().find_map(|mark| Some(text.find(mark)? + mark.len()));
+    let Some(at) = text.rfind('@') else {
+        // What looks like a port and is no number may be a password whose host is missing.
+        let start = authority?;
+        let end = text[start..].find('/').map_or(text.len(), |len| start + len);
+        let (_, port) = text[start..end].split_once(':')?;
+        return (!port.chars().all(|c| c.is_ascii_digit())).then(|| end - port.len()..end);
+    };
+    match authority {
+        Some(start) if start <= at => Some(start..at),
         _ => text[..at].contains(':').then_some(0..at),
     }
 }
 
-/// What follows the first word that introduces a secret: everything to the end, because no syntax can be trusted.
+/// What follows the first name of a secret, as in `host=db password=…`, or the `IDENTIFIED BY` of SQL: everything to
+/// the end, because no syntax can be trusted.
 fn introduced_in(text: &str) -> Option<Range<usize>> {
     // ASCII only, so that the places are those of `text`.
     let lower = text.to_ascii_lowercase();
-    let word_ends = |word: &'static &str| lower.match_indices(word).map(move |(at, _)| at + word.len());
-    let mut ends: Vec<_> = INTRODUCTIONS.iter().flat_map(word_ends).collect();
-    ends.sort_unstable();
-    let mut past = 0;
-    for end in ends {
-        // The same run of letters is not walked twice: `passwordpassword…` would cost its length squared.
-        if end < past {
-            continue;
-        }
-        let separator = text[end..].trim_start_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '-');
-        past = text.len() - separator.len();
-        let value = separator.trim_start_matches(|c: char| c.is_whitespace() || "=:\"'".contains(c));
-        if value.len() < separator.len() && !value.is_empty() {
-            return Some(text.len() - value.len()..text.len());
-        }
-    }
-    None
+    let phrases = lower.match_indices(PHRASE).map(|(at, phrase)| at + phrase.len());
+    let names = words(text).filter(|word| is_secret_key(&text[word.clone()])).map(|word| word.end);
+    let mut starts = phrases.chain(names).filter_map(|end| {
+        let value = text[end..].trim_start_matches(|c: char| c.is_whitespace() || "=:\"'".contains(c));
+        let start = text.len() - value.len();
+        (start > end && start < text.len()).then_some(start)
+    });
+    let first = starts.next()?;
+    Some(starts.fold(first, usize::min)..text.len())
+}
+
+/// The words of `text` that may be names of keys.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + text[at..].find(is_part)?;
+        at = text[start..].find(|c| !is_part(c)).map_or(text.len(), |len| start + len);
+        Some(start..at)
+    })
 }
 
 #[cfg(test)]
@@ -147,7 +155,8 @@ mod tests {
         assert_eq!(hidden("postgres://app:c@nary@db/orders"), "postgres://***@db/orders");
         assert_eq!(hidden("app:canary@db"), "***@db");
         assert_eq!(hidden("mail@host://x"), "mail@host://x");
-        assert_eq!(hidden("postgres://db/orders"), "postgres://db/orders");
+        assert_eq!(hidden("postgres://db:5432/orders"), "postgres://db:5432/orders");
+        assert_eq!(hidden("postgres://app:canary/orders"), "postgres://app:***/orders");
     }
 
     #[test]
@@ -156,6 +165,7 @@ mod tests {
         assert_eq!(hidden("ALTER ROLE a PASSWORD 'canary'"), "ALTER ROLE a PASSWORD '***");
         assert_eq!(hidden("IDENTIFIED BY \"canary\""), "IDENTIFIED BY \"***");
         assert_eq!(hidden("password/x password_of_a: canary"), "password/x password_of_a: ***");
+        assert_eq!(hidden("a: b\npasword: canary"), "a: b\npasword: ***");
         assert_eq!(hidden("db://u:canary@h?password=canary"), "db://***@h?password=***");
         assert_eq!(hidden("db://password:canary@h"), "db://***");
     }

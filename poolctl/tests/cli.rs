@@ -1,0 +1,232 @@
+//! The program as it is run: what it prints, and how it exits.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value as Json;
+
+/// What a run left behind.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn poolctl(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_poolctl"));
+    command.args(arguments).current_dir(root()).env_clear().envs(variables.iter().copied());
+    let output = command.output().expect("the program is built before its tests");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints UTF-8");
+    Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn with_file<T>(text: &str, run: impl FnOnce(&str) -> T) -> T {
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let path = folder.path().join("connection_pool.yaml");
+    fs::write(&path, text).expect("the folder was made just now");
+    run(path.to_str().expect("temporary folders have plain names"))
+}
+
+/// The output of `check`, with the file named without its folder.
+fn check(text: &str, more: &[&str]) -> Ran {
+    with_file(text, |path| {
+        let mut ran = poolctl(&[&["check", path][..], more].concat(), &[]);
+        ran.out = ran.out.replace(path, "connection_pool.yaml");
+        ran
+    })
+}
+
+const THREE_MISTAKES: &str = "\
+connection_pool:
+  default_pool:
+    max_conections: 20
+  pools:
+    - name: orders
+      database: orders
+      driver: postgress
+  monitoring:
+    error_rate_threshold: 5
+";
+
+const WARNING: &str = "connection_pool: {default_pool: {max_lifetime_ms: 0}}";
+
+#[test]
+fn the_help_is_complete() {
+    insta::assert_snapshot!(poolctl(&["--help"], &[]).out);
+    for command in ["check", "schema", "diff", "show", "completions", "man"] {
+        let ran = poolctl(&[command, "--help"], &[]);
+        assert_eq!(ran.code, 0);
+        insta::assert_snapshot!(format!("{command}_help"), ran.out);
+    }
+}
+
+#[test]
+fn three_mistakes_are_told_in_one_go_each_underlined() {
+    let ran = check(THREE_MISTAKES, &[]);
+    assert_eq!(ran.code, 1);
+    insta::assert_snapshot!(ran.out);
+}
+
+#[test]
+fn what_is_checked_can_be_read_by_programs() {
+    let ran = check(THREE_MISTAKES, &["--format", "json"]);
+    assert_eq!(ran.code, 1);
+    let json: Json = serde_json::from_str(&ran.out).unwrap();
+    let file = &json["files"][0];
+    assert_eq!((&file["valid"], &file["errors"], &file["warnings"]), (&false.into(), &3.into(), &0.into()));
+    let problem = &file["problems"][0];
+    assert_eq!(
+        (&problem["severity"], &problem["line"], &problem["column"]),
+        (&"error".into(), &3.into(), &5.into())
+    );
+    assert_eq!(problem["help"], "did you mean `max_connections`?");
+}
+
+#[test]
+fn the_exit_code_tells_valid_invalid_usage_and_warnings_apart() {
+    assert_eq!(check("connection_pool:", &[]).code, 0);
+    assert_eq!(check("connection_pool: {enabled: maybe}", &[]).code, 1);
+    assert_eq!(check(WARNING, &[]).code, 0);
+    assert_eq!(check(WARNING, &["--lint"]).code, 3);
+    assert_eq!(check("connection_pool:", &["--lint"]).code, 0);
+    assert_eq!(poolctl(&["check"], &[]).code, 2);
+    assert_eq!(poolctl(&["check", "--no-such-flag", "a.yaml"], &[]).code, 2);
+    let missing = poolctl(&["check", "no/such/file.yaml"], &[]);
+    assert_eq!(missing.code, 2);
+    assert!(missing.err.starts_with("error: failed to read no/such/file.yaml: "), "{}", missing.err);
+}
+
+#[test]
+fn each_of_several_files_is_judged() {
+    let ran = poolctl(
+        &["check", "--syntax-only", "config/connection_pool.yaml", "pool-config/tests/fixtures/seed.yaml"],
+        &[],
+    );
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(
+        ran.out,
+        "config/connection_pool.yaml: valid, 1 pool\npool-config/tests/fixtures/seed.yaml: valid, 2 pools\n"
+    );
+}
+
+#[test]
+fn the_shipped_configuration_is_valid_in_each_of_its_environments() {
+    for environment in ["development", "production", "test"] {
+        let ran = poolctl(&["check", "--lint", "--env", environment, "config/connection_pool.yaml"], &[]);
+        assert_eq!(
+            (ran.code, ran.out.as_str()),
+            (0, "config/connection_pool.yaml: valid, 1 pool\n"),
+            "{environment}"
+        );
+        let variables = [("POOL_ENV", environment)];
+        assert_eq!(poolctl(&["check", "--lint", "config/connection_pool.yaml"], &variables).code, 0);
+    }
+    let ran = poolctl(&["check", "--env", "staging", "config/connection_pool.yaml"], &[]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("config/connection_pool.staging.yaml"), "{}", ran.err);
+}
+
+#[test]
+fn the_schema_beside_the_example_is_the_one_that_is_printed() {
+    let printed = poolctl(&["schema"], &[]).out;
+    let shipped = fs::read_to_string(root().join("config/connection_pool.schema.json")).unwrap();
+    assert!(printed == shipped, "run `cargo run -p poolctl -- schema > config/connection_pool.schema.json`");
+}
+
+#[test]
+fn the_reference_is_the_one_that_is_printed() {
+    let printed = poolctl(&["schema", "--format", "markdown"], &[]).out;
+    let shipped = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    assert!(
+        printed == shipped,
+        "run `cargo run -p poolctl -- schema --format markdown > docs/configuration.md`"
+    );
+}
+
+#[test]
+fn a_difference_says_what_a_reload_would_do() {
+    let old = "connection_pool: {pools: [{name: a, database: a, password: canary1}, {name: b, database: b}]}";
+    let new = "connection_pool: {pools: [{name: a, database: a, password: canary2, max_connections: 4}], reload: {watch: 'off'}}";
+    let ran = with_file(old, |old| with_file(new, |new| poolctl(&["diff", old, new], &[])));
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    insta::assert_snapshot!(ran.out, @r#"
+    pool "a" changed
+      password: *** -> *** (drain)
+      max_connections: 10 -> 4 (live)
+    pool "b" removed
+    reload.watch: "poll" -> "off" (restart)
+    a reload would be refused: 1 of these changes need a restart
+    "#);
+    let json =
+        with_file(old, |old| with_file(new, |new| poolctl(&["diff", "--format", "json", old, new], &[]).out));
+    let json: Json = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["pools"][0]["keys"][1]["new"], "4");
+    assert_eq!((&json["pools"][0]["class"], &json["needsRestart"]), (&"drain".into(), &true.into()));
+    let same = with_file(old, |old| poolctl(&["diff", old, old], &[]));
+    assert_eq!((same.code, same.out.as_str()), (0, "no difference\n"));
+}
+
+#[test]
+fn an_invalid_file_cannot_be_compared_or_shown() {
+    let ran = with_file(THREE_MISTAKES, |path| poolctl(&["show", path], &[]));
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains("3 problems"), "{}", ran.err);
+}
+
+#[test]
+fn a_configuration_is_shown_as_it_is_understood() {
+    let text = "connection_pool: {default_pool: {max_connections: 20}, pools: [{name: a, database: a, password: canary}]}";
+    let variables = [("POOL__POOLS__a__MAX_USES", "7")];
+    let (written, all) = with_file(text, |path| {
+        let run = |more: &[&str]| {
+            let ran = poolctl(&[&["show", path][..], more].concat(), &variables);
+            assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+            ran.out.replace(path, "connection_pool.yaml")
+        };
+        (run(&["--origin"]), run(&["--resolved", "--origin", "--format", "json"]))
+    });
+    insta::assert_snapshot!(written, @r#"
+    connection_pool:
+      default_pool:
+        max_connections: 20  # connection_pool.yaml:1:51
+      pools:
+        - name: "a"  # connection_pool.yaml:1:71
+          database: "a"  # connection_pool.yaml:1:84
+          password: "***"  # connection_pool.yaml:1:97
+          max_uses: 7  # environment variable POOL__POOLS__a__MAX_USES
+    "#);
+    let all: Json = serde_json::from_str(&all).unwrap();
+    let values = all["values"].as_array().unwrap();
+    let value = |path: &str| values.iter().find(|value| value["path"] == path).unwrap_or(&Json::Null);
+    let inherited = value(r#"pools["a"].max_connections"#);
+    assert_eq!(
+        (&inherited["value"], &inherited["origin"]),
+        (&20.into(), &"connection_pool.yaml:1:51".into())
+    );
+    assert_eq!(value(r#"pools["a"].fail_fast"#)["origin"], "built in");
+    assert!(!all.to_string().contains("canary"));
+}
+
+#[test]
+fn completions_and_the_manual_name_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = poolctl(&["completions", shell], &[]);
+        assert_eq!(ran.code, 0);
+        assert!(ran.out.contains("syntax-only"), "{shell}");
+    }
+    let manual = poolctl(&["man"], &[]).out;
+    assert!(manual.starts_with(".ie"), "{}", &manual[..40]);
+    for command in ["check", "schema", "diff", "show"] {
+        assert!(manual.contains(command), "{command}");
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_only() {
+    assert!(!check(THREE_MISTAKES, &[]).out.contains('\u{1b}'));
+}
