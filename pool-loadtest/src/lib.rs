@@ -94,7 +94,7 @@ mod worker;
 pub use collector::{Progress, Watcher};
 pub use duration::{DurationError, parse_duration};
 pub use failure::{ErrorKind, Failure, Phase};
-pub use plan::{Backend, Plan, PlanError, Request, pool_options};
+pub use plan::{Backend, Plan, PlanError, Request};
 pub use report::json::{OutputFile, write_json};
 pub use report::progress::ProgressLine;
 pub use report::text::{Charset, write_text};

@@ -27,7 +27,7 @@ use pool_drivers::sqlite::SqlitePool;
 use pool_drivers::websocket::WebSocketPool;
 
 pub use connection::AnyConnection;
-pub(crate) use connector::AnyConnector;
+pub(crate) use connector::{AnyConnector, Setup};
 
 /// Does the same with what is inside, whichever variant it is.
 ///

@@ -27,9 +27,10 @@ mod sqlite;
 #[cfg(feature = "websocket")]
 mod websocket;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "all"))]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use pool_config::{Driver, PoolConfig};
@@ -39,10 +40,10 @@ use crate::any::{AnyConnector, AnyPool, Setup};
 
 pub(crate) use fingerprint::Fingerprint;
 pub use options::pool_options;
+use problem::Objections;
+pub use problem::{BuildErrors, BuildProblem};
 #[cfg(feature = "sqlite")]
 pub(crate) use sqlite::is_in_memory;
-pub use problem::{BuildErrors, BuildProblem};
-use problem::Objections;
 
 /// A pool as it is going to be.
 #[derive(Debug, Clone)]
@@ -63,6 +64,32 @@ pub(crate) struct Kit {
     tokens: login::Tokens,
 }
 
+/// How many things of one kind a kit keeps. More than differ in any configuration; without a bound it would grow with each
+/// reload that has another password.
+#[cfg(feature = "_net")]
+const KEPT: usize = 64;
+
+/// A pool while it is drawn.
+struct Drawing<'a> {
+    #[cfg(feature = "_net")]
+    kit: &'a Kit,
+    fingerprint: Fingerprint,
+    objections: Objections<'a>,
+}
+
+impl Drawing<'_> {
+    /// Puts down something that is wrong with the pool: the key, its value, what is wrong with it, and what to do.
+    fn object(
+        &mut self,
+        key: &str,
+        value: &dyn fmt::Display,
+        problem: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.objections.raise(key, value, problem, help);
+    }
+}
+
 impl Blueprint {
     /// Draws one pool for each configuration.
     ///
@@ -80,18 +107,30 @@ impl Blueprint {
     }
 
     /// Draws one pool. `None` if something is wrong with it, which is then put down.
-    fn draw(config: &PoolConfig, kit: &Kit, problems: &mut Vec<BuildProblem>) -> Option<Blueprint> {
-        let mut objections = Objections::new(&config.name, problems);
+    fn draw(
+        config: &PoolConfig,
+        #[cfg_attr(
+            not(feature = "_net"),
+            expect(unused_variables, reason = "only what goes over a network uses it")
+        )]
+        kit: &Kit,
+        problems: &mut Vec<BuildProblem>,
+    ) -> Option<Blueprint> {
+        let mut drawing = Drawing {
+            #[cfg(feature = "_net")]
+            kit,
+            fingerprint: Fingerprint::default(),
+            objections: Objections::new(&config.name, problems),
+        };
         let options = pool_options(&config.settings);
         if let Err(error) = options.check() {
             for problem in error.problems {
-                objections.raise(problem.option, &problem.value, problem.rule, "change the value");
+                drawing.object(problem.option, &problem.value, problem.rule, "change the value");
             }
         }
-        let mut fingerprint = Fingerprint::default();
-        let connector = connector(config, kit, &mut fingerprint, &mut objections);
-        let connector = connector.filter(|_| !objections.any())?;
-        Some(Blueprint { name: config.name.clone(), connector, options, fingerprint })
+        let connector = connector(config, &mut drawing);
+        let connector = connector.filter(|_| !drawing.objections.any())?;
+        Some(Blueprint { name: config.name.clone(), connector, options, fingerprint: drawing.fingerprint })
     }
 
     /// Opens the pool, which connects in its own time.
@@ -106,33 +145,20 @@ impl Blueprint {
 }
 
 /// The connector of a pool; `None` with an objection.
-#[cfg_attr(
-    not(feature = "_any"),
-    expect(unused_variables, clippy::ptr_arg, reason = "no driver is compiled in")
-)]
-fn connector(
-    config: &PoolConfig,
-    kit: &Kit,
-    fingerprint: &mut Fingerprint,
-    objections: &mut Objections<'_>,
-) -> Option<AnyConnector> {
+fn connector(config: &PoolConfig, drawing: &mut Drawing<'_>) -> Option<AnyConnector> {
     match config.driver {
         #[cfg(feature = "postgres")]
-        Driver::Postgres => {
-            postgres::connector(config, kit, fingerprint, objections).map(AnyConnector::Postgres)
-        }
+        Driver::Postgres => postgres::connector(config, drawing).map(AnyConnector::Postgres),
         #[cfg(feature = "mysql")]
-        Driver::Mysql => mysql::connector(config, kit, fingerprint, objections).map(AnyConnector::MySql),
+        Driver::Mysql => mysql::connector(config, drawing).map(AnyConnector::MySql),
         #[cfg(feature = "sqlite")]
-        Driver::Sqlite => sqlite::connector(config, objections).map(AnyConnector::Sqlite),
+        Driver::Sqlite => sqlite::connector(config, drawing).map(AnyConnector::Sqlite),
         #[cfg(feature = "redis")]
-        Driver::Redis => redis::connector(config, kit, fingerprint, objections).map(AnyConnector::Redis),
+        Driver::Redis => redis::connector(config, drawing).map(AnyConnector::Redis),
         #[cfg(feature = "http")]
-        Driver::Http => http::connector(config, kit, fingerprint, objections).map(AnyConnector::Http),
+        Driver::Http => http::connector(config, drawing).map(AnyConnector::Http),
         #[cfg(feature = "websocket")]
-        Driver::Websocket => {
-            websocket::connector(config, kit, fingerprint, objections).map(AnyConnector::WebSocket)
-        }
+        Driver::Websocket => websocket::connector(config, drawing).map(AnyConnector::WebSocket),
         #[cfg(not(all(
             feature = "postgres",
             feature = "mysql",
@@ -143,7 +169,7 @@ fn connector(
         )))]
         driver => {
             let help = format!("build the program with the feature `{driver}` of pool-manager");
-            objections.raise("driver", &driver, "this program was built without that driver", help);
+            drawing.object("driver", &driver, "this program was built without that driver", help);
             None
         }
     }

@@ -48,7 +48,14 @@
 
 #![cfg_attr(
     not(feature = "_any"),
-    expect(dead_code, unused_imports, reason = "without a driver no pool can be made")
+    expect(
+        dead_code,
+        unreachable_code,
+        unused_imports,
+        unused_mut,
+        unused_variables,
+        reason = "without a driver there is no pool"
+    )
 )]
 
 mod any;

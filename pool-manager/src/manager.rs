@@ -8,7 +8,7 @@ mod targets;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ use crate::shutdown::ShutdownReport;
 
 pub use builder::PoolManagerBuilder;
 pub(crate) use source::Source;
+use source::files_named_by;
 pub(crate) use targets::{config_of, described};
 
 /// All pools of a service. Clones share them.
@@ -143,7 +144,7 @@ impl PoolManager {
         config: Config,
         source: Option<Source>,
     ) -> Result<Self, StartError> {
-        let PoolManagerBuilder { observers, listeners } = builder;
+        let PoolManagerBuilder { observers, listeners, .. } = builder;
         let kit = Kit::default();
         let blueprints = Blueprint::draw_all(described(&config), &kit)?;
         let reloads = Reloads::new(&config);
@@ -155,7 +156,9 @@ impl PoolManager {
             let config = config.expect("each blueprint was drawn of a pool of the configuration");
             let pool = blueprint.open(&observers)?;
             if pool.insert_into(&set).is_ok() {
-                registry.named.insert(name, Entry { pool, config, fingerprint, origin: Origin::Configuration });
+                registry
+                    .named
+                    .insert(name, Entry { pool, config, fingerprint, origin: Origin::Configuration });
             }
         }
         let manager = PoolManager {
@@ -179,6 +182,14 @@ impl PoolManager {
     /// The configuration in force. Pools that the program itself has made are not in it.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.shared.read().config)
+    }
+
+    /// The files whose content matters: that of the configuration and its overlay, and those that it names with secrets
+    /// and certificates. For whoever watches them, to [reload](Self::reload_from_file) when one is different.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = self.shared.source.as_ref().map(Source::files).unwrap_or_default();
+        files.extend(files_named_by(&self.config()));
+        files
     }
 
     /// A handle of the pool of this name, whatever its driver.
@@ -423,7 +434,8 @@ impl PoolManager {
         for pool in self.shared.read().pools() {
             let stats = pool.control().stats();
             if stats.open() < stats.min {
-                waiting.spawn(async move { (pool.control().name().to_owned(), pool.control().warm_up().await) });
+                waiting
+                    .spawn(async move { (pool.control().name().to_owned(), pool.control().warm_up().await) });
             }
         }
         let outcomes = waiting.join_all().await;

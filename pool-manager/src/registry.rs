@@ -85,7 +85,8 @@ impl Registry {
     pub(crate) fn entry(&self, name: &str) -> Result<&Entry, LookupError> {
         self.named.get(name).ok_or_else(|| {
             let name = name.to_owned();
-            let is_configured = self.config.pool(&name).is_some_and(|pool| !pool.enabled || !self.config.enabled);
+            let is_configured =
+                self.config.pool(&name).is_some_and(|pool| !pool.enabled || !self.config.enabled);
             if is_configured {
                 return LookupError::Disabled { name };
             }

@@ -29,10 +29,10 @@ use tokio::sync::watch;
 use crate::event::ManagerEvent;
 use crate::manager::{PoolManager, Shared};
 
+use drain::Progress;
 pub use error::ReloadError;
 pub use report::ReloadReport;
 pub use stats::ReloadStats;
-use drain::Progress;
 pub(crate) use stats::hash_of;
 
 /// What a manager keeps of its reloads.

@@ -128,7 +128,6 @@ impl AnyConnection {
         "websocket" "a WebSocket service" as_websocket into_websocket WebSocketConnection, WebSocketConnector;
     }
 
-    #[cfg_attr(not(feature = "_any"), expect(dead_code, reason = "no driver is compiled in"))]
     fn typed_mut<T: 'static>(&mut self) -> Option<&mut T> {
         match *self {
             #[cfg(feature = "postgres")]
@@ -146,7 +145,6 @@ impl AnyConnection {
         }
     }
 
-    #[cfg_attr(not(feature = "_any"), expect(dead_code, reason = "no driver is compiled in"))]
     fn into_typed<T: 'static>(self) -> Result<T, Self> {
         into_typed! { self;
             "postgres" Postgres,

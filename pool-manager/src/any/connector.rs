@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pool_core::{BuildError, Connector, Observer, Pool, PoolOptions, Target};
+#[cfg(feature = "_any")]
 use pool_drivers::Replaceable;
 #[cfg(feature = "http")]
 use pool_drivers::http::HttpConnector;
@@ -74,7 +75,8 @@ impl AnyConnector {
 
     /// Makes it the one that opens further connections of a pool. Returns whether the pool is one of its driver.
     pub(crate) fn succeed_in(self, pool: &AnyPool) -> bool {
-        /// The connector in the pool, if both are of one driver.
+        /// Replaces the connector in the pool, if both are of one driver.
+        #[cfg(feature = "_any")]
         fn replace<C: Replaceable>(pool: Option<&Pool<C>>, next: C) -> bool {
             let Some(pool) = pool else { return false };
             pool.connector().replace_with(next);

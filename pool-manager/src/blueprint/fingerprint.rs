@@ -1,6 +1,7 @@
 //! What the files hold that a pool's configuration names: so that a password or a certificate that was replaced on disk
 //! is noticed although the configuration is the same.
 
+#[cfg(feature = "_net")]
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// Of the contents of some files. Two that differ were taken of different contents.
@@ -15,11 +16,5 @@ impl Fingerprint {
         self.0.hash(&mut hasher);
         content.hash(&mut hasher);
         self.0 = hasher.finish();
-    }
-
-    /// Adds the contents that another one was taken of.
-    #[cfg(all(feature = "_login", feature = "oauth2"))]
-    pub(crate) fn merge(&mut self, other: Fingerprint) {
-        self.add(&other.0.to_ne_bytes());
     }
 }

@@ -3,22 +3,18 @@
 use pool_config::{AuthenticationMethod, PoolConfig, SessionSettings};
 use pool_drivers::mysql::MySqlConnector;
 
+use super::Drawing;
 use super::login::provider;
 use super::place::{host, is_socket, port};
 use super::problem::in_one_line;
-use super::{Fingerprint, Kit, Objections};
+use super::tls::tls;
 
-pub(super) fn connector(
-    config: &PoolConfig,
-    kit: &Kit,
-    fingerprint: &mut Fingerprint,
-    objections: &mut Objections<'_>,
-) -> Option<MySqlConnector> {
+pub(super) fn connector(config: &PoolConfig, drawing: &mut Drawing<'_>) -> Option<MySqlConnector> {
     let mut connector = match &config.url {
         Some(url) => match MySqlConnector::from_url(url.expose()) {
             Ok(connector) => connector,
             Err(error) => {
-                objections.raise("url", &"***", in_one_line(&error), "write mysql://user@host:port/database");
+                drawing.object("url", &"***", in_one_line(&error), "write mysql://user@host:port/database");
                 return None;
             }
         },
@@ -30,14 +26,14 @@ pub(super) fn connector(
     if let Some(user) = &config.user {
         connector = connector.user(user);
     }
-    if let Some(provider) = provider(config, kit, fingerprint, objections) {
+    if let Some(provider) = provider(config, drawing) {
         connector = connector.credentials(provider);
     }
     if config.authentication.method == AuthenticationMethod::Ldap {
         connector = connector.cleartext_password(true);
     }
     if !is_socket(config)
-        && let Some(tls) = kit.tls.tls(&config.ssl, fingerprint, objections)
+        && let Some(tls) = tls(&config.ssl, drawing)
     {
         connector = connector.tls(tls);
     }

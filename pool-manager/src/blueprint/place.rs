@@ -1,8 +1,11 @@
 //! Where a pool connects to, when the configuration names host and port.
 
+#[cfg(any(feature = "http", feature = "websocket"))]
 use std::fmt;
 
-use pool_config::{Driver, PoolConfig};
+#[cfg(any(feature = "http", feature = "websocket"))]
+use pool_config::Driver;
+use pool_config::PoolConfig;
 
 /// Whether the pool leads to a socket of this machine, which needs no encryption and can have none.
 #[cfg(feature = "_login")]
@@ -33,8 +36,9 @@ pub(super) fn origin(config: &PoolConfig) -> impl fmt::Display + '_ {
             (_, true) => "https",
         };
         let host = host(config);
-        // An IPv6 address.
-        if host.contains(':') { write!(f, "{scheme}://[{host}]")? } else { write!(f, "{scheme}://{host}")? }
+        let is_ipv6 = host.contains(':');
+        let (open, close) = if is_ipv6 { ("[", "]") } else { ("", "") };
+        write!(f, "{scheme}://{open}{host}{close}")?;
         config.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     })
 }

@@ -3,22 +3,23 @@
 use pool_config::{PoolConfig, SessionSettings};
 use pool_drivers::postgres::PgConnector;
 
+use super::Drawing;
 use super::login::provider;
 use super::place::{host, is_socket, port};
 use super::problem::in_one_line;
-use super::{Fingerprint, Kit, Objections};
+use super::tls::tls;
 
-pub(super) fn connector(
-    config: &PoolConfig,
-    kit: &Kit,
-    fingerprint: &mut Fingerprint,
-    objections: &mut Objections<'_>,
-) -> Option<PgConnector> {
+pub(super) fn connector(config: &PoolConfig, drawing: &mut Drawing<'_>) -> Option<PgConnector> {
     let mut connector = match &config.url {
         Some(url) => match PgConnector::from_url(url.expose()) {
             Ok(connector) => connector,
             Err(error) => {
-                objections.raise("url", &"***", in_one_line(&error), "write postgres://user@host:port/database");
+                drawing.object(
+                    "url",
+                    &"***",
+                    in_one_line(&error),
+                    "write postgres://user@host:port/database",
+                );
                 return None;
             }
         },
@@ -30,11 +31,11 @@ pub(super) fn connector(
     if let Some(user) = &config.user {
         connector = connector.user(user);
     }
-    if let Some(provider) = provider(config, kit, fingerprint, objections) {
+    if let Some(provider) = provider(config, drawing) {
         connector = connector.credentials(provider);
     }
     if !is_socket(config)
-        && let Some(tls) = kit.tls.tls(&config.ssl, fingerprint, objections)
+        && let Some(tls) = tls(&config.ssl, drawing)
     {
         connector = connector.tls(tls);
     }
@@ -59,7 +60,7 @@ pub(super) fn connector(
             if is_set {
                 let problem = "with transaction_pooling each transaction may have another session";
                 let help = "set it for the role on the server: ALTER ROLE … SET";
-                objections.raise(key, &"set", problem, help);
+                drawing.object(key, &"set", problem, help);
             }
         }
     }

@@ -3,22 +3,18 @@
 use pool_config::{PoolConfig, SessionSettings};
 use pool_drivers::redis::RedisConnector;
 
+use super::Drawing;
 use super::login::provider;
 use super::place::{host, is_socket, port};
 use super::problem::in_one_line;
-use super::{Fingerprint, Kit, Objections};
+use super::tls::tls;
 
-pub(super) fn connector(
-    config: &PoolConfig,
-    kit: &Kit,
-    fingerprint: &mut Fingerprint,
-    objections: &mut Objections<'_>,
-) -> Option<RedisConnector> {
+pub(super) fn connector(config: &PoolConfig, drawing: &mut Drawing<'_>) -> Option<RedisConnector> {
     let mut connector = match &config.url {
         Some(url) => match RedisConnector::new(url.expose()) {
             Ok(connector) => connector,
             Err(error) => {
-                objections.raise("url", &"***", in_one_line(&error), "write redis://user@host:port/number");
+                drawing.object("url", &"***", in_one_line(&error), "write redis://user@host:port/number");
                 return None;
             }
         },
@@ -29,18 +25,18 @@ pub(super) fn connector(
             Ok(number) => connector = connector.database(number),
             Err(_) => {
                 let problem = "a database of Redis is a number";
-                objections.raise("database", database, problem, "write its number in quotes, such as \"0\"");
+                drawing.object("database", database, problem, "write its number in quotes, such as \"0\"");
             }
         }
     }
     if let Some(user) = &config.user {
         connector = connector.user(user);
     }
-    if let Some(provider) = provider(config, kit, fingerprint, objections) {
+    if let Some(provider) = provider(config, drawing) {
         connector = connector.credentials(provider);
     }
     if !is_socket(config)
-        && let Some(tls) = kit.tls.tls(&config.ssl, fingerprint, objections)
+        && let Some(tls) = tls(&config.ssl, drawing)
     {
         connector = connector.tls(tls);
     }
@@ -54,6 +50,6 @@ pub(super) fn connector(
 }
 
 /// A name as Redis takes it: printable ASCII without spaces.
-fn client_name(name: &str) -> String {
+pub(super) fn client_name(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_graphic() { c } else { '-' }).collect()
 }

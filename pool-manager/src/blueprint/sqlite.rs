@@ -3,15 +3,15 @@
 use pool_config::PoolConfig;
 use pool_drivers::sqlite::SqliteConnector;
 
-use super::Objections;
+use super::Drawing;
 use super::problem::in_one_line;
 
-pub(super) fn connector(config: &PoolConfig, objections: &mut Objections<'_>) -> Option<SqliteConnector> {
+pub(super) fn connector(config: &PoolConfig, drawing: &mut Drawing<'_>) -> Option<SqliteConnector> {
     let Some(url) = &config.url else {
         let database = config.database.as_deref().unwrap_or_default();
         if database.is_empty() {
             let help = "write the path of a file, or \":memory:\"";
-            objections.raise("database", &"empty", "SQLite needs a file", help);
+            drawing.object("database", &"empty", "SQLite needs a file", help);
             return None;
         }
         return Some(SqliteConnector::from_database(database));
@@ -19,7 +19,7 @@ pub(super) fn connector(config: &PoolConfig, objections: &mut Objections<'_>) ->
     match SqliteConnector::from_url(url.expose()) {
         Ok(connector) => Some(connector),
         Err(error) => {
-            objections.raise("url", &"***", in_one_line(&error), "write sqlite://path, or sqlite::memory:");
+            drawing.object("url", &"***", in_one_line(&error), "write sqlite://path, or sqlite::memory:");
             None
         }
     }

@@ -7,39 +7,39 @@ use pool_config::Ssl;
 use pool_drivers::tls::{Tls, TlsError};
 
 use super::problem::in_one_line;
-use super::{Fingerprint, Objections};
+use super::{Drawing, KEPT};
 
 /// What was made of sections `ssl`. Pools of one section share what was read from disk: the certificates that a system
 /// trusts are many.
 #[derive(Default)]
 pub(super) struct Shelf(Mutex<Vec<(Ssl, Tls)>>);
 
+/// TLS by this section; `None` if it is switched off, or cannot be had, which is an objection then.
+///
+/// The files are read, so that one that is missing is told now and is not an outage later.
+pub(super) fn tls(ssl: &Ssl, drawing: &mut Drawing<'_>) -> Option<Tls> {
+    if !ssl.enabled {
+        return None;
+    }
+    let tls = drawing.kit.tls.get(ssl);
+    if let Err(error) = tls.client_config(&[]) {
+        object(&error, drawing);
+        return None;
+    }
+    if ssl.reload_on_change {
+        let files = [&ssl.ca_certificate, &ssl.client_certificate, &ssl.client_key];
+        for path in files.into_iter().flatten() {
+            // It was read a moment ago. If it is gone, the next connect will tell.
+            drawing.fingerprint.add(&std::fs::read(path).unwrap_or_default());
+        }
+    }
+    Some(tls)
+}
+
 impl Shelf {
-    /// TLS by this section; `None` if it is switched off.
-    ///
-    /// The files are read, so that one that is missing is an objection now and not an outage later.
-    pub(super) fn tls(
-        &self,
-        ssl: &Ssl,
-        fingerprint: &mut Fingerprint,
-        objections: &mut Objections<'_>,
-    ) -> Option<Tls> {
-        if !ssl.enabled {
-            return None;
-        }
-        let tls = self.get(ssl);
-        if let Err(error) = tls.client_config(&[]) {
-            object(&error, objections);
-            return None;
-        }
-        if ssl.reload_on_change {
-            let files = [&ssl.ca_certificate, &ssl.client_certificate, &ssl.client_key];
-            for path in files.into_iter().flatten() {
-                // It was read a moment ago. If it is gone, the next connect will tell.
-                fingerprint.add(&std::fs::read(path).unwrap_or_default());
-            }
-        }
-        Some(tls)
+    #[cfg(all(test, feature = "all"))]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     fn get(&self, ssl: &Ssl) -> Tls {
@@ -54,12 +54,15 @@ impl Shelf {
         if let (Some(certificate), Some(key)) = (&ssl.client_certificate, &ssl.client_key) {
             tls = tls.client_certificate(certificate, key);
         }
+        if made.len() == KEPT {
+            made.remove(0);
+        }
         made.push((ssl.clone(), tls.clone()));
         tls
     }
 }
 
-fn object(error: &TlsError, objections: &mut Objections<'_>) {
+fn object(error: &TlsError, drawing: &mut Drawing<'_>) {
     match error {
         TlsError::File { role, path, problem, .. } => {
             let key = match *role {
@@ -67,12 +70,13 @@ fn object(error: &TlsError, objections: &mut Objections<'_>) {
                 "client key" => "ssl.client_key",
                 _ => "ssl.ca_certificate",
             };
-            let help = "put the file there, or change the path; a relative one begins at the working directory";
-            objections.raise(key, &shown(path), problem.to_string(), help);
+            let help =
+                "put the file there, or change the path; a relative one begins at the working directory";
+            drawing.object(key, &shown(path), problem.to_string(), help);
         }
         error => {
             let help = "check the files that `ssl` names, or name an authority with `ssl.ca_certificate`";
-            objections.raise("ssl.enabled", &true, in_one_line(error), help);
+            drawing.object("ssl.enabled", &true, in_one_line(error), help);
         }
     }
 }

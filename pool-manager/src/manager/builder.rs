@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pool_config::Config;
+use pool_config::{Config, Loader};
 use pool_core::{Observer, PoolEvent};
 
 use super::{PoolManager, Source};
@@ -16,6 +16,7 @@ use crate::event::ManagerObserver;
 pub struct PoolManagerBuilder {
     pub(super) observers: Vec<Arc<dyn Observer>>,
     pub(super) listeners: Vec<Arc<dyn ManagerObserver>>,
+    loader: Option<Loader>,
 }
 
 impl PoolManagerBuilder {
@@ -34,6 +35,19 @@ impl PoolManagerBuilder {
     /// Adds an observer of the manager itself.
     pub fn manager_observer(mut self, observer: impl ManagerObserver) -> Self {
         self.listeners.push(Arc::new(observer));
+        self
+    }
+
+    /// Uses the overlay of this environment, such as `connection_pool.production.yaml`, whatever `POOL_ENV` says.
+    pub fn environment(mut self, name: impl Into<String>) -> Self {
+        self.loader = Some(self.loader.unwrap_or_default().environment(name));
+        self
+    }
+
+    /// Says how a file is loaded: with which overlay, and with which variables. Default [`Loader::new`]. Reloads do it
+    /// in the same way, and with the same variables.
+    pub fn loader(mut self, loader: Loader) -> Self {
+        self.loader = Some(loader);
         self
     }
 
@@ -62,8 +76,8 @@ impl PoolManagerBuilder {
     /// # Cancel safety
     ///
     /// Dropping the future closes what was made.
-    pub async fn from_file(self, path: impl AsRef<Path>) -> Result<PoolManager, StartError> {
-        let source = Source::new(path.as_ref());
+    pub async fn from_file(mut self, path: impl AsRef<Path>) -> Result<PoolManager, StartError> {
+        let source = Source::new(path.as_ref(), self.loader.take().unwrap_or_default());
         let config = source.load().await?;
         PoolManager::start(self, config, Some(source))
     }

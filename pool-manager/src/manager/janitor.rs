@@ -59,8 +59,8 @@ fn round(shared: &Arc<Shared>) -> Option<Duration> {
             let Some(on_demand) = registry.on_demand.get_mut(&key) else { continue };
             let is_quiet = is_quiet(on_demand, at_rest, now);
             // Lock: nobody can get a handle from us meanwhile. One more handle is ours, to look at it.
-            let is_alone = on_demand.asked_for.load(Ordering::Acquire) == asked_for
-                && pool.handles() == OWN_HANDLES + 1;
+            let is_alone =
+                on_demand.asked_for.load(Ordering::Acquire) == asked_for && pool.handles() == OWN_HANDLES + 1;
             if is_quiet && is_alone {
                 registry.on_demand.remove(&key);
                 registry.spellings.retain(|_, known| *known != key);

@@ -1,27 +1,65 @@
-//! The file that a configuration comes from.
+//! The files that a configuration comes from, and those that it names.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use pool_config::{Config, ConfigError};
+use pool_config::{AuthenticationMethod, Config, ConfigError, Loaded, Loader, PoolConfig, SecretSource};
 use tokio::task::spawn_blocking;
 
+use super::described;
+
 /// A file, and how it is read.
-#[derive(Debug, Clone)]
 pub(crate) struct Source {
     path: PathBuf,
+    loader: Loader,
+    /// The file and its overlay, as they were read last.
+    files: Mutex<Vec<PathBuf>>,
 }
 
 impl Source {
-    pub(crate) fn new(path: &Path) -> Self {
-        Source { path: path.to_owned() }
+    pub(crate) fn new(path: &Path, loader: Loader) -> Self {
+        Source { path: path.to_owned(), loader, files: Mutex::new(vec![path.to_owned()]) }
     }
 
     /// Reads the file, beside the runtime: a disk may be slow, and a large file takes its time.
     pub(crate) async fn load(&self) -> Result<Config, ConfigError> {
-        let path = self.path.clone();
-        match spawn_blocking(move || Config::from_file(path)).await {
+        let (path, loader) = (self.path.clone(), self.loader.clone());
+        let loaded = match spawn_blocking(move || loader.load(path)).await {
             Ok(loaded) => loaded,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        let Loaded { config, warnings, files, .. } = loaded?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
         }
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        Ok(config)
     }
+
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The files that a configuration names and whose content matters to pools: secrets and certificates.
+pub(crate) fn files_named_by(config: &Config) -> Vec<PathBuf> {
+    let mut files: Vec<_> = described(config).flat_map(files_of).cloned().collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+fn files_of(pool: &PoolConfig) -> impl Iterator<Item = &PathBuf> {
+    let is_oauth2 = pool.authentication.method == AuthenticationMethod::Oauth2;
+    let oauth2 = pool.authentication.oauth2.as_ref().filter(|_| is_oauth2);
+    let secrets = [pool.password.as_ref(), oauth2.and_then(|oauth2| oauth2.client_secret.as_ref())];
+    let secrets = secrets.into_iter().flatten().filter_map(|source| match source {
+        SecretSource::File(path) => Some(path),
+        _ => None,
+    });
+    let ssl = &pool.ssl;
+    let certificates = [&ssl.ca_certificate, &ssl.client_certificate, &ssl.client_key];
+    let matters = ssl.enabled && ssl.reload_on_change;
+    let certificates = certificates.into_iter().flatten().filter(move |_| matters);
+    secrets.chain(certificates).chain(oauth2.and_then(|oauth2| oauth2.ca_certificate.as_ref()))
 }

@@ -36,11 +36,7 @@ impl PoolManager {
     /// # Errors
     ///
     /// If no driver is called so, what is asked for cannot be had, or the manager is closed.
-    pub fn pool_for(
-        &self,
-        target: &Target,
-        password: impl Into<Option<SecretSource>>,
-    ) -> Result<AnyPool, CreateError> {
+    pub fn pool_for(&self, target: &Target, password: Option<SecretSource>) -> Result<AnyPool, CreateError> {
         let configuration = {
             let registry = self.shared.read();
             if registry.is_closed {
@@ -51,7 +47,6 @@ impl PoolManager {
             }
             Arc::clone(&registry.config)
         };
-        let password = password.into();
         let config = config_of(target, password.clone(), &configuration)?;
         let mut drawn = Blueprint::draw_all([&config], &self.shared.kit)?;
         let mut blueprint = drawn.pop().expect("one for each configuration, or an error");
@@ -70,12 +65,13 @@ impl PoolManager {
                 return Ok(pool);
             }
             let fingerprint = blueprint.fingerprint;
-            let opened = blueprint.open(&self.shared.observers).map_err(CreateError::from).and_then(|pool| {
-                match pool.insert_into(&self.shared.set) {
+            let opened =
+                blueprint.open(&self.shared.observers).map_err(CreateError::from).and_then(|pool| match pool
+                    .insert_into(&self.shared.set)
+                {
                     Ok(()) => Ok(pool),
                     Err(_) => Err(CreateError::Taken { name: name.clone() }),
-                }
-            });
+                });
             let pool = match opened {
                 Ok(pool) => pool,
                 Err(error) => {
@@ -127,9 +123,9 @@ impl PoolManager {
     pub fn acquire_target(
         &self,
         target: &Target,
-        password: impl Into<Option<SecretSource>>,
+        password: Option<SecretSource>,
     ) -> impl Future<Output = Result<AnyConnection, AccessError>> + Send + use<> {
-        let (pool, site) = (self.pool_for(target, password.into()), Location::caller());
+        let (pool, site) = (self.pool_for(target, password), Location::caller());
         async move { Ok(pool?.acquire_at(site).await?) }
     }
 
@@ -184,17 +180,17 @@ pub(crate) fn config_of(
     if let Some(is_secure) = is_secure {
         pool.ssl.enabled = is_secure;
         // Which has a path where others have a database.
-        pool.url = Some(Secret::new(Target { user: String::new(), ..bracketed(target) }.to_string()));
+        pool.url = Some(Secret::new(url_of(target)));
         (pool.host, pool.port, pool.database) = (None, None, None);
     }
     Ok(pool)
 }
 
-/// The same with an IPv6 address as a URL has it.
-fn bracketed(target: &Target) -> Target {
-    let mut target = target.clone();
+/// The URL of a target whose key is one, but for its user and the brackets of an IPv6 address.
+fn url_of(target: &Target) -> String {
+    let mut target = target.clone().as_user("");
     if target.host.contains(':') {
         target.host = format!("[{}]", target.host);
     }
-    target
+    target.to_string()
 }

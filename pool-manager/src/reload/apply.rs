@@ -134,16 +134,13 @@ impl Shared {
     fn plan(&self, config: Config) -> Result<Plan, ReloadError> {
         let Before { config: before, entries, on_demand } = self.before()?;
         let changes = diff(&before, &config);
-        let keys: Vec<_> = changes
-            .restart_only()
-            .map(|(pool, change)| (pool.map(str::to_owned), change.clone()))
-            .collect();
+        let keys: Vec<_> =
+            changes.restart_only().map(|(pool, change)| (pool.map(str::to_owned), change.clone())).collect();
         if !keys.is_empty() {
             return Err(ReloadError::Restart { keys });
         }
-        let of_program = |pool: &&PoolConfig| {
-            entries.get(&pool.name).is_some_and(|entry| entry.origin == Origin::Program)
-        };
+        let of_program =
+            |pool: &&PoolConfig| entries.get(&pool.name).is_some_and(|entry| entry.origin == Origin::Program);
         if let Some(taken) = described(&config).find(of_program) {
             return Err(ReloadError::Taken { name: taken.name.clone() });
         }
@@ -263,8 +260,10 @@ impl Change {
         let changes = diff(&alone(&entry.config), &alone(&config));
         let class = changes.pools.first().map_or(ReloadClass::Live, |change| change.class());
         // A database in memory that stays one would begin empty.
-        let drains = (class >= ReloadClass::Drain || has_other_files) && !stays_in_memory(&entry.config, &config);
-        let options = Some(blueprint.options.clone()).filter(|options| *options != pool_options(&entry.config.settings));
+        let drains =
+            (class >= ReloadClass::Drain || has_other_files) && !stays_in_memory(&entry.config, &config);
+        let options = Some(blueprint.options.clone())
+            .filter(|options| *options != pool_options(&entry.config.settings));
         let (pool, before, config) = (entry.pool, entry.config, Arc::new(config));
         Some(Change { pool, which, before, config, blueprint, options, drains })
     }

@@ -49,7 +49,8 @@ impl Draining {
         match self {
             Draining::Changed(pool, first_new) => {
                 let left = pool.control().wait_gone(*first_new, deadline).await;
-                (!left.is_empty()).then(|| left.into_iter().filter_map(|connection| connection.holder).collect())
+                (!left.is_empty())
+                    .then(|| left.into_iter().filter_map(|connection| connection.holder).collect())
             }
             Draining::Removed(pool) => {
                 let report = pool.control().close(deadline).await;

@@ -9,7 +9,8 @@ use pool_drivers::tls::Tls;
 
 use super::super::problem::in_one_line;
 use super::super::tls::shown;
-use super::{Fingerprint, Objections, patience, secret};
+use super::super::{Drawing, Fingerprint, KEPT};
+use super::{patience, secret};
 
 /// What tokens are asked for with.
 #[derive(Clone, PartialEq)]
@@ -17,7 +18,7 @@ struct Request {
     oauth2: OAuth2,
     user: Option<String>,
     timeout: Duration,
-    /// Of the files that the section names.
+    /// Of the files that the section names. Nothing else has been looked at by then.
     fingerprint: Fingerprint,
 }
 
@@ -27,32 +28,35 @@ struct Request {
 pub(crate) struct Tokens(Mutex<Vec<(Request, Provider)>>);
 
 impl Tokens {
+    #[cfg(all(test, feature = "all"))]
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The provider for a pool with the method `oauth2`.
-    pub(super) fn provider(
-        &self,
-        config: &PoolConfig,
-        fingerprint: &mut Fingerprint,
-        objections: &mut Objections<'_>,
-    ) -> Option<Provider> {
+    pub(super) fn provider(&self, config: &PoolConfig, drawing: &mut Drawing<'_>) -> Option<Provider> {
         let Some(oauth2) = &config.authentication.oauth2 else {
             let help = "add `oauth2:` with token_url, client_id and client_secret_file";
-            objections.raise("authentication.oauth2", &"missing", "the method oauth2 needs it", help);
+            drawing.object("authentication.oauth2", &"missing", "the method oauth2 needs it", help);
             return None;
         };
         let Some(source) = &oauth2.client_secret else {
             let (key, help) = ("authentication.oauth2.client_secret", "add `client_secret_file:`");
-            objections.raise(key, &"missing", "the client needs a secret", help);
+            drawing.object(key, &"missing", "the client needs a secret", help);
             return None;
         };
-        let mut files = Fingerprint::default();
         let key = "authentication.oauth2.client_secret";
-        let client_secret = secret(key, source, patience(config), &mut files, objections);
-        let tls = tls(oauth2, &mut files, objections);
+        let client_secret = secret(key, source, patience(config), drawing);
+        let tls = tls(oauth2, drawing);
         let (client_secret, tls) = (client_secret?, tls?);
-        fingerprint.merge(files);
 
         let user = oauth2.user.clone().or_else(|| config.user.clone());
-        let request = Request { oauth2: oauth2.clone(), user, timeout: patience(config), fingerprint: files };
+        let request = Request {
+            oauth2: oauth2.clone(),
+            user,
+            timeout: patience(config),
+            fingerprint: drawing.fingerprint,
+        };
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, provider)) = made.iter().find(|(made_of, _)| *made_of == request) {
             return Some(provider.clone());
@@ -60,12 +64,16 @@ impl Tokens {
         let provider = match OAuth2Credentials::new(request.config(client_secret, tls)) {
             Ok(credentials) => Provider::from(credentials),
             Err(error) => {
-                let (key, help) = ("authentication.oauth2.token_url", "write the https URL of the token endpoint");
+                let (key, help) =
+                    ("authentication.oauth2.token_url", "write the https URL of the token endpoint");
                 // The URL may hold a secret; the error tells what of it can be seen.
-                objections.raise(key, &"refused", in_one_line(&error), help);
+                drawing.object(key, &"refused", in_one_line(&error), help);
                 return None;
             }
         };
+        if made.len() == KEPT {
+            made.remove(0);
+        }
         made.push((request, provider.clone()));
         Some(provider)
     }
@@ -94,14 +102,14 @@ impl Request {
 }
 
 /// How the authorization server is verified: by authorities of its own, for it is not the database's.
-fn tls(oauth2: &OAuth2, files: &mut Fingerprint, objections: &mut Objections<'_>) -> Option<Tls> {
+fn tls(oauth2: &OAuth2, drawing: &mut Drawing<'_>) -> Option<Tls> {
     let Some(path) = &oauth2.ca_certificate else { return Some(Tls::new()) };
     let tls = Tls::new().ca_certificate(path);
     if let Err(error) = tls.client_config(&[]) {
         let (key, help) = ("authentication.oauth2.ca_certificate", "put the file there, or change the path");
-        objections.raise(key, &shown(path), in_one_line(&error), help);
+        drawing.object(key, &shown(path), in_one_line(&error), help);
         return None;
     }
-    files.add(&std::fs::read(path).unwrap_or_default());
+    drawing.fingerprint.add(&std::fs::read(path).unwrap_or_default());
     Some(tls)
 }

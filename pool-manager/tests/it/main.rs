@@ -1,0 +1,10 @@
+//! The manager as its users see it, on SQLite and on servers that nobody asks.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod many;
+mod names;
+mod reload;
+mod shutdown;
+mod support;
+mod targets;
+mod troubles;

@@ -1,0 +1,317 @@
+//! From one configuration to the next.
+
+use std::fs;
+use std::path::Path;
+
+use pool_manager::{PoolManager, ReloadError};
+use tokio::time::timeout;
+
+use crate::support::{PATIENCE, Recorder, config, manager, ms, open, until};
+
+fn two(folder: &Path, keys: &str) -> String {
+    let folder = folder.display();
+    format!(
+        "pools: [
+            {{name: orders, driver: sqlite, database: '{folder}/orders.db', min_connections: 0, {keys}}},
+            {{name: other, driver: sqlite, database: ':memory:', min_connections: 1}}]"
+    )
+}
+
+#[tokio::test]
+async fn the_same_configuration_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = manager(&two(folder.path(), "")).await;
+    drop(manager.acquire("orders").await.unwrap());
+    let before = manager.reload_stats();
+    let report = manager.reload(config(&two(folder.path(), ""))).await.unwrap();
+    assert!(report.is_unchanged() && report.unchanged == 2, "{report:?}");
+    let after = manager.reload_stats();
+    assert_eq!((after.attempts, after.unchanged, after.generation), (1, 1, 0));
+    assert_eq!(after.config_hash, before.config_hash);
+    assert_eq!(manager.snapshots()["orders"].counters.created, 1);
+    manager.wait_applied(0).await;
+}
+
+#[tokio::test]
+async fn an_option_is_changed_under_the_users_of_a_pool() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = manager(&two(folder.path(), "max_connections: 4")).await;
+    let held = manager.acquire("orders").await.unwrap();
+    let report = manager.reload(config(&two(folder.path(), "max_connections: 2"))).await.unwrap();
+    assert_eq!((report.changed.as_slice(), report.unchanged), (["orders".to_owned()].as_slice(), 1));
+    assert!(report.drained.is_empty() && report.generation == 1);
+    let stats = manager.snapshots()["orders"].stats;
+    assert_eq!((stats.max, stats.active), (2, 1));
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+    drop(held);
+    assert_eq!(manager.snapshots()["orders"].stats.idle, 1, "its connection is as good as before");
+    assert_eq!(manager.config().pool("orders").unwrap().settings.max_connections, 2);
+}
+
+#[tokio::test]
+async fn a_resize_from_twenty_to_four_with_sixteen_busy_ends_at_four_and_ends_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = manager(&two(folder.path(), "max_connections: 20")).await;
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        held.push(manager.acquire("orders").await.unwrap());
+    }
+    manager.reload(config(&two(folder.path(), "max_connections: 4"))).await.unwrap();
+    let orders = manager.pool("orders").unwrap();
+    assert_eq!(open(&orders), 16, "nobody loses what he has");
+    for connection in &mut held {
+        connection.as_sqlite().unwrap().run("SELECT 1").await.unwrap();
+    }
+    drop(held);
+    until("four are left", || open(&orders) == 4).await;
+}
+
+#[tokio::test]
+async fn another_database_is_reached_by_new_connections_while_old_ones_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = Recorder::default();
+    let manager = PoolManager::builder()
+        .manager_observer(recorder.clone())
+        .from_config(config(&two(folder.path(), "")))
+        .await
+        .unwrap();
+    let orders = manager.sqlite("orders").unwrap();
+    let mut old = orders.acquire().await.unwrap();
+    old.run("CREATE TABLE item (name TEXT)").await.unwrap();
+
+    let moved = two(folder.path(), "").replace("orders.db", "moved.db");
+    let report = manager.reload(config(&moved)).await.unwrap();
+    assert_eq!((report.drained.as_slice(), report.generation), (["orders".to_owned()].as_slice(), 1));
+    let mut new = orders.acquire().await.unwrap();
+    assert!(
+        new.run("SELECT name FROM item").await.is_err(),
+        "the handle of before leads to the new database"
+    );
+    old.run("INSERT INTO item VALUES ('lamp')").await.unwrap();
+    assert!(timeout(ms(50), manager.wait_applied(1)).await.is_err(), "an old connection is in use");
+
+    drop(old);
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+    drop(new);
+    assert_eq!((orders.counters().acquired, orders.counters().created), (2, 2), "the books go on");
+    assert_eq!(recorder.events(), ["added orders", "added other", "applied 1", "drained 1"]);
+}
+
+#[tokio::test]
+async fn what_is_held_for_longer_than_the_grace_is_written_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = Recorder::default();
+    let manager = PoolManager::builder()
+        .manager_observer(recorder.clone())
+        .from_config(config(&two(folder.path(), "max_connections: 1")))
+        .await
+        .unwrap();
+    let mut forgotten = manager.acquire("orders").await.unwrap();
+    let moved = format!(
+        "reload: {{grace_ms: 100}}, {}",
+        two(folder.path(), "max_connections: 1").replace("orders.db", "moved.db")
+    );
+    manager.reload(config(&moved)).await.unwrap();
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+    assert!(recorder.events().contains(&"abandoned orders".to_owned()), "{:?}", recorder.events());
+    // It counts no longer, so the pool of one has room; and whoever held it may still end what he does.
+    drop(manager.acquire("orders").await.unwrap());
+    forgotten.as_sqlite().unwrap().run("SELECT 1").await.unwrap();
+}
+
+#[tokio::test]
+async fn pools_come_and_go_with_the_configuration() {
+    let manager = manager("pools: [{name: a, driver: sqlite, database: ':memory:'}]").await;
+    let (a, held) = (manager.pool("a").unwrap(), manager.acquire("a").await.unwrap());
+    let report =
+        manager.reload(config("pools: [{name: b, driver: sqlite, database: ':memory:'}]")).await.unwrap();
+    assert_eq!((report.added, report.removed), (vec!["b".to_owned()], vec!["a".to_owned()]));
+    assert_eq!(manager.names(), ["b"]);
+    assert_eq!(manager.pools().names(), ["b"]);
+    manager.acquire("b").await.unwrap();
+    assert!(a.acquire().await.unwrap_err().is_closed());
+    assert!(timeout(ms(50), manager.wait_applied(1)).await.is_err(), "a connection of it is in use");
+    drop(held);
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+
+    let disabled = "pools: [{name: b, driver: sqlite, database: ':memory:', enabled: false}]";
+    let report = manager.reload(config(disabled)).await.unwrap();
+    assert_eq!(report.removed, ["b"]);
+    assert!(manager.pool("b").unwrap_err().to_string().contains("it is disabled"));
+}
+
+#[tokio::test]
+async fn what_is_refused_has_changed_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = manager(&two(folder.path(), "")).await;
+    drop(manager.acquire("orders").await.unwrap());
+    let before = manager.reload_stats();
+
+    // One pool that is new and good, one that differs, and one that cannot be had.
+    let file = folder.path().join("new.db").display().to_string();
+    let bad = format!(
+        "pools: [
+            {{name: orders, driver: sqlite, database: '{}/moved.db', max_connections: 2}},
+            {{name: new, driver: sqlite, database: '{file}', min_connections: 1}},
+            {{name: bad, driver: redis, password_file: /nowhere/password}}]",
+        folder.path().display()
+    );
+    let error = manager.reload(config(&bad)).await.unwrap_err();
+    assert!(matches!(&error, ReloadError::Build(errors) if errors.problems.len() == 1), "{error}");
+    assert_eq!(manager.names(), ["orders", "other"]);
+    let snapshot = &manager.snapshots()["orders"];
+    assert_eq!((snapshot.stats.max, snapshot.stats.idle), (10, 1));
+    assert!(!Path::new(&file).exists());
+
+    // A key that takes a restart.
+    let other_driver =
+        two(folder.path(), "").replace("driver: sqlite, database: ':memory:'", "driver: redis");
+    let error =
+        manager.reload(config(&format!("reload: {{interval_ms: 1}}, {other_driver}"))).await.unwrap_err();
+    insta::assert_snapshot!(error, @r#"
+    change what takes a restart:
+      pool `other`: driver: "sqlite" -> "redis" (restart)
+      reload.interval_ms: 15000 -> 1 (restart)
+    "#);
+
+    let after = manager.reload_stats();
+    assert_eq!((after.attempts, after.refused, after.generation), (2, 2, 0));
+    assert_eq!(after.config_hash, before.config_hash);
+    assert!(after.last_error.unwrap().starts_with("change what takes a restart"));
+}
+
+#[tokio::test]
+async fn pools_of_the_program_stay_and_their_names_are_its_own() {
+    let manager = manager("pools: []").await;
+    let mut own = config("pools: [{name: own, driver: sqlite, database: ':memory:'}]").pools.remove(0);
+    manager.create(own.clone()).unwrap();
+    drop(manager.acquire("own").await.unwrap());
+    manager.reload(config("default_pool: {max_connections: 3}, pools: []")).await.unwrap();
+    assert_eq!(manager.snapshots()["own"].counters.acquired, 1);
+    own.settings.max_connections = 2;
+    let error = manager
+        .reload(config("pools: [{name: own, driver: sqlite, database: ':memory:'}]"))
+        .await
+        .unwrap_err();
+    insta::assert_snapshot!(error, @"make pool `own`: the program has made one of this name itself; remove that, or choose another name");
+}
+
+#[tokio::test]
+async fn a_pool_that_the_program_removed_comes_back_with_the_next_reload() {
+    let sections = "pools: [{name: orders, driver: sqlite, database: ':memory:'}]";
+    let manager = manager(sections).await;
+    manager.remove("orders", PATIENCE).await.unwrap();
+    let report = manager.reload(config(sections)).await.unwrap();
+    assert_eq!(report.added, ["orders"]);
+    manager.acquire("orders").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_in_memory_keeps_its_data() {
+    let sections = |keys: &str| format!("pools: [{{name: m, driver: sqlite, database: ':memory:', {keys}}}]");
+    let manager = manager(&sections("max_connections: 2")).await;
+    manager.sqlite("m").unwrap().acquire().await.unwrap().run("CREATE TABLE kept (a)").await.unwrap();
+    manager.reload(config(&sections("max_connections: 3"))).await.unwrap();
+    manager.sqlite("m").unwrap().acquire().await.unwrap().run("SELECT a FROM kept").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_on_disk_drains_although_the_configuration_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("password");
+    fs::write(&secret, "canary-one").unwrap();
+    let sections = format!(
+        "pools: [
+            {{name: a, driver: redis, port: 1, password_file: '{}', min_connections: 0}},
+            {{name: b, driver: redis, port: 1, min_connections: 0}}]",
+        secret.display()
+    );
+    let manager = manager(&sections).await;
+    assert_eq!(manager.files(), [secret.as_path()]);
+    fs::write(&secret, "canary-one").unwrap();
+    assert!(manager.reload(config(&sections)).await.unwrap().is_unchanged(), "written anew, and the same");
+    fs::write(&secret, "canary-two").unwrap();
+    let report = manager.reload(config(&sections)).await.unwrap();
+    assert_eq!((report.drained.as_slice(), report.unchanged), (["a".to_owned()].as_slice(), 1));
+    fs::remove_file(&secret).unwrap();
+    let error = manager.reload(config(&sections)).await.unwrap_err();
+    assert!(error.to_string().contains("password_file is `"), "{error}");
+    assert!(!format!("{error:?} {:?}", manager.reload_stats()).contains("canary"));
+}
+
+#[tokio::test]
+async fn pools_on_demand_follow_the_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = manager("default_pool: {max_connections: 5}").await;
+    let target = pool_core::Target::new("sqlite", folder.path().join("tenant.db").display().to_string());
+    let pool = manager.pool_for(&target, None).unwrap();
+    let report = manager.reload(config("default_pool: {max_connections: 7}")).await.unwrap();
+    assert_eq!(report.changed, [target.to_string()]);
+    assert_eq!(pool.control().options().max_connections, 7);
+    assert_eq!(manager.pool_for(&target, None).unwrap().control().options().max_connections, 7);
+    assert_eq!(manager.targets().len(), 1);
+}
+
+#[tokio::test]
+async fn the_file_is_read_again_with_its_overlay() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, overlay) =
+        (folder.path().join("connection_pool.yaml"), folder.path().join("connection_pool.production.yaml"));
+    fs::write(&file, "connection_pool: {pools: [{name: a, driver: sqlite, database: ':memory:'}]}").unwrap();
+    fs::write(&overlay, "connection_pool: {pools: [{name: a, max_connections: 3}]}").unwrap();
+    let manager = PoolManager::builder().environment("production").from_file(&file).await.unwrap();
+    assert_eq!(manager.pool("a").unwrap().control().options().max_connections, 3);
+    assert_eq!(manager.files(), [file.as_path(), overlay.as_path()]);
+
+    fs::write(&overlay, "connection_pool: {pools: [{name: a, max_connections: 4}]}").unwrap();
+    assert_eq!(manager.reload_from_file().await.unwrap().changed, ["a"]);
+    fs::write(&overlay, "connection_pool: {pools: [{name: a, max_conections: 4}]}").unwrap();
+    let error = manager.reload_from_file().await.unwrap_err();
+    assert!(error.to_string().contains("did you mean `max_connections`?"), "{error}");
+    fs::remove_file(&overlay).unwrap();
+    assert!(manager.reload_from_file().await.is_err());
+    assert_eq!(manager.pool("a").unwrap().control().options().max_connections, 4);
+    let stats = manager.reload_stats();
+    assert_eq!((stats.attempts, stats.applied, stats.refused), (3, 1, 2));
+    assert!(stats.last_error.is_some());
+}
+
+#[tokio::test]
+async fn without_a_file_there_is_none_to_read_again() {
+    let manager = manager("pools: []").await;
+    let error = manager.reload_from_file().await.unwrap_err();
+    insta::assert_snapshot!(error, @"reload the file: the manager was not made from one; give the new configuration to `reload`");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reloads_take_turns_and_the_last_one_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = manager(&two(folder.path(), "max_connections: 1")).await;
+    let mut reloads = tokio::task::JoinSet::new();
+    for size in 2..40 {
+        let (manager, sections) = (manager.clone(), two(folder.path(), &format!("max_connections: {size}")));
+        reloads.spawn(async move { manager.reload(config(&sections)).await.unwrap() });
+    }
+    let reports = reloads.join_all().await;
+    let mut generations: Vec<_> = reports.iter().map(|report| report.generation).collect();
+    generations.sort_unstable();
+    assert_eq!(generations, (1..39).collect::<Vec<_>>());
+    let size = manager.config().pool("orders").unwrap().settings.max_connections;
+    assert_eq!(manager.pool("orders").unwrap().control().options().max_connections, size);
+    let last = reports.iter().max_by_key(|report| report.generation).unwrap();
+    assert!(last.changes.to_string().contains(&format!("-> {size} (live)")), "{}", last.changes);
+}
+
+#[tokio::test]
+async fn a_reload_goes_on_when_nobody_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = manager(&two(folder.path(), "max_connections: 4")).await;
+    {
+        let mut reload = std::pin::pin!(manager.reload(config(&two(folder.path(), "max_connections: 2"))));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        // Ready or not: a fast machine may be done already.
+        drop(reload.as_mut().poll(&mut context));
+    }
+    until("it is in force", || manager.reload_stats().applied == 1).await;
+    assert_eq!(manager.pool("orders").unwrap().control().options().max_connections, 2);
+}
