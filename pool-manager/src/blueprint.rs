@@ -27,7 +27,7 @@ mod sqlite;
 #[cfg(feature = "websocket")]
 mod websocket;
 
-#[cfg(all(test, feature = "all"))]
+#[cfg(test)]
 mod tests;
 
 use std::fmt;

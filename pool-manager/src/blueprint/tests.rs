@@ -1,4 +1,5 @@
 //! One file for the parts of a blueprint: what is drawn of which configuration.
+#![cfg(feature = "all")]
 
 use pool_config::{Config, Loader, Secret, SecretSource};
 use pool_core::Target;

@@ -136,7 +136,7 @@ impl World {
             Op::Resume => self.run(|state, now, fx| state.resume(now, fx)),
             Op::Shrink => self.resize(1),
             Op::Grow => self.resize(4),
-            Op::EvictAll => self.run(|state, now, fx| state.evict_all(now, fx)),
+            Op::EvictAll => drop(self.run(|state, now, fx| state.evict_all(now, fx))),
             Op::EvictIdle => drop(self.run(|state, now, fx| state.evict_idle(now, fx))),
             Op::EvictInvalid => drop(self.run(|state, now, fx| state.evict_invalid(now, fx))),
             Op::ReportFatal if !self.held.is_empty() => {
