@@ -1,7 +1,7 @@
 //! A web shop: orders and reports in PostgreSQL, with a pool each, and a cache in Redis, from one `connection_pool.yaml`.
 //!
-//! `scripts/example_service.sh` starts it on a machine where nothing is prepared. With servers of one's own, `schema.sql`
-//! loaded, and `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`, `PGPASSWORD`, `REDIS_HOST` and `REDIS_PORT` set:
+//! `scripts/example_service.sh` starts it on a machine where nothing is prepared. With servers of your own: load
+//! `schema.sql`, set what `connection_pool.yaml` refers to, such as `PGHOST` and `REDIS_HOST`, and
 //! `cargo run -p pool-manager --example service [connection_pool.yaml]`. `LISTEN` says where it listens.
 //!
 //! | I want to see … | in |
@@ -16,7 +16,7 @@ mod operations;
 mod shop;
 
 use std::error::Error;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -39,7 +39,8 @@ const LAST_CONNECTIONS: Duration = Duration::from_secs(1);
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -79,8 +80,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     if timeout(LAST_REQUESTS, server).await.is_err() {
         tracing::warn!("requests are still running after {LAST_REQUESTS:?}");
     }
-    let report = manager.close(LAST_CONNECTIONS).await; // logs the report as well
-    writeln!(std::io::stdout(), "{report}")?;
+    manager.close(LAST_CONNECTIONS).await; // its report is logged: what still holds which connection, if anything does
     Ok(())
 }
 

@@ -1,4 +1,4 @@
--- The tables of the example service, and something to order.
+-- The tables of the example service, and something to order. There must be a role `reports`.
 CREATE TABLE IF NOT EXISTS item (name text PRIMARY KEY, pieces int NOT NULL CHECK (pieces >= 0));
 
 CREATE TABLE IF NOT EXISTS orders (
@@ -8,3 +8,5 @@ CREATE TABLE IF NOT EXISTS orders (
 );
 
 INSERT INTO item VALUES ('desk', 20), ('lamp', 100) ON CONFLICT DO NOTHING;
+
+GRANT SELECT ON item, orders TO reports;

@@ -1,23 +1,16 @@
 //! Runs a program with a PostgreSQL and a Redis of its own, which are gone when it has ended:
 //! `pool-tests-with-servers schema.sql PROGRAM [ARGUMENT]…`
 //!
-//! The program finds the servers in `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`, `PGPASSWORD`, `REDIS_HOST` and
-//! `REDIS_PORT`. Signals are passed on to it, and its exit code is ours. For `scripts/example_service.sh`.
+//! The program finds the servers in the environment, as [`Shop`] names them. Signals are passed on to it, and its exit
+//! code is ours. For `scripts/example_service.sh`.
 
 use std::error::Error;
 use std::process::ExitCode;
 
-use pool_tests::postgres::Postgres;
-use pool_tests::redis::Redis;
+use pool_tests::shop::Shop;
 use rustix::process::{Pid, Signal, kill_process};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
-
-/// The name of the user and of the database.
-const NAME: &str = "shop";
-const PASSWORD: &str = "canary-of-the-shop";
-const HOST: &str = "127.0.0.1";
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -26,22 +19,14 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         return Err("usage: pool-tests-with-servers schema.sql PROGRAM [ARGUMENT]…".into());
     };
     let schema = std::fs::read_to_string(schema)?;
-    let (postgres, redis) = tokio::try_join!(Postgres::new().launch(), Redis::new().launch())?;
-    postgres.create_user(NAME, PASSWORD).await?;
-    let mut connection = PgConnection::connect(&postgres.url(NAME, PASSWORD, NAME)).await?;
-    sqlx::raw_sql(AssertSqlSafe(schema)).execute(&mut connection).await?;
-    connection.close().await?;
-
+    let servers = Shop::launch(&schema).await?;
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .envs([("PGHOST", HOST), ("PGDATABASE", NAME), ("PGUSER", NAME), ("PGPASSWORD", PASSWORD)])
-        .envs([("PGPORT", postgres.port().to_string()), ("REDIS_PORT", redis.port().to_string())])
-        .env("REDIS_HOST", HOST);
+    command.args(arguments).envs(servers.variables()).kill_on_drop(true);
+
     // A terminal sends them to the program as well, which may hear of one twice.
     let (mut hangup, mut interrupt, mut terminate) =
         (signal(SignalKind::hangup())?, signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let mut program = command.kill_on_drop(true).spawn()?;
+    let mut program = command.spawn()?;
     let status = loop {
         tokio::select! {
             status = program.wait() => break status?,

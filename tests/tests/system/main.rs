@@ -14,6 +14,7 @@ mod postgres;
 mod redis;
 mod secrets;
 mod servers;
+mod service;
 mod sql;
 mod sqlite_pool;
 
