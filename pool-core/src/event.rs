@@ -26,6 +26,8 @@ pub enum PoolEvent {
         connection: ConnectionId,
         /// Time since the call.
         waited: Duration,
+        /// The line of code that called.
+        site: &'static Location<'static>,
     },
     /// A caller got an error instead.
     AcquireFailed {
@@ -241,7 +243,7 @@ pub trait Observer: Send + Sync + 'static {
     /// Receives every event. The default calls the other methods.
     fn event(&self, pool: &str, event: &PoolEvent) {
         match event {
-            PoolEvent::Acquired { connection, waited } => self.acquired(pool, *connection, *waited),
+            PoolEvent::Acquired { connection, waited, .. } => self.acquired(pool, *connection, *waited),
             PoolEvent::Released { connection, used } => self.released(pool, *connection, *used),
             PoolEvent::Created { connection, took } => self.created(pool, *connection, *took),
             PoolEvent::Closed { connection, reason, .. } => self.closed(pool, *connection, *reason),

@@ -154,6 +154,11 @@ impl FakeConnection {
         self.dirty.store(true, Ordering::SeqCst);
     }
 
+    /// Whether the server has ended it: what a query on it would find out.
+    pub fn is_killed(&self) -> bool {
+        self.number <= self.world.killed_up_to.load(Ordering::SeqCst)
+    }
+
     /// Whether it is dirty.
     pub fn is_dirty(&self) -> bool {
         self.dirty.load(Ordering::SeqCst)
@@ -290,10 +295,6 @@ impl FakeConnector {
         self.0.killed_up_to.store(self.opened(), Ordering::SeqCst);
     }
 
-    fn is_killed(&self, connection: &FakeConnection) -> bool {
-        connection.number <= self.0.killed_up_to.load(Ordering::SeqCst)
-    }
-
     fn check_panic(&self) {
         assert!(!self.0.inspections_panic.load(Ordering::SeqCst), "the inspection panics");
     }
@@ -341,7 +342,7 @@ impl Connector for FakeConnector {
 
     async fn validate(&self, connection: &mut FakeConnection) -> Result<(), FakeError> {
         self.0.validations.play().await?;
-        if self.is_killed(connection) {
+        if connection.is_killed() {
             return Err(FakeError::new(ErrorClass::Transient, "terminated by the server"));
         }
         Ok(())

@@ -71,7 +71,8 @@ macro_rules! driver_of {
         }
     };
 }
-use {driver_of, each};
+use driver_of;
+pub(crate) use each;
 
 /// A pool of any driver. Clones are handles of the same pool.
 #[derive(Clone)]
@@ -158,6 +159,14 @@ impl AnyPool {
     /// How many handles of the pool there are.
     pub(crate) fn handles(&self) -> usize {
         each!(AnyPool, *self, pool => pool.handles())
+    }
+
+    /// The pool below the typed one, if its connector is of this type.
+    pub(crate) fn inner<C: Connector>(&self) -> Option<&Pool<C>> {
+        fn as_any<C: Connector>(pool: &Pool<C>) -> &dyn Any {
+            pool
+        }
+        each!(AnyPool, *self, pool => as_any(pool)).downcast_ref()
     }
 
     /// The pool, if it is of this type.

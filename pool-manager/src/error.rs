@@ -1,10 +1,12 @@
 //! Why a manager could not start, find a pool, make one, or get a connection.
 
 use std::fmt;
+use std::io;
 
 use pool_config::{ConfigError, Driver};
 use pool_core::{AcquireError, BuildError, WarmUpError};
 
+use crate::audit::AuditError;
 use crate::blueprint::BuildErrors;
 
 /// Why a system of pools could not be started. Nothing was opened.
@@ -20,6 +22,12 @@ pub enum StartError {
     /// No pool can be built here, as outside a runtime.
     #[error(transparent)]
     Pool(#[from] BuildError),
+    /// The audit log that it asks for cannot be written.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The process cannot be told of hangups.
+    #[error("listen to SIGHUP")]
+    Hangups(#[source] io::Error),
 }
 
 /// Why a pool could not be made.
@@ -69,6 +77,24 @@ pub enum LookupError {
         /// The name.
         name: String,
     },
+    /// No pool names a group of this name.
+    #[error("find group `{name}`: no pool names it{}", DidYouMean(nearest.as_deref()))]
+    UnknownGroup {
+        /// The name.
+        name: String,
+        /// The nearest name that there is.
+        nearest: Option<String>,
+    },
+    /// The pools of the group are of another driver.
+    #[error("use group `{name}` as one of {asked}: its pools are of {found}; ask for it with `{}_group(\"{name}\")`", method(*found))]
+    GroupDriver {
+        /// The name.
+        name: String,
+        /// The driver that was asked for.
+        asked: Driver,
+        /// The driver that the pools have.
+        found: Driver,
+    },
     /// It is one of another driver.
     #[error("use pool `{name}` as one of {asked}: it is one of {found}; ask for it with `{}(\"{name}\")`", method(*found))]
     Driver {
@@ -87,6 +113,8 @@ impl LookupError {
         match self {
             LookupError::Unknown { name, .. }
             | LookupError::Disabled { name }
+            | LookupError::UnknownGroup { name, .. }
+            | LookupError::GroupDriver { name, .. }
             | LookupError::Driver { name, .. } => name,
         }
     }

@@ -32,13 +32,14 @@
 //! | start all pools of a file | [`PoolManager::from_file`] |
 //! | have observers on all of them | [`PoolManager::builder`] |
 //! | use a pool | [`PoolManager::postgres`] and its kin; [`PoolManager::pool`] and [`PoolManager::acquire`] where the driver does not matter |
-//! | go on without one | [`PoolManager::acquire_or_else`] |
+//! | read from replicas and write to the primary | [`PoolManager::postgres_group`] and its kin |
+//! | go on without one | [`PoolManager::acquire_or_else`], [`acquire_or_else`] |
 //! | make one at run time | [`PoolManager::create`], [`PoolManager::remove`] |
 //! | have one for each target that comes up | [`PoolManager::pool_for`], [`PoolManager::acquire_target`] |
 //! | change the configuration of a running service | [`PoolManager::reload`], [`PoolManager::reload_from_file`], [`PoolManager::wait_applied`] |
 //! | know how all of them are | [`PoolManager::snapshots`], [`PoolManager::readiness`], [`PoolManager::reload_stats`] |
 //! | watch them, without knowing drivers | [`PoolManager::pools`] |
-//! | be told what happens | [`ManagerObserver`] |
+//! | be told what happens | [`ManagerObserver`]; `monitoring.audit_log` of the configuration writes it down |
 //! | shut down | [`PoolManager::close`] |
 //!
 //! # Features
@@ -59,20 +60,30 @@
 )]
 
 mod any;
+mod audit;
 mod blueprint;
 mod error;
 mod event;
+mod groups;
 mod manager;
 mod readiness;
 mod registry;
 mod reload;
+mod routing;
 mod shutdown;
+mod watch;
 
 pub use any::{AnyConnection, AnyPool};
+pub use audit::{Audit, AuditError, AuditStats};
 pub use blueprint::{BuildErrors, BuildProblem, pool_options};
 pub use error::{AccessError, CreateError, LookupError, StartError, WarmUpErrors};
 pub use event::{ManagerEvent, ManagerObserver};
 pub use manager::{PoolManager, PoolManagerBuilder};
 pub use readiness::{PoolReadiness, Readiness, ReadyState};
 pub use reload::{ReloadError, ReloadReport, ReloadStats};
+pub use routing::{
+    Access, Acquired, Attempt, AttemptFailure, Group, Member, MemberStats, ReadError, RouteError, Session,
+    SessionWrite, acquire_or_else,
+};
 pub use shutdown::ShutdownReport;
+pub use watch::{ConfigWatcher, MissingFile, Noticed};

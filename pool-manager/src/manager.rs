@@ -1,9 +1,11 @@
 //! The manager: all pools of a service, by name and by target.
 
 mod builder;
+mod groups;
 mod janitor;
 mod source;
 mod targets;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use pool_config::{Config, Driver, PoolConfig};
+use pool_config::{Config, Driver, PoolConfig, Watch};
 use pool_core::{CloseReport, Observer, PoolSet, PoolSnapshot};
 #[cfg(feature = "http")]
 use pool_drivers::http::HttpPool;
@@ -30,6 +32,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::any::{AnyConnection, AnyPool};
+use crate::audit::Audit;
 use crate::blueprint::{Blueprint, Kit};
 use crate::error::{AccessError, CreateError, LookupError, StartError, WarmUpErrors};
 use crate::event::{ManagerEvent, ManagerObserver, tell};
@@ -37,6 +40,7 @@ use crate::readiness::{PoolReadiness, Readiness, look};
 use crate::registry::{Entry, Origin, Registry};
 use crate::reload::Reloads;
 use crate::shutdown::ShutdownReport;
+use crate::watch::ConfigWatcher;
 
 pub use builder::PoolManagerBuilder;
 pub(crate) use source::Source;
@@ -90,7 +94,9 @@ pub(crate) struct Shared {
     listeners: Vec<Arc<dyn ManagerObserver>>,
     pub(crate) source: Option<Source>,
     pub(crate) reloads: Reloads,
+    pub(crate) audit: Option<Audit>,
     janitor: janitor::Duty,
+    watching: watching::Watching,
 }
 
 impl Shared {
@@ -103,6 +109,11 @@ impl Shared {
     }
 
     pub(crate) fn tell(&self, event: &ManagerEvent) {
+        match (&self.audit, event) {
+            (Some(audit), ManagerEvent::ReloadApplied { report }) => audit.reload(true, report.to_string()),
+            (Some(audit), ManagerEvent::ReloadRefused { reason }) => audit.reload(false, reason.as_str()),
+            _ => {}
+        }
         tell(&self.listeners, event);
     }
 }
@@ -144,9 +155,16 @@ impl PoolManager {
         config: Config,
         source: Option<Source>,
     ) -> Result<Self, StartError> {
-        let PoolManagerBuilder { observers, listeners, .. } = builder;
+        let PoolManagerBuilder { mut observers, listeners, reload_on_hangup, .. } = builder;
         let kit = Kit::default();
         let blueprints = Blueprint::draw_all(described(&config), &kit)?;
+        let audit = Audit::open(&config.monitoring.audit_log)?;
+        observers.extend(audit.clone().map(|audit| builder::asked(Arc::new(audit))));
+        let mut watcher = ConfigWatcher::new(&config.reload);
+        if reload_on_hangup {
+            watcher.listen_to_hangups().map_err(StartError::Hangups)?;
+        }
+        let watches = source.is_some() && (reload_on_hangup || config.reload.watch == Watch::Poll);
         let reloads = Reloads::new(&config);
         let mut registry = Registry::new(config);
         let set = PoolSet::new();
@@ -161,6 +179,7 @@ impl PoolManager {
                     .insert(name, Entry { pool, config, fingerprint, origin: Origin::Configuration });
             }
         }
+        drop(registry.regroup());
         let manager = PoolManager {
             shared: Arc::new(Shared {
                 registry: RwLock::new(registry),
@@ -170,9 +189,14 @@ impl PoolManager {
                 listeners,
                 source,
                 reloads,
+                audit,
                 janitor: janitor::Duty::default(),
+                watching: watching::Watching::default(),
             }),
         };
+        if watches {
+            watching::begin(&manager.shared, watcher);
+        }
         for pool in manager.names() {
             manager.shared.tell(&ManagerEvent::PoolAdded { pool });
         }
@@ -336,6 +360,7 @@ impl PoolManager {
         let mut drawn = Blueprint::draw_all([&config], &self.shared.kit)?;
         let blueprint = drawn.pop().expect("one for each configuration, or an error");
         let (name, fingerprint) = (blueprint.name.clone(), blueprint.fingerprint);
+        let groups;
         let pool = {
             let mut registry = self.shared.write();
             if registry.is_closed {
@@ -351,8 +376,10 @@ impl PoolManager {
             let entry =
                 Entry { pool: pool.clone(), config: Arc::new(config), fingerprint, origin: Origin::Program };
             registry.named.insert(name.clone(), entry);
+            groups = registry.regroup();
             pool
         };
+        drop(groups);
         self.shared.tell(&ManagerEvent::PoolAdded { pool: name });
         Ok(pool)
     }
@@ -368,12 +395,13 @@ impl PoolManager {
     ///
     /// From the first poll on the pool is closing; dropping the future only ends the wait.
     pub async fn remove(&self, name: &str, deadline: Duration) -> Result<CloseReport, LookupError> {
-        let removed = {
+        let (removed, groups) = {
             let mut registry = self.shared.write();
             registry.entry(name)?;
             self.shared.set.remove(name);
-            registry.named.remove(name)
+            (registry.named.remove(name), registry.regroup())
         };
+        drop(groups);
         let entry = removed.expect("it was there, under the same lock");
         let close = entry.pool.control().close(deadline);
         self.shared.tell(&ManagerEvent::PoolRemoved { pool: name.to_owned() });
@@ -387,7 +415,7 @@ impl PoolManager {
     ///
     /// From the first poll on all pools are closing; dropping the future only ends the wait.
     pub async fn clear(&self, deadline: Duration) -> ShutdownReport {
-        let removed = {
+        let (removed, groups) = {
             let mut registry = self.shared.write();
             let pools = registry.pools();
             registry.named.clear();
@@ -396,8 +424,9 @@ impl PoolManager {
             for pool in &pools {
                 self.shared.set.remove(pool.control().name());
             }
-            pools
+            (pools, registry.regroup())
         };
+        drop(groups);
         for pool in &removed {
             self.shared.tell(&ManagerEvent::PoolRemoved { pool: pool.control().name().to_owned() });
         }
@@ -480,8 +509,12 @@ impl PoolManager {
             registry.is_closed = true;
             registry.pools()
         };
+        self.shared.watching.end();
         let report = close_all(&pools, deadline).await;
         self.shared.tell(&ManagerEvent::Closed { report: Arc::new(report.clone()) });
+        if let Some(audit) = &self.shared.audit {
+            audit.close().await;
+        }
         report
     }
 

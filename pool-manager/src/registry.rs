@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::any::AnyPool;
 use crate::blueprint::Fingerprint;
 use crate::error::{LookupError, nearest};
+use crate::groups::Groups;
 
 /// See the [module](self).
 pub(crate) struct Registry {
@@ -25,6 +26,8 @@ pub(crate) struct Registry {
     pub(crate) on_demand: HashMap<Target, OnDemand>,
     /// From a target as somebody has written it to the key above.
     pub(crate) spellings: HashMap<Target, Target>,
+    /// What the pools with a name are to each other.
+    pub(crate) groups: Groups,
     /// Whether everything was closed. Then no pool is made any more.
     pub(crate) is_closed: bool,
 }
@@ -73,8 +76,17 @@ impl Registry {
             named: BTreeMap::new(),
             on_demand: HashMap::new(),
             spellings: HashMap::new(),
+            groups: Groups::default(),
             is_closed: false,
         }
+    }
+
+    /// Has the groups follow a change of the pools or of their configurations. Returns what they were, to be dropped without
+    /// the lock: it may hold the last handle of a pool.
+    #[must_use]
+    pub(crate) fn regroup(&mut self) -> Groups {
+        let groups = self.groups.arrange(self.named.values(), &self.config.routing);
+        std::mem::replace(&mut self.groups, groups)
     }
 
     /// A handle of the pool of this name.

@@ -465,7 +465,8 @@ impl<T> State<T> {
         self.counters.wait_time += waited;
         self.waits.record(waited);
         if self.observed {
-            fx.events.push(PoolEvent::Acquired { connection: self.slots.slot(index).id, waited });
+            let (connection, site) = (self.slots.slot(index).id, request.site);
+            fx.events.push(PoolEvent::Acquired { connection, waited, site });
         }
     }
 

@@ -161,3 +161,21 @@ async fn statistics_are_told_at_every_round_of_housekeeping() {
     assert_eq!(told.len(), 20);
     assert!(told.iter().all(|(_, stats)| *stats == (1, 1)), "{told:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_acquire_is_told_with_the_line_of_code_that_called() {
+    let timeline = Timeline::new();
+    let (builder, _connector) = lazy(1);
+    let pool = builder.observer(timeline.clone()).build().unwrap();
+    let mut lines = Vec::new();
+    lines.push((drop(pool.acquire().await.unwrap()), line!()).1);
+    lines.push((drop(pool.try_acquire().unwrap().unwrap()), line!()).1);
+    lines.push((drop(pool.acquire_timeout(secs(1)).await.unwrap()), line!()).1);
+    let told = timeline.pick(|event| match event {
+        PoolEvent::Acquired { site, .. } => Some((site.file(), site.line())),
+        _ => None,
+    });
+    let told: Vec<_> = told.into_iter().map(|(_, site)| site).collect();
+    let lines: Vec<_> = lines.into_iter().map(|line| (file!(), line)).collect();
+    assert_eq!(told, lines);
+}

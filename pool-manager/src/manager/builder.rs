@@ -16,6 +16,7 @@ use crate::event::ManagerObserver;
 pub struct PoolManagerBuilder {
     pub(super) observers: Vec<Arc<dyn Observer>>,
     pub(super) listeners: Vec<Arc<dyn ManagerObserver>>,
+    pub(super) reload_on_hangup: bool,
     loader: Option<Loader>,
 }
 
@@ -27,14 +28,22 @@ impl PoolManagerBuilder {
 
     /// Adds an observer that is shared with others to every pool.
     pub fn shared_observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        let wants_uses = observer.wants_uses();
-        self.observers.push(Arc::new(Asked { observer, wants_uses }));
+        self.observers.push(asked(observer));
         self
     }
 
     /// Adds an observer of the manager itself.
     pub fn manager_observer(mut self, observer: impl ManagerObserver) -> Self {
         self.listeners.push(Arc::new(observer));
+        self
+    }
+
+    /// Has a SIGHUP reload the file, and the audit log open its file again, as daemons do; a process that does not listen to that
+    /// signal is ended by it. Without effect where there is no such signal. Default off.
+    ///
+    /// The task that listens belongs to a manager that is made of a file.
+    pub fn reload_on_hangup(mut self, on: bool) -> Self {
+        self.reload_on_hangup = on;
         self
     }
 
@@ -81,6 +90,12 @@ impl PoolManagerBuilder {
         let config = source.load().await?;
         PoolManager::start(self, config, Some(source))
     }
+}
+
+/// Asks an observer whether it wants to be told of uses.
+pub(super) fn asked(observer: Arc<dyn Observer>) -> Arc<dyn Observer> {
+    let wants_uses = observer.wants_uses();
+    Arc::new(Asked { observer, wants_uses })
 }
 
 /// An observer that was asked once, and not by each pool, whether it wants to be told of uses: pools are built under a

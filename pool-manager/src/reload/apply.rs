@@ -218,6 +218,9 @@ impl Shared {
         }
         changed.retain(|change| change.note(&mut registry));
         registry.config = Arc::new(config);
+        let groups = registry.regroup();
+        drop(registry);
+        drop(groups);
         Ok((gone, changed))
     }
 

@@ -12,6 +12,7 @@ mod mysql;
 mod oauth2;
 mod postgres;
 mod redis;
+mod routing;
 mod secrets;
 mod servers;
 mod service;
