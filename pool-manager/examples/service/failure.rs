@@ -5,6 +5,7 @@ use std::error::Error;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use pool_core::AcquireError;
 use pool_drivers::sqlx;
 use pool_manager::{AccessError, LookupError};
 use serde_json::json;
@@ -25,6 +26,12 @@ impl From<AccessError> for Failure {
     fn from(error: AccessError) -> Self {
         let kind = if error.is_retryable() { Failure::Unavailable } else { Failure::Broken };
         kind(error.into())
+    }
+}
+
+impl From<AcquireError> for Failure {
+    fn from(error: AcquireError) -> Self {
+        AccessError::from(error).into()
     }
 }
 

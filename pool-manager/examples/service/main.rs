@@ -24,7 +24,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use pool_manager::PoolManager;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
@@ -51,18 +51,20 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    // From here on these signals no longer end the process by themselves.
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let hangups = signal(SignalKind::hangup())?;
+    // From here on these no longer end the process by themselves.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
 
     let file = std::env::args().nth(1).unwrap_or_else(|| FILE.to_owned());
-    let manager = PoolManager::from_file(file).await?;
+    // A file that has changed is read again by itself, and at a SIGHUP at once. One that is wrong changes nothing.
+    let manager = PoolManager::builder().reload_on_hangup(true).from_file(file).await?;
     if let Err(error) = manager.warm_up().await {
         tracing::warn!("failed to {error}; not ready, and trying on"); // a service may be up before its database
     }
-    tokio::spawn(reload(manager.clone(), hangups));
 
-    let listener = TcpListener::bind(std::env::var("LISTEN").as_deref().unwrap_or("127.0.0.1:8080")).await?;
+    let listen = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
+    let listener =
+        TcpListener::bind(&listen).await.map_err(|error| format!("listen on {listen}: {error}"))?;
     writeln!(std::io::stdout(), "listening on http://{}", listener.local_addr()?)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, routes(manager.clone())).with_graceful_shutdown(async {
@@ -80,7 +82,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     if timeout(LAST_REQUESTS, server).await.is_err() {
         tracing::warn!("requests are still running after {LAST_REQUESTS:?}");
     }
-    manager.close(LAST_CONNECTIONS).await; // its report is logged: what still holds which connection, if anything does
+    manager.close(LAST_CONNECTIONS).await; // logs its report: who still holds which connection, if anybody does
     Ok(())
 }
 
@@ -93,13 +95,4 @@ fn routes(manager: PoolManager) -> Router {
         .route("/-/healthy", get(operations::healthy))
         .route("/-/ready", get(operations::ready))
         .with_state(manager)
-}
-
-/// Reads the file again when it is asked to. The manager logs what comes of it; a file that is wrong changes nothing.
-async fn reload(manager: PoolManager, mut hangups: Signal) {
-    while hangups.recv().await.is_some() {
-        if let Ok(report) = manager.reload_from_file().await {
-            manager.wait_applied(report.generation).await;
-        }
-    }
 }

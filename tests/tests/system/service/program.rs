@@ -188,11 +188,23 @@ async fn program() -> &'static Path {
     PROGRAM.get_or_init(build).await
 }
 
+/// Takes away what cargo tells a test of its package: the build scripts of some crates run again where it is other than it
+/// was, and everything that is built on them is built again.
+pub(super) fn as_from_a_shell(command: &mut Command) -> &mut Command {
+    let told = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+    for (name, _) in std::env::vars_os() {
+        if told.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 async fn build() -> PathBuf {
     let arguments = "build --locked --workspace --all-features --example service --message-format json";
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(arguments.split(' ')).current_dir(root()).stderr(Stdio::inherit());
-    let output = cargo.output().await.unwrap();
+    let output = as_from_a_shell(&mut cargo).output().await.unwrap();
     assert!(output.status.success(), "the example is not built");
     let messages = String::from_utf8(output.stdout).unwrap();
     let messages = messages.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
