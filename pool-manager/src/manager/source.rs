@@ -21,19 +21,23 @@ impl Source {
         Source { path: path.to_owned(), loader, files: Mutex::new(vec![path.to_owned()]) }
     }
 
-    /// Reads the file, beside the runtime: a disk may be slow, and a large file takes its time.
+    /// Reads the file, and tells what its author should know of.
     pub(crate) async fn load(&self) -> Result<Config, ConfigError> {
-        let (path, loader) = (self.path.clone(), self.loader.clone());
-        let loaded = match spawn_blocking(move || loader.load(path)).await {
-            Ok(loaded) => loaded,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        };
-        let Loaded { config, warnings, files, .. } = loaded?;
+        let Loaded { config, warnings, files, .. } = self.read().await?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
         Ok(config)
+    }
+
+    /// Reads the file, beside the runtime: a disk may be slow, and a large file takes its time.
+    pub(crate) async fn read(&self) -> Result<Loaded, ConfigError> {
+        let (path, loader) = (self.path.clone(), self.loader.clone());
+        match spawn_blocking(move || loader.load(path)).await {
+            Ok(loaded) => loaded,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
     }
 
     pub(crate) fn files(&self) -> Vec<PathBuf> {

@@ -2,8 +2,10 @@
 //! not made of a file, nor with `reload.watch: off` unless hangups are listened to.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use super::{PoolManager, Shared};
 use crate::audit::Audit;
@@ -38,10 +40,10 @@ async fn work(shared: Weak<Shared>, mut watcher: ConfigWatcher) {
     loop {
         let Some(files) = manager().map(|manager| manager.files()) else { return };
         if watcher.watch(files).await {
-            // What was loaded may be older than what the watcher has read just now.
-            let Some(manager) = manager() else { return };
-            reload(&manager).await;
-            continue;
+            let Some(debounce) = manager().map(|manager| manager.config().reload.debounce) else { return };
+            if look_again(manager, debounce).await {
+                continue;
+            }
         }
         let noticed = watcher.changed().await;
         let Some(manager) = manager() else { return };
@@ -55,6 +57,29 @@ async fn work(shared: Weak<Shared>, mut watcher: ConfigWatcher) {
             reload(&manager).await;
         }
     }
+}
+
+/// What is in force may be older than what the watcher has read first of a file, and then it would never see that. So the file is
+/// loaded again, and what it says made the one in force if that differs. Returns whether it was.
+///
+/// Two readings must agree: if they do not, it is being written, and the watcher will see the rest.
+async fn look_again(manager: impl Fn() -> Option<PoolManager>, debounce: Duration) -> bool {
+    let mut first = None;
+    for pause in [Duration::ZERO, debounce] {
+        sleep(pause).await;
+        let Some(manager) = manager() else { return false };
+        let Some(source) = &manager.shared.source else { return false };
+        // What is wrong with it was told by whoever loaded it before, or is going to be.
+        let Ok(loaded) = source.read().await else { return false };
+        match first.take() {
+            None => first = Some(loaded.config),
+            Some(first) if first == loaded.config && first != *manager.config() => {
+                return manager.reload(first).await.is_ok();
+            }
+            Some(_) => {}
+        }
+    }
+    false
 }
 
 /// The outcome is told to observers and logged by the reload itself.

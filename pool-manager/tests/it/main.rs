@@ -1,6 +1,8 @@
 //! The manager as its users see it, on SQLite and on servers that nobody asks.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod audit;
+mod groups;
 mod many;
 mod names;
 mod reload;
@@ -8,3 +10,4 @@ mod shutdown;
 mod support;
 mod targets;
 mod troubles;
+mod watching;

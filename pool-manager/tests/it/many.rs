@@ -1,9 +1,8 @@
-//! A thousand pools.
+//! A thousand pools. How long they take, `cargo bench -p pool-manager` tells.
 
 use tokio::runtime::Handle;
-use tokio::time::Instant;
 
-use crate::support::{PATIENCE, manager, ms};
+use crate::support::{PATIENCE, manager};
 
 /// Of all drivers that need no server to be built.
 fn a_thousand(max: usize) -> String {
@@ -17,14 +16,11 @@ fn a_thousand(max: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_thousand_lazy_pools_start_in_a_second_and_cost_no_task() {
+async fn a_thousand_lazy_pools_cost_no_task() {
     let config = crate::support::config(&a_thousand(10));
     let tasks = Handle::current().metrics().num_alive_tasks();
-    let begun = Instant::now();
     let manager = pool_manager::PoolManager::from_config(config).await.unwrap();
-    let took = begun.elapsed();
     assert_eq!(manager.names().len(), 1000);
-    assert!(took < ms(1000), "{took:?}");
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
 
     // One that is used has its keeper, until it is of no use any more.
@@ -38,10 +34,7 @@ async fn a_reload_of_a_thousand_pools_touches_the_one_that_differs() {
     let manager = manager(&a_thousand(10)).await;
     let before = manager.snapshots();
     let new = a_thousand(10).replace("database: d1,", "database: d1, host: db-2,");
-    let begun = Instant::now();
     let report = manager.reload(crate::support::config(&new)).await.unwrap();
-    let took = begun.elapsed();
     assert_eq!((report.drained.as_slice(), report.unchanged), (["p1".to_owned()].as_slice(), 999));
-    assert!(took < ms(2000), "{took:?}");
     assert_eq!(manager.snapshots().len(), before.len());
 }
