@@ -8,7 +8,7 @@ usage() {
 Usage: scripts/test.sh [--install | --help]
 
 Runs all tests of the project. Needs a Rust toolchain; python3 with jsonschema and yaml, a C compiler (for the bundled SQLite), the servers
-that the tests start for themselves (PostgreSQL, MariaDB, Redis, PgBouncer) and libnss-wrapper are installed with apt-get
+that the tests start for themselves (PostgreSQL, MariaDB, Redis, PgBouncer, OpenLDAP) and libnss-wrapper are installed with apt-get
 when they are missing, which takes root or sudo. The install starts no service and creates no PostgreSQL cluster.
 
   --install   only install what is missing, run no test
@@ -71,7 +71,8 @@ server_is_there() {
 
 # The programs that the tests start, each with the package it is in.
 servers=(initdb:postgresql postgres:postgresql pg_basebackup:postgresql-client
-    mariadbd:mariadb-server mariadb-install-db:mariadb-server redis-server:redis-server pgbouncer:pgbouncer)
+    mariadbd:mariadb-server mariadb-install-db:mariadb-server redis-server:redis-server pgbouncer:pgbouncer
+    slapd:slapd slapadd:slapd)
 
 # The libraries that the tests load into a process of theirs, likewise.
 libraries=(libnss_wrapper.so:libnss-wrapper)
@@ -176,11 +177,15 @@ step 'Rust tests' cargo test --locked --workspace --all-features
 step 'no password in the log of the tests' no_password_was_logged
 # A feature may use only what it asks for itself, which a build of all of them at once cannot show.
 for feature in http mysql oauth2 postgres redis sqlite websocket; do
+    step "feature $feature of the manager alone" \
+        cargo clippy --locked --quiet -p pool-manager --no-default-features --features "$feature" --lib -- -D warnings
     step "feature $feature alone" \
         cargo clippy --locked --quiet -p pool-drivers --features "$feature" --lib -- -D warnings
     step "tests of feature $feature alone" \
         cargo test --locked --quiet -p pool-drivers --features "$feature" --lib --tests
 done
+step 'the manager without a driver' \
+    cargo clippy --locked --quiet -p pool-manager --no-default-features --lib -- -D warnings
 step 'example: a connector of its own' cargo run --locked --quiet -p pool-core --example tcp
 step 'example: SQLite' cargo run --locked --quiet -p pool-drivers --features sqlite --example sqlite
 step 'Python tests' "$python" -m unittest discover -s scripts -p 'test_*.py'

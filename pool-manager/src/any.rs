@@ -166,7 +166,8 @@ impl AnyPool {
         fn as_any<C: Connector>(pool: &Pool<C>) -> &dyn Any {
             pool
         }
-        each!(AnyPool, *self, pool => as_any(pool)).downcast_ref()
+        let inner: &dyn Any = each!(AnyPool, *self, pool => as_any(pool));
+        inner.downcast_ref()
     }
 
     /// The pool, if it is of this type.

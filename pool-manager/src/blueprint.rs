@@ -30,6 +30,7 @@ mod websocket;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -100,9 +101,17 @@ impl Blueprint {
         pools: impl IntoIterator<Item = &'a PoolConfig>,
         kit: &Kit,
     ) -> Result<Vec<Blueprint>, BuildErrors> {
-        let mut problems = Vec::new();
-        let drawn: Vec<_> =
-            pools.into_iter().filter_map(|pool| Blueprint::draw(pool, kit, &mut problems)).collect();
+        let (mut problems, mut names, mut drawn) = (Vec::new(), BTreeSet::new(), Vec::new());
+        for pool in pools {
+            // A file with such names is refused; this is for configurations made in code.
+            let mut objections = Objections::new(&pool.name, &mut problems);
+            if pool.name.is_empty() {
+                objections.raise("name", &"empty", "a pool needs a name", "give it one");
+            } else if !names.insert(&pool.name) {
+                objections.raise("name", &pool.name, "another pool has the same name", "choose another one");
+            }
+            drawn.extend(Blueprint::draw(pool, kit, &mut problems));
+        }
         if problems.is_empty() { Ok(drawn) } else { Err(BuildErrors { problems }) }
     }
 

@@ -50,6 +50,8 @@
 #![cfg_attr(
     not(feature = "_any"),
     expect(
+        clippy::drop_non_drop,
+        clippy::needless_pass_by_value,
         dead_code,
         unreachable_code,
         unused_imports,

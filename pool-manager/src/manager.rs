@@ -108,6 +108,20 @@ impl Shared {
         self.registry.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Opens a pool and puts it into the set of all. Called with the lock, to write.
+    pub(crate) fn open(&self, blueprint: Blueprint) -> Result<AnyPool, CreateError> {
+        let name = blueprint.name.clone();
+        // Looked up before: a pool that is dropped here would tell its observers that it closes, under the lock.
+        if self.set.get(&name).is_some_and(|pool| !pool.is_closed()) {
+            return Err(CreateError::Taken { name });
+        }
+        let pool = blueprint.open(&self.observers)?;
+        if pool.insert_into(&self.set).is_err() {
+            tracing::warn!(pool = %name, "the set of all pools has one of this name that is not ours");
+        }
+        Ok(pool)
+    }
+
     pub(crate) fn tell(&self, event: &ManagerEvent) {
         match (&self.audit, event) {
             (Some(audit), ManagerEvent::ReloadApplied { report }) => audit.reload(true, report.to_string()),
@@ -366,13 +380,7 @@ impl PoolManager {
             if registry.is_closed {
                 return Err(CreateError::Closed);
             }
-            if registry.named.contains_key(&name) {
-                return Err(CreateError::Taken { name });
-            }
-            let pool = blueprint.open(&self.shared.observers)?;
-            if pool.insert_into(&self.shared.set).is_err() {
-                return Err(CreateError::Taken { name });
-            }
+            let pool = self.shared.open(blueprint)?;
             let entry =
                 Entry { pool: pool.clone(), config: Arc::new(config), fingerprint, origin: Origin::Program };
             registry.named.insert(name.clone(), entry);
@@ -460,7 +468,8 @@ impl PoolManager {
     /// Dropping the future changes nothing: the pools go on opening connections.
     pub async fn warm_up(&self) -> Result<(), WarmUpErrors> {
         let mut waiting = JoinSet::new();
-        for pool in self.shared.read().pools() {
+        let pools = self.shared.read().pools();
+        for pool in pools {
             let stats = pool.control().stats();
             if stats.open() < stats.min {
                 waiting

@@ -3,15 +3,6 @@
 //! First everything is checked and made ready, and nothing touched; then the pools that are new and gone are swapped in one
 //! step, and those that differ are changed. Whatever is wrong with the new configuration, the one in force stays as it is.
 //!
-//! | what differs | what happens |
-//! |---|---|
-//! | nothing of a pool | nothing: it keeps its connections, its counters, its callers |
-//! | a key of class live | its options are replaced |
-//! | a key of class drain, or what a file holds that the configuration names | further connections are opened by a new connector; idle ones are closed, busy ones when they come back |
-//! | a pool is new | it is made |
-//! | a pool is gone or disabled | it is closed: who waits is told so, busy connections may finish |
-//! | a key of class restart | the reload is refused |
-//!
 //! A connection that is older than the reload and still held after `reload.grace_ms` is written off: it no longer counts for
 //! the limit of its pool, and is closed when it comes back.
 
@@ -26,10 +17,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pool_config::Config;
 use tokio::sync::watch;
 
+use self::drain::Progress;
 use crate::event::ManagerEvent;
 use crate::manager::{PoolManager, Shared};
 
-use drain::Progress;
 pub use error::ReloadError;
 pub use report::ReloadReport;
 pub use stats::ReloadStats;
@@ -58,8 +49,19 @@ impl Reloads {
 }
 
 impl PoolManager {
-    /// Makes a configuration the one in force, while the pools are in use; the table in this file's first lines, and
-    /// [`ReloadClass`](pool_config::ReloadClass), tell what that does to a pool. Pools that the program has made stay.
+    /// Makes a configuration the one in force, while the pools are in use.
+    ///
+    /// | what differs | what happens |
+    /// |---|---|
+    /// | nothing of a pool | nothing: it keeps its connections, its counters, its callers |
+    /// | a key of class live | its options are replaced |
+    /// | a key of class drain, or what a file holds that the configuration names | further connections are opened by a new connector; idle ones are closed, busy ones when they come back |
+    /// | a pool is new | it is made |
+    /// | a pool is gone or disabled | it is closed: who waits is told so, busy connections may finish |
+    /// | a key of class restart | the reload is refused |
+    ///
+    /// Where the options of a pool are replaced, all are those of the configuration: what the program has changed of them
+    /// at run time is gone. Pools that the program has made stay as they are.
     ///
     /// Returns when it is in force. Connections of before may still be in use then:
     /// [`wait_applied`](Self::wait_applied) waits for their end.

@@ -12,6 +12,7 @@
 //! | PgBouncer in front of a PostgreSQL | [`pgbouncer::PgBouncer`] |
 //! | HTTP/1.1 and HTTP/2, inside the test process | [`http::Http`] |
 //! | WebSockets, inside the test process | [`websocket::WebSocket`] |
+//! | a directory that checks passwords | [`directory::Directory`] |
 //! | an OAuth2 token endpoint, inside the test process | [`token::TokenEndpoint`] |
 //! | to break one of these, and to mend it | [`local::LocalServer`] |
 //! | to break one of the others, and to mend it | [`process::Server`] |
@@ -35,6 +36,7 @@
 //! no test is skipped.
 
 pub mod ca;
+pub mod directory;
 pub mod http;
 pub mod local;
 pub mod log;

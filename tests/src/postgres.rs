@@ -31,6 +31,7 @@ pub struct Postgres {
     read_only: bool,
     tls: Option<Tls>,
     settings: Vec<(String, String)>,
+    rules: Vec<String>,
     /// The socket folder and the port of the primary to copy instead of an empty server.
     primary: Option<(PathBuf, u16)>,
 }
@@ -38,7 +39,14 @@ pub struct Postgres {
 impl Postgres {
     /// 100 connections, no TLS, and a small and quick server, whose data does not survive a crash of the machine.
     pub fn new() -> Self {
-        Postgres { max_connections: 100, read_only: false, tls: None, settings: Vec::new(), primary: None }
+        Postgres {
+            max_connections: 100,
+            read_only: false,
+            tls: None,
+            settings: Vec::new(),
+            rules: Vec::new(),
+            primary: None,
+        }
     }
 
     /// How many connections ordinary users may have together. Superusers may have three more.
@@ -62,6 +70,12 @@ impl Postgres {
     /// Any other setting. It cannot be changed while the server runs: for that there is `alter system`.
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// A line of `pg_hba.conf` that stands before all others: who may come, and how.
+    pub fn rule(mut self, line: impl Into<String>) -> Self {
+        self.rules.push(line.into());
         self
     }
 
@@ -90,7 +104,8 @@ impl Postgres {
             Some(Demand::Encryption) => "hostssl all all 127.0.0.1/32 scram-sha-256",
             Some(Demand::Certificate) => "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-full",
         };
-        format!("local all all scram-sha-256\nlocal replication all scram-sha-256\n{tcp}\n")
+        let own = self.rules.iter().map(|line| format!("{line}\n")).collect::<String>();
+        format!("{own}local all all scram-sha-256\nlocal replication all scram-sha-256\n{tcp}\n")
     }
 }
 

@@ -65,14 +65,7 @@ impl PoolManager {
                 return Ok(pool);
             }
             let fingerprint = blueprint.fingerprint;
-            let opened =
-                blueprint.open(&self.shared.observers).map_err(CreateError::from).and_then(|pool| match pool
-                    .insert_into(&self.shared.set)
-                {
-                    Ok(()) => Ok(pool),
-                    Err(_) => Err(CreateError::Taken { name: name.clone() }),
-                });
-            let pool = match opened {
+            let pool = match self.shared.open(blueprint) {
                 Ok(pool) => pool,
                 Err(error) => {
                     registry.spellings.remove(target);

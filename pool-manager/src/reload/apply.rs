@@ -192,7 +192,7 @@ impl Shared {
         if let Some((taken, _)) = added.iter().find(is_taken) {
             return Err(ReloadError::Taken { name: taken.name.clone() });
         }
-        let opened = match self.open(added) {
+        let opened = match self.open_all(added) {
             Ok(opened) => opened,
             Err((error, opened)) => {
                 drop(registry);
@@ -226,7 +226,7 @@ impl Shared {
 
     /// Opens the pools that are new. If one cannot be, gives back those that were, to be dropped without the lock.
     #[expect(clippy::type_complexity, reason = "the two outcomes of one step")]
-    fn open(
+    fn open_all(
         &self,
         added: Vec<(Arc<PoolConfig>, Blueprint)>,
     ) -> Result<Vec<(String, Entry)>, (BuildError, Vec<(String, Entry)>)> {

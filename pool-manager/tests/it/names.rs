@@ -1,11 +1,11 @@
 //! Pools by name.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use pool_config::{Driver, PoolConfig};
-use pool_core::{ConnectionId, Observer};
-use pool_manager::{AccessError, CreateError, PoolManager};
+use pool_core::{ConnectionId, Observer, PoolEvent, Target};
+use pool_manager::{AccessError, ManagerEvent, PoolManager};
 
 use crate::support::{PATIENCE, Recorder, config, manager, open};
 
@@ -98,12 +98,57 @@ async fn a_program_makes_and_removes_pools_of_its_own() {
 }
 
 #[tokio::test]
-async fn the_name_of_a_pool_must_not_be_empty() {
-    let manager = manager("pools: []").await;
-    let nameless =
-        PoolConfig { driver: Driver::Sqlite, database: Some(":memory:".to_owned()), ..PoolConfig::default() };
-    assert!(matches!(manager.create(nameless), Err(CreateError::Pool(_))));
-    assert!(manager.names().is_empty());
+async fn each_pool_has_a_name_of_its_own() {
+    let mut twice = config("pools: [{name: orders, driver: sqlite, database: ':memory:'}]");
+    twice.pools.push(twice.pools[0].clone());
+    twice.pools.push(PoolConfig { name: String::new(), ..twice.pools[0].clone() });
+    let error = PoolManager::from_config(twice).await.unwrap_err();
+    insta::assert_snapshot!(error, @r"
+    build the pools: 2 problems
+    pool `orders`: name is orders: another pool has the same name
+      help: choose another one
+    pool ``: name is empty: a pool needs a name
+      help: give it one
+    ");
+}
+
+/// Asks the manager for something in each event.
+struct Curious(Arc<OnceLock<PoolManager>>);
+
+impl Observer for Curious {
+    fn event(&self, _pool: &str, _event: &PoolEvent) {
+        let Some(manager) = self.0.get() else { return };
+        let target = Target::new("sqlite", ":memory:");
+        assert!(manager.names().len() < 10 && manager.pools().len() < 10);
+        drop((manager.snapshots(), manager.config(), manager.targets()));
+        // Not of the events of this pool itself.
+        if manager.targets().is_empty() {
+            drop(manager.pool_for(&target, None));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_observer_may_call_back_into_the_manager() {
+    let cell = Arc::new(OnceLock::new());
+    let again = Arc::clone(&cell);
+    let manager = PoolManager::builder()
+        .observer(Curious(Arc::clone(&cell)))
+        .manager_observer(move |_: &ManagerEvent| drop(again.get().map(PoolManager::names)))
+        .from_config(config(TWO))
+        .await
+        .unwrap();
+    assert!(cell.set(manager.clone()).is_ok());
+    let all = async {
+        drop(manager.acquire("orders").await.unwrap());
+        let smaller = TWO.replace("min_connections: 0},", "min_connections: 1, max_connections: 2},");
+        manager.reload(config(&smaller)).await.unwrap();
+        manager.reload(config("pools: []")).await.unwrap();
+        assert_eq!(manager.targets().len(), 1, "the observer has asked for it");
+        manager.clear(PATIENCE).await;
+        manager.close(PATIENCE).await;
+    };
+    tokio::time::timeout(PATIENCE, all).await.expect("nobody waits for himself");
 }
 
 #[tokio::test]

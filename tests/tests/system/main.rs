@@ -8,6 +8,7 @@ mod documents;
 mod examples;
 mod given_up;
 mod inprocess;
+mod manager;
 mod mysql;
 mod oauth2;
 mod postgres;
