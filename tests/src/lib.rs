@@ -58,3 +58,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/migrating.md")]
 pub struct Migrating;
+
+/// The guide to the manager, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/manager.md")]
+pub struct Manager;

@@ -129,15 +129,18 @@ async fn without_postgres_the_service_lives_and_is_not_ready() {
     assert_eq!(service.get("/items/lamp").await.status, 200);
     assert_eq!(service.get("/-/ready").await.status, 200);
 
+    // A pool that nobody uses finds out in this time.
+    service.edit("keepalive_interval_ms: 30000", "keepalive_interval_ms: 200");
+    service.signal(Signal::HUP);
+    service.until("/configuration/generation", 1).await;
+
     shop.postgres.kill().await.unwrap();
-    // Somebody has to find out: a pool that nobody uses looks at its connections once in `keepalive_interval_ms`.
-    let order = service.post("/orders", LAMPS).await;
-    assert_eq!(order.status, 503, "{order:?}");
     let ready = service.until_status("/-/ready", 503).await;
     assert!(ready.text.starts_with("not ready\n"), "{ready:?}");
     assert!(ready.text.contains("orders: failed to acquire a connection from pool `orders`: "), "{ready:?}");
     assert!(ready.text.contains("Connection refused"), "{ready:?}");
     assert_eq!(service.get("/-/healthy").await.status, 200);
+    assert_eq!(service.post("/orders", LAMPS).await.status, 503);
 
     shop.postgres.start().await.unwrap();
     service.until_status("/-/ready", 200).await;
