@@ -61,6 +61,7 @@ pub mod credentials;
     feature = "websocket"
 ))]
 pub mod dns;
+pub mod facts;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "mysql")]

@@ -69,5 +69,5 @@ pub use connector::Extras;
 pub use connector::PgConnector;
 pub use isolation::{Begin, Isolation};
 
-pub use crate::server::{ConnectProblem, Role, ServerConnector, ServerError};
+pub use crate::server::{ConnectProblem, Refusal, Role, ServerConnector, ServerError};
 pub use crate::sql::{Retry, SqlPoolError, acquire_error, into_sqlx};

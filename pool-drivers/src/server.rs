@@ -8,6 +8,7 @@ mod dialect;
 mod error;
 mod pool;
 mod problem;
+mod refusal;
 
 pub use connector::ServerConnector;
 pub use dialect::Role;
@@ -15,3 +16,4 @@ pub use dialect::Role;
 pub use dialect::{Keep, OptionsOf, Server};
 pub use error::ServerError;
 pub use problem::ConnectProblem;
+pub use refusal::Refusal;

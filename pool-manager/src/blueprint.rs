@@ -42,9 +42,11 @@ use crate::any::{AnyConnector, AnyPool, Setup};
 pub(crate) use fingerprint::Fingerprint;
 pub use options::pool_options;
 use problem::Objections;
+#[cfg(feature = "_any")]
+pub(crate) use problem::in_one_line;
 pub use problem::{BuildErrors, BuildProblem};
 #[cfg(feature = "sqlite")]
-pub(crate) use sqlite::is_in_memory;
+pub(crate) use sqlite::{creates_file, is_in_memory};
 
 /// A pool as it is going to be.
 #[derive(Debug, Clone)]

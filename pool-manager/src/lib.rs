@@ -40,6 +40,7 @@
 //! | know how all of them are | [`PoolManager::snapshots`], [`PoolManager::readiness`], [`PoolManager::reload_stats`] |
 //! | watch them, without knowing drivers | [`PoolManager::pools`] |
 //! | be told what happens | [`ManagerObserver`]; `monitoring.audit_log` of the configuration writes it down |
+//! | try a configuration out before a service starts with it | [`Examiner`] |
 //! | shut down | [`PoolManager::close`] |
 //!
 //! # Features
@@ -47,6 +48,7 @@
 //! One for each driver, and `oauth2`; all are on by default. A configuration that needs one that is switched off is refused
 //! with its name.
 
+#![cfg_attr(not(feature = "_any"), doc = "\n[`Examiner`]: # \"needs a driver\"")]
 #![cfg_attr(
     not(feature = "_any"),
     expect(
@@ -64,8 +66,11 @@
 mod any;
 mod audit;
 mod blueprint;
+mod compiled;
 mod error;
 mod event;
+#[cfg(feature = "_any")]
+mod examine;
 mod groups;
 mod manager;
 mod readiness;
@@ -78,8 +83,13 @@ mod watch;
 pub use any::{AnyConnection, AnyPool};
 pub use audit::{Audit, AuditError, AuditStats};
 pub use blueprint::{BuildErrors, BuildProblem, pool_options};
+pub use compiled::is_compiled_in;
 pub use error::{AccessError, CreateError, LookupError, StartError, WarmUpErrors};
 pub use event::{ManagerEvent, ManagerObserver};
+#[cfg(feature = "_any")]
+pub use examine::{
+    Check, Examination, ExaminationProgress, Examiner, Finding, FindingStatus, PoolExamination,
+};
 pub use manager::{PoolManager, PoolManagerBuilder};
 pub use readiness::{PoolReadiness, Readiness, ReadyState};
 pub use reload::{ReloadError, ReloadReport, ReloadStats};

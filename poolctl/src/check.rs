@@ -2,14 +2,16 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::Error;
-use pool_config::{ConfigError, Loaded, Problem, Severity};
+use pool_config::{ConfigError, Problem, Severity};
 use serde_json::{Value as Json, json};
 
 use crate::cli::{Check, Format};
 use crate::exit::{Failure, INVALID, USAGE, WARNINGS, WELL};
 use crate::output;
+use crate::surroundings::surroundings;
 
 /// What is known of one file.
 struct Verdict {
@@ -45,18 +47,13 @@ fn judge(arguments: &Check, path: &Path) -> Result<Verdict, Failure> {
         Ok(loaded) => {
             let mut problems = loaded.warnings.clone();
             if !arguments.syntax_only {
-                problems.extend(surroundings(&loaded));
+                problems.extend(surroundings(&loaded, SystemTime::now()));
             }
             Ok(Verdict { file, pools: Some(loaded.config.pools.len()), problems })
         }
         Err(ConfigError::Invalid { problems, .. }) => Ok(Verdict { file, pools: None, problems }),
         Err(error) => Err(Failure { exit_code: USAGE, error: Error::new(error) }),
     }
-}
-
-/// What is wrong with the files, secrets and certificates that a configuration names.
-fn surroundings(_loaded: &Loaded) -> Vec<Problem> {
-    Vec::new()
 }
 
 impl Verdict {

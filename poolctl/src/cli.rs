@@ -1,9 +1,12 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use crate::duration;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -38,6 +41,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Print a configuration as it is understood, without secrets
     Show(Show),
+    /// Open one connection of each pool, and tell what works and what does not
+    Doctor(Doctor),
     /// Print a script that completes this command line
     Completions {
         /// The shell it is for
@@ -110,6 +115,28 @@ pub(crate) struct Show {
     pub(crate) origin: bool,
 
     /// What to print; text is YAML
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The file whose pools are to be tried out
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// How long each pool may take
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
+    pub(crate) timeout: Duration,
+
+    /// Exit with 3 if there are warnings
+    #[arg(long)]
+    pub(crate) lint: bool,
+
+    /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 

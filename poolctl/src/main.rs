@@ -3,11 +3,14 @@
 mod check;
 mod cli;
 mod diff;
+mod doctor;
+mod duration;
 mod exit;
 mod output;
 mod reading;
 mod schema;
 mod show;
+mod surroundings;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -35,6 +38,7 @@ fn carry_out(command: &Command) -> Result<u8, Failure> {
         Command::Schema { format } => schema::print(*format),
         Command::Diff(diff) => diff::diff(diff),
         Command::Show(show) => show::show(show),
+        Command::Doctor(doctor) => doctor::doctor(doctor),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "poolctl", &mut script);

@@ -58,7 +58,7 @@ const WARNING: &str = "connection_pool: {default_pool: {max_lifetime_ms: 0}}";
 #[test]
 fn the_help_is_complete() {
     insta::assert_snapshot!(poolctl(&["--help"], &[]).out);
-    for command in ["check", "schema", "diff", "show", "completions", "man"] {
+    for command in ["check", "schema", "diff", "show", "doctor", "completions", "man"] {
         let ran = poolctl(&[command, "--help"], &[]);
         assert_eq!(ran.code, 0);
         insta::assert_snapshot!(format!("{command}_help"), ran.out);
@@ -221,7 +221,7 @@ fn completions_and_the_manual_name_every_command() {
     }
     let manual = poolctl(&["man"], &[]).out;
     assert!(manual.starts_with(".ie"), "{}", &manual[..40]);
-    for command in ["check", "schema", "diff", "show"] {
+    for command in ["check", "schema", "diff", "show", "doctor"] {
         assert!(manual.contains(command), "{command}");
     }
 }
@@ -229,4 +229,123 @@ fn completions_and_the_manual_name_every_command() {
 #[test]
 fn colours_are_for_terminals_only() {
     assert!(!check(THREE_MISTAKES, &[]).out.contains('\u{1b}'));
+}
+
+#[test]
+fn the_seed_is_valid_and_names_certificates_that_this_machine_does_not_have() {
+    let seed = "pool-config/tests/fixtures/seed.yaml";
+    assert_eq!(poolctl(&["check", "--syntax-only", seed], &[]).code, 0);
+    let ran = poolctl(&["check", seed], &[]);
+    assert_eq!(ran.code, 1);
+    insta::assert_snapshot!(ran.out);
+}
+
+#[test]
+fn a_warning_about_the_surroundings_is_one_for_lint() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "canary").unwrap();
+    let text = format!(
+        "connection_pool: {{pools: [{{name: a, database: a, password_file: {}}}]}}",
+        secret.display()
+    );
+    let ran = check(&text, &["--lint"]);
+    assert_eq!(ran.code, 3, "{}", ran.out);
+    assert!(ran.out.contains("everybody on this machine can read (mode 644)"), "{}", ran.out);
+    assert!(!ran.out.contains("canary"), "{}", ran.out);
+    assert_eq!(check(&text, &[]).code, 0);
+    assert_eq!(check(&text, &["--lint", "--syntax-only"]).code, 0);
+}
+
+/// The output of `doctor`, with the file named without its folder and times left out.
+fn doctor(text: &str, more: &[&str]) -> Ran {
+    with_file(text, |path| {
+        let mut ran = poolctl(&[&["doctor", path][..], more].concat(), &[]);
+        ran.out = ran.out.replace(path, "connection_pool.yaml");
+        ran
+    })
+}
+
+const WELL: &str = "connection_pool: {pools: [{name: orders, driver: sqlite, database: ':memory:'}]}";
+
+/// Port 1 of this machine: nobody listens there.
+const REFUSED: &str = "connection_pool:
+  pools:
+    - {name: orders, driver: sqlite, database: ':memory:'}
+    - {name: stock, host: 127.0.0.1, port: 1, database: stock, user: app, password: canary}
+";
+
+#[test]
+fn the_doctor_tells_pool_by_pool_what_is_wrong_and_what_helps() {
+    let ran = doctor(REFUSED, &[]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""), "no progress where nobody watches");
+    let lines: Vec<_> = ran
+        .out
+        .lines()
+        .map(|line| line.split_inclusive(' ').map(without_times).collect::<String>())
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// Times and versions differ from run to run.
+fn without_times(word: &str) -> String {
+    let bare = word.trim_end();
+    let is_number = bare.contains('.') && bare.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if is_number && !bare.starts_with("127.") { word.replace(bare, "[…]") } else { word.to_owned() }
+}
+
+#[test]
+fn the_exit_code_of_the_doctor_tells_well_failed_usage_and_warnings_apart() {
+    let ran = doctor(WELL, &["--lint"]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    assert!(ran.out.ends_with("connection_pool.yaml: 1 pool, 1 ok\n"), "{}", ran.out);
+    assert_eq!(doctor(REFUSED, &["--timeout", "2s"]).code, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("orders.db");
+    let new =
+        format!("connection_pool: {{pools: [{{name: a, driver: sqlite, database: {}}}]}}", file.display());
+    assert_eq!(doctor(&new, &[]).code, 0);
+    let ran = doctor(&new, &["--lint"]);
+    assert_eq!(ran.code, 3, "{}", ran.out);
+    assert!(!file.exists());
+    assert_eq!(doctor(THREE_MISTAKES, &[]).code, 1);
+    assert_eq!(doctor(WELL, &["--timeout", "soon"]).code, 2);
+    assert_eq!(poolctl(&["doctor", "no/such/file.yaml"], &[]).code, 2);
+    let ran = doctor("connection_pool: {enabled: false}", &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "connection_pool.yaml: 0 pools\n"));
+}
+
+#[test]
+fn what_the_doctor_finds_can_be_read_by_programs() {
+    let ran = doctor(REFUSED, &["--format", "json"]);
+    assert_eq!(ran.code, 1);
+    assert!(!ran.out.contains("canary"), "{}", ran.out);
+    let mut json: Json = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&json["status"], &json["environment"]), (&"failed".into(), &Json::Null));
+    assert!(json["tookMs"].as_f64().unwrap() > 0.0);
+    let well = &json["pools"][0];
+    assert_eq!((&well["name"], &well["status"]), (&"orders".into(), &"ok".into()));
+    assert!(well["roundTripMs"].as_f64().unwrap() > 0.0);
+    assert!(well["server"].as_str().unwrap().starts_with("SQLite 3."));
+    let mut failed = json["pools"][1].take();
+    failed["tookMs"].take();
+    insta::assert_snapshot!(format!("{failed:#}"), @r#"
+    {
+      "driver": "postgres",
+      "findings": [
+        {
+          "check": "reachable",
+          "cure": "start the server, or correct `host` and `port`; it must listen on this address",
+          "status": "failed",
+          "text": "nobody listens there (connection refused)"
+        }
+      ],
+      "name": "stock",
+      "roundTripMs": null,
+      "server": null,
+      "status": "failed",
+      "target": "postgres://app@127.0.0.1:1/stock",
+      "tookMs": null
+    }
+    "#);
 }

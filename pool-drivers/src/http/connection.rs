@@ -17,6 +17,7 @@ use super::error::{HttpError, RequestProblem};
 use super::exchange::{Exchange, Verdict};
 use super::request::fit;
 use crate::dns::Address;
+use crate::facts::Encryption;
 use crate::net::Location;
 
 /// hyper's handle for sending on a connection.
@@ -55,6 +56,8 @@ pub struct HttpConnection {
     /// The peer will close it after the exchange, or something went wrong with it.
     ending: bool,
     pub(super) address: Address,
+    /// How it is encrypted, if it is.
+    pub(crate) encryption: Option<Encryption>,
     /// What to ask for when it is validated.
     pub(super) health_path: Option<Uri>,
 }
@@ -68,6 +71,7 @@ impl HttpConnection {
             exchange: None,
             ending: false,
             address: Address::default(),
+            encryption: None,
             health_path: None,
         }
     }

@@ -159,6 +159,7 @@ impl HttpConnector {
         };
         let mut connection = self.begin(opened.stream, http2).await.map_err(HttpError::Handshake)?;
         connection.address = opened.address;
+        connection.encryption = opened.encryption;
         if let Some(path) = &self.health_path {
             health::ask(&mut connection, path).await?;
             connection.health_path = Some(path.clone());

@@ -4,7 +4,7 @@ use pool_core::ErrorClass;
 use sqlx::mysql::MySqlDatabaseError;
 
 use super::connector::Extras;
-use crate::server::{Keep, Role};
+use crate::server::{Keep, Refusal, Role};
 
 /// The number that the server gives an error.
 pub(super) fn number_of(error: &sqlx::Error) -> Option<u16> {
@@ -71,6 +71,23 @@ pub(super) fn classify(error: &sqlx::Error, keep: &Keep<Extras>) -> ErrorClass {
         | number::USER_LOCKED => ErrorClass::Auth,
         number::KILLED | number::IDLE | number::UNKNOWN_STATEMENT => ErrorClass::FatalThis,
         _ => ErrorClass::Transient,
+    }
+}
+
+/// What a login was refused for.
+pub(super) fn refusal(error: &sqlx::Error) -> Refusal {
+    match number_of(error) {
+        Some(number::ACCESS_DENIED | number::NO_PASSWORD) => Refusal::Password,
+        Some(number::NO_ACCESS_TO_DATABASE) => Refusal::Database,
+        Some(number::HOST_BLOCKED | number::HOST_NOT_ALLOWED) => Refusal::Origin,
+        Some(
+            number::PASSWORD_EXPIRED
+            | number::ACCOUNT_LOCKED
+            | number::ACCOUNT_BLOCKED
+            | number::USER_BLOCKED
+            | number::USER_LOCKED,
+        ) => Refusal::Account,
+        _ => Refusal::Other,
     }
 }
 

@@ -4,9 +4,9 @@ use pool_core::{ErrorClass, Target};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySql, MySqlConnection, Row as _};
 
-use super::class::{classify, number, number_of};
+use super::class::{classify, number, number_of, refusal};
 use crate::credentials::Credentials;
-use crate::server::{ConnectProblem, Keep, Server, ServerConnector, ServerError};
+use crate::server::{ConnectProblem, Keep, Refusal, Server, ServerConnector, ServerError};
 use crate::sql::SqlConnection;
 use crate::tls::Tls;
 
@@ -104,6 +104,10 @@ impl Server for MySql {
             (_, ErrorClass::Capacity) => ConnectProblem::TooManyConnections,
             _ => ConnectProblem::Other,
         }
+    }
+
+    fn refusal_of(error: &sqlx::Error) -> Refusal {
+        refusal(error)
     }
 
     /// Tells the server how long a statement may run. The two servers have different variables for it.

@@ -4,6 +4,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Location, NetError, dial};
 use crate::dns::{Address, Names};
+use crate::facts::Encryption;
 use crate::tls::Tls;
 
 /// A stream of either kind.
@@ -20,6 +21,8 @@ pub(crate) struct Opened {
     /// The protocol that was agreed on in the TLS handshake.
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP has a choice"))]
     pub(crate) protocol: Option<Vec<u8>>,
+    /// How it is encrypted, if it is.
+    pub(crate) encryption: Option<Encryption>,
     /// Where it leads.
     pub(crate) address: Address,
 }
@@ -37,9 +40,10 @@ pub(crate) async fn open(
 ) -> Result<Opened, NetError> {
     let (stream, address) = dial(location.bare_host(), location.port(), names).await?;
     if !location.is_secure() {
-        return Ok(Opened { stream: Box::new(stream), protocol: None, address });
+        return Ok(Opened { stream: Box::new(stream), protocol: None, encryption: None, address });
     }
     let stream = tls.connect(location.bare_host(), stream, alpn).await?;
     let protocol = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
-    Ok(Opened { stream: Box::new(stream), protocol, address })
+    let encryption = Some(Encryption::of_stream(&stream));
+    Ok(Opened { stream: Box::new(stream), protocol, encryption, address })
 }

@@ -5,13 +5,15 @@ use std::borrow::Cow;
 use pool_core::ErrorClass;
 
 use super::connector::Extras;
-use crate::server::{Keep, Role};
+use crate::server::{Keep, Refusal, Role};
 
 /// SQLSTATE codes, as far as they matter here (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 pub(super) mod code {
     pub(in super::super) const PROTOCOL_VIOLATION: &str = "08P01";
     pub(in super::super) const FEATURE_NOT_SUPPORTED: &str = "0A000";
     pub(in super::super) const READ_ONLY_TRANSACTION: &str = "25006";
+    pub(in super::super) const NO_LOGIN: &str = "28000";
+    pub(in super::super) const WRONG_PASSWORD: &str = "28P01";
     pub(in super::super) const IDLE_IN_TRANSACTION: &str = "25P03";
     pub(in super::super) const NO_SUCH_STATEMENT: &str = "26000";
     pub(in super::super) const NO_SUCH_DATABASE: &str = "3D000";
@@ -65,6 +67,22 @@ fn is_login_refused_by_bouncer(message: &str) -> bool {
     ["authentication failed", "auth failed", "no such user", "not allowed"]
         .iter()
         .any(|words| message.contains(words))
+}
+
+/// What a login was refused for. Where one code has several meanings, the message tells, if the server speaks English.
+pub(super) fn refusal(error: &sqlx::Error) -> Refusal {
+    let message = error.as_database_error().map_or("", |error| error.message());
+    let says = |words: &str| message.contains(words);
+    match code_of(error).as_deref() {
+        Some(code::NO_PRIVILEGE) => Refusal::Database,
+        Some(code::NO_LOGIN) if says("does not exist") => Refusal::UnknownUser,
+        Some(code::NO_LOGIN) if says("pg_hba.conf") || says("certificate") => Refusal::Origin,
+        Some(code::NO_LOGIN) if says("not permitted to log in") => Refusal::Account,
+        Some(code::PROTOCOL_VIOLATION) if says("no such user") => Refusal::UnknownUser,
+        Some(code::PROTOCOL_VIOLATION) if says("not allowed") => Refusal::Origin,
+        Some(code::WRONG_PASSWORD | code::PROTOCOL_VIOLATION) => Refusal::Password,
+        _ => Refusal::Other,
+    }
 }
 
 /// Whether a transaction that failed so may well succeed if it is run again.

@@ -6,9 +6,9 @@ use pool_core::{ErrorClass, Target};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{Connection as _, Executor as _, PgConnection, Postgres, Row as _};
 
-use super::class::{classify, code, code_of};
+use super::class::{classify, code, code_of, refusal};
 use crate::credentials::Credentials;
-use crate::server::{ConnectProblem, Keep, Server, ServerConnector, ServerError};
+use crate::server::{ConnectProblem, Keep, Refusal, Server, ServerConnector, ServerError};
 use crate::sql::SqlConnection;
 use crate::tls::Tls;
 
@@ -18,7 +18,7 @@ pub type PgConnector = ServerConnector<Postgres>;
 /// The settings that no other server has.
 #[derive(Debug, Clone, Default)]
 pub struct Extras {
-    pub(super) transaction_pooling: bool,
+    pub(crate) transaction_pooling: bool,
     idle_in_transaction_timeout: Option<Duration>,
 }
 
@@ -139,6 +139,10 @@ impl Server for Postgres {
             }
             _ => ConnectProblem::Other,
         }
+    }
+
+    fn refusal_of(error: &sqlx::Error) -> Refusal {
+        refusal(error)
     }
 
     /// Everything is in the options.

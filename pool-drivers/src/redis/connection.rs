@@ -15,6 +15,7 @@ use super::settings::Settings;
 use super::subscriptions::{Messages, Subscribed};
 use super::traces::{Traces, is_blocking};
 use crate::dns::Address;
+use crate::facts::Encryption;
 
 /// A connection to a Redis server.
 ///
@@ -34,6 +35,8 @@ pub struct RedisConnection {
     /// With which it was opened.
     pub(super) settings: Arc<Settings>,
     pub(super) address: Address,
+    /// How it is encrypted, if it is.
+    pub(crate) encryption: Option<Encryption>,
 }
 
 /// The task that reads and writes. Dropping it closes the connection.
@@ -59,7 +62,16 @@ impl RedisConnection {
         settings: Arc<Settings>,
     ) -> Self {
         let (traces, subscribed) = (Traces::default(), Subscribed::default());
-        RedisConnection { raw, driver, traces, messages, subscribed, settings, address: Address::default() }
+        RedisConnection {
+            raw,
+            driver,
+            traces,
+            messages,
+            subscribed,
+            settings,
+            address: Address::default(),
+            encryption: None,
+        }
     }
 
     /// What it is like, without asking the server.

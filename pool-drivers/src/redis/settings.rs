@@ -18,6 +18,7 @@ use super::place::Place;
 use super::subscriptions::Messages;
 use crate::credentials::{Credentials, Provider};
 use crate::dns::Names;
+use crate::facts::Encryption;
 use crate::net::dial;
 use crate::tls::Tls;
 
@@ -66,9 +67,15 @@ impl Settings {
             (Place::Tcp { host, port }, tls) => {
                 let (stream, address) = dial(host, *port, &self.names).await?;
                 let mut connection = match tls {
-                    None => self.log_in(stream, &credentials).await,
-                    Some(tls) => self.log_in(tls.connect(host, stream, &[]).await?, &credentials).await,
-                }?;
+                    None => self.log_in(stream, &credentials).await?,
+                    Some(tls) => {
+                        let stream = tls.connect(host, stream, &[]).await?;
+                        let encryption = Encryption::of_stream(&stream);
+                        let mut connection = self.log_in(stream, &credentials).await?;
+                        connection.encryption = Some(encryption);
+                        connection
+                    }
+                };
                 connection.address = address;
                 Ok(connection)
             }

@@ -10,6 +10,7 @@ use sqlx::Connection;
 use super::connector::ServerConnector;
 use super::error::ServerError;
 use super::problem::ConnectProblem;
+use super::refusal::Refusal;
 use crate::credentials::Credentials;
 use crate::dns::Address;
 use crate::sql::{Dialect, Habits, SqlConnection};
@@ -84,6 +85,9 @@ pub trait Server:
 
     /// Why a connect failed.
     fn problem_of(error: &sqlx::Error) -> ConnectProblem;
+
+    /// What a login was refused for.
+    fn refusal_of(error: &sqlx::Error) -> Refusal;
 
     /// Does to a new connection what its options cannot.
     fn settle(

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WireError, Message};
 use super::class::of_frame;
 use super::error::WebSocketError;
 use crate::dns::Address;
+use crate::facts::Encryption;
 use crate::net::{Location, Transport};
 
 /// How many pings and pongs that have piled up are looked past, when a connection is given back, in search of
@@ -57,6 +58,8 @@ pub struct WebSocketConnection {
     /// What the peer said when it closed.
     farewell: Option<CloseFrame>,
     pub(super) address: Address,
+    /// How it is encrypted, if it is.
+    pub(crate) encryption: Option<Encryption>,
     /// How long a ping waits for its pong.
     pong_timeout: Duration,
 }
@@ -88,6 +91,7 @@ impl WebSocketConnection {
             ended: false,
             farewell: None,
             address,
+            encryption: None,
             pong_timeout,
         }
     }

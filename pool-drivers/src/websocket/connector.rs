@@ -180,7 +180,10 @@ impl WebSocketConnector {
         let chosen = answer.headers().get(SEC_WEBSOCKET_PROTOCOL);
         let subprotocol = chosen.and_then(|name| name.to_str().ok()).map(str::to_owned);
         let location = Arc::clone(&self.location);
-        Ok(WebSocketConnection::new(stream, location, subprotocol, opened.address, self.pong_timeout))
+        let mut connection =
+            WebSocketConnection::new(stream, location, subprotocol, opened.address, self.pong_timeout);
+        connection.encryption = opened.encryption;
+        Ok(connection)
     }
 
     /// The request that asks for the upgrade.

@@ -80,7 +80,7 @@ impl<'a> Objections<'a> {
 
 /// An error and its sources in one line, without what a parent already says.
 #[cfg(feature = "_any")]
-pub(super) fn in_one_line(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
     let mut line = said.clone();
     let mut source = error.source();

@@ -31,3 +31,9 @@ pub(crate) fn is_in_memory(config: &PoolConfig) -> bool {
     config.database.as_deref() == Some(":memory:")
         || url.is_some_and(|url| url.contains(":memory:") || url.contains("mode=memory"))
 }
+
+/// Whether a connect creates the file if there is none.
+pub(crate) fn creates_file(config: &PoolConfig) -> bool {
+    let by_url = config.url.as_ref().is_none_or(|url| url.expose().contains("mode=rwc"));
+    by_url && !is_in_memory(config)
+}

@@ -4,8 +4,10 @@
 mod backends;
 mod configured;
 mod dns;
+mod doctor;
 mod documents;
 mod examples;
+mod facts;
 mod given_up;
 mod inprocess;
 mod manager;
