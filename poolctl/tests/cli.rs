@@ -98,7 +98,10 @@ fn the_exit_code_tells_valid_invalid_usage_and_warnings_apart() {
     assert_eq!(poolctl(&["check", "--no-such-flag", "a.yaml"], &[]).code, 2);
     let missing = poolctl(&["check", "no/such/file.yaml"], &[]);
     assert_eq!(missing.code, 2);
-    assert!(missing.err.starts_with("error: failed to read no/such/file.yaml: "), "{}", missing.err);
+    assert_eq!(
+        missing.out,
+        "no/such/file.yaml: failed to read no/such/file.yaml: No such file or directory (os error 2)\n"
+    );
 }
 
 #[test]
@@ -115,6 +118,32 @@ fn each_of_several_files_is_judged() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_does_not_hide_what_is_wrong_with_the_others() {
+    with_file("connection_pool: {enabled: maybe}", |path| {
+        let ran = poolctl(&["check", "no/such/file.yaml", path], &[]);
+        assert_eq!(ran.code, 2);
+        assert!(
+            ran.out.contains("No such file") && ran.out.contains("expected true or false"),
+            "{}",
+            ran.out
+        );
+        let ran = poolctl(&["check", "--format", "json", "no/such/file.yaml", path], &[]);
+        let json: Json = serde_json::from_str(&ran.out).expect("it prints JSON in any case");
+        assert_eq!((&json["files"][0]["valid"], &json["files"][1]["errors"]), (&false.into(), &1.into()));
+    });
+}
+
+#[test]
+fn errors_beyond_those_that_are_listed_are_counted() {
+    let keys: String = (0..1_200).map(|n| format!("  key_{n}: 1\n")).collect();
+    let ran = check(&format!("connection_pool:\n{keys}"), &["--format", "json"]);
+    let json: Json = serde_json::from_str(&ran.out).expect("it prints JSON");
+    assert_eq!(json["files"][0]["errors"], 1_200);
+    let ran = check(&format!("connection_pool:\n{keys}"), &[]);
+    assert!(ran.out.ends_with("… and 200 more\n\nconnection_pool.yaml: invalid, 1200 errors\n"));
+}
+
+#[test]
 fn the_shipped_configuration_is_valid_in_each_of_its_environments() {
     for environment in ["development", "production", "test"] {
         let ran = poolctl(&["check", "--lint", "--env", environment, "config/connection_pool.yaml"], &[]);
@@ -128,7 +157,9 @@ fn the_shipped_configuration_is_valid_in_each_of_its_environments() {
     }
     let ran = poolctl(&["check", "--env", "staging", "config/connection_pool.yaml"], &[]);
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("config/connection_pool.staging.yaml"), "{}", ran.err);
+    assert!(ran.out.contains("config/connection_pool.staging.yaml"), "{}", ran.out);
+    let ran = poolctl(&["show", "--env", "staging", "config/connection_pool.yaml"], &[]);
+    assert_eq!(ran.code, 2);
 }
 
 #[test]
