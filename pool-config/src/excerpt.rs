@@ -13,6 +13,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use crate::excerpt::line::Line;
 use crate::excerpt::visible::Visible;
 use crate::problem::Severity;
+use crate::shown::printable;
 use crate::source::{Place, SourceId, Sources};
 
 /// The most characters of a line that are shown.
@@ -67,6 +68,7 @@ impl<'a> Excerpts<'a> {
         let line = self.line_of(place)?;
         let underlined = line.place_of(to_usize(place.start)..to_usize(place.end));
         let (text, place_in_text) = cut(line.text(), underlined);
+        let (text, place_in_text) = printable_around(&text, place_in_text);
         if text.trim().is_empty() {
             return None;
         }
@@ -115,6 +117,16 @@ fn cut(text: &str, place: Range<usize>) -> (String, Range<usize>) {
         shown.push(CUT);
     }
     (shown, shift(place.start)..shift(place.end))
+}
+
+/// `text` without what a terminal would obey, and where `place` of it then is.
+fn printable_around(text: &str, place: Range<usize>) -> (String, Range<usize>) {
+    let mut shown = printable(&text[..place.start]);
+    let start = shown.len();
+    shown.push_str(&printable(&text[place.clone()]));
+    let end = shown.len();
+    shown.push_str(&printable(&text[place.end..]));
+    (shown, start..end)
 }
 
 fn to_usize(n: u32) -> usize {

@@ -58,7 +58,7 @@ impl Interpolation<'_> {
             Value::Map(entries) => {
                 for Entry { key, value } in entries {
                     match &key.value {
-                        Value::Text(key) if key.starts_with(IGNORED) => {}
+                        Value::Text(key) if key.starts_with(IGNORED) && !path.is_tags() => {}
                         Value::Text(key) => {
                             self.walk(value, Path::Key(&path, key), is_secret || is_secret_key(key));
                         }

@@ -25,7 +25,7 @@ impl Path<'_> {
         matches!(self, Path::Key(Path::Key(Path::Document, MAIN_SECTION), "pools"))
     }
 
-    /// Whether this is a mapping whose keys are up to the author.
+    /// Whether these are tags, whose names are those of the author: none has a meaning here.
     pub(crate) fn is_tags(&self) -> bool {
         matches!(self, Path::Key(_, "tags"))
     }

@@ -15,6 +15,7 @@ use crate::kind::{Kind, Name, describe};
 use crate::pool::PoolConfig;
 use crate::problem::{Mistake, Problems};
 use crate::secret::SecretSource;
+use crate::sensitive::{has_secret, may_be_torn_off};
 use crate::shown::shown;
 use crate::source::Place;
 use crate::suggest::help_for_unknown;
@@ -31,6 +32,10 @@ const MAX_GUESSES: usize = 100;
 const MAX_LISTED: usize = 15;
 
 const UNKNOWN_HELP: &str = "remove it, or let its name start with `x-` to have it ignored";
+
+const TORN_OFF: &str = "an unknown key without a value, perhaps the rest of a secret with a comma in it";
+
+const TORN_OFF_HELP: &str = "put the secret in quotes, or remove the key";
 
 /// How a key came to its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -333,15 +338,23 @@ impl<'a> Section<'a> {
             ..=MAX_LISTED => format!("one of {}", known.join(", ")),
             count => format!("one of the {count} keys that docs/configuration.md has for it"),
         };
-        for Entry { key, .. } in self.entries {
+        let has_secret = has_secret(self.entries);
+        for entry in self.entries {
+            let Entry { key, .. } = entry;
+            let is_known = |name: &str| known.contains(&name) || name.starts_with(IGNORED);
+            if matches!(&key.value, Value::Text(name) if is_known(name)) {
+                continue;
+            }
+            if has_secret && may_be_torn_off(entry) {
+                let mistake = Mistake::new(TORN_OFF, expected(), TORN_OFF_HELP);
+                self.notes.problems.push(key.place, self.path.clone(), mistake);
+                continue;
+            }
             let Value::Text(name) = &key.value else {
                 let mistake = Mistake::new(format!("{} as a key", describe(key)), expected(), "remove it");
                 self.notes.problems.push(key.place, self.path.clone(), mistake);
                 continue;
             };
-            if known.contains(&name.as_str()) || name.starts_with(IGNORED) {
-                continue;
-            }
             let found = format!("unknown key {}", shown(name));
             let guess =
                 if self.notes.problems.len() < MAX_GUESSES { help_for_unknown(name, &known) } else { None };

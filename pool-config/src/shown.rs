@@ -27,6 +27,23 @@ pub(crate) fn masked(text: &str) -> String {
     masked
 }
 
+/// `text` with another sign for each character that a terminal obeys instead of showing it: control characters but tabs,
+/// and those that turn the direction of writing.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c == '\t' { c } else { sign_for(c) }).collect()
+}
+
+/// The character itself, or for one of the old control characters the sign that Unicode has for it.
+fn sign_for(c: char) -> char {
+    match c {
+        '\0'..='\u{1F}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER),
+        '\u{7F}'..='\u{9F}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
+            char::REPLACEMENT_CHARACTER
+        }
+        c => c,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +68,10 @@ mod tests {
     #[test]
     fn a_password_beside_other_words_is_masked() {
         assert_eq!(shown("host=db password=canary"), r#""host=db password=***""#);
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_as_a_sign() {
+        assert_eq!(printable("a\tb\u{1b}[31m\r\u{9b}31m\u{7f}\u{202e}é"), "a\tb␛[31m␍�31m��é");
     }
 }

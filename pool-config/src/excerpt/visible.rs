@@ -1,16 +1,17 @@
 //! What may be shown of a source: everything but comments, and but what may be a secret.
 //!
-//! Where the text is YAML, what is shown is listed: the keys and values that are known not to be secret, and the
-//! punctuation between them. Text that the parser left out is therefore hidden, whatever it is. Where the text is not
-//! YAML nothing is known, and everything that may belong to a secret is hidden: the rest of its line, and the lines
-//! after it that may continue it.
+//! Where the text is YAML, what is shown is listed: the keys, the values of those that the schema knows and that are not
+//! secret, and the punctuation between them. Text that the parser left out is therefore hidden, whatever it is. Where the
+//! text is not YAML nothing is known, and everything that may belong to a secret is hidden: the rest of its line, and the
+//! lines after it that may continue it.
 
 mod broken;
 
 use std::ops::Range;
 
 use crate::excerpt::line::Line;
-use crate::sensitive::{credentials_in, is_secret_key, merged};
+use crate::section::IGNORED;
+use crate::sensitive::{Judge, credentials_in, has_secret, is_secret_key, may_be_torn_off, merged};
 use crate::source::{Place, Source, SourceKind};
 use crate::yaml::{self, Entry, Node, Value};
 
@@ -39,7 +40,47 @@ struct Parts {
     shown: Vec<Range<usize>>,
     /// Those of them that are secret.
     secret: Vec<Range<usize>>,
+    /// Where a key or a value ends after which not even the name of an anchor is shown: a password that begins with `&`,
+    /// `*` or `!` and lacks its quotes looks like one.
+    before_secret: Vec<usize>,
 }
+
+/// What is known of values by the keys above them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Below {
+    /// A key of the schema: the values are shown.
+    Known,
+    /// A key that its author made up for anchors and notes: of what stands there only the values of known keys are shown.
+    Ignored,
+    /// `tags`, whose keys are names of the author's own: the values are shown.
+    Tags,
+    /// An unknown key, or that of a secret: nothing is shown.
+    Hidden,
+}
+
+impl Below {
+    /// What is known below `key`, which holds `value`.
+    fn then(self, key: &Node, value: &Node, judge: &mut Judge) -> Self {
+        let Value::Text(key) = &key.value else { return Self::Hidden };
+        match self {
+            _ if is_secret_key(key) => Self::Hidden,
+            Self::Hidden | Self::Tags => self,
+            // What is merged in stands as if it were written here. Only mappings can be merged in.
+            Self::Known | Self::Ignored if key == MERGE => match value.value {
+                Value::Map(_) | Value::List(_) => self,
+                _ => Self::Hidden,
+            },
+            Self::Known | Self::Ignored if key.starts_with(IGNORED) => Self::Ignored,
+            Self::Known | Self::Ignored if key == TAGS => Self::Tags,
+            Self::Known | Self::Ignored if judge.shows_value_of(key) => Self::Known,
+            Self::Known | Self::Ignored => Self::Hidden,
+        }
+    }
+}
+
+const MERGE: &str = "<<";
+
+const TAGS: &str = "tags";
 
 impl<'a> Visible<'a> {
     pub(super) fn of(source: &'a Source) -> Self {
@@ -52,7 +93,8 @@ impl<'a> Visible<'a> {
                 let start = text.find('=').map_or(0, |at| at + 1);
                 let value = &text[start..];
                 let all = 0..value.len();
-                let hidden = if secret { vec![all] } else { credentials_in(value) };
+                let is_hidden = secret || !shows_value_of_variable(&source.text[..start]);
+                let hidden = if is_hidden { vec![all] } else { credentials_in(value) };
                 Rule::AllBut(hidden.into_iter().map(|h| h.start + start..h.end + start).collect())
             }
         };
@@ -85,29 +127,47 @@ fn all_but(hidden: &[Range<usize>], text: &str, range: Range<usize>) -> Line {
 impl Parts {
     fn of(document: &Node, text: &str) -> Self {
         let mut parts = Self::default();
-        parts.add(document, false, text);
-        Self { shown: merged(parts.shown), secret: merged(parts.secret) }
+        parts.add(document, Below::Known, &mut Judge::new(), text);
+        parts.before_secret.sort_unstable();
+        let (shown, secret) = (merged(parts.shown), merged(parts.secret));
+        Self { shown, secret, before_secret: parts.before_secret }
     }
 
-    fn add(&mut self, node: &Node, is_secret: bool, text: &str) {
+    fn add(&mut self, node: &Node, below: Below, judge: &mut Judge, text: &str) {
         match &node.value {
-            Value::List(items) => items.iter().for_each(|item| self.add(item, is_secret, text)),
+            Value::List(items) => items.iter().for_each(|item| self.add(item, below, judge, text)),
             Value::Map(entries) => {
-                for Entry { key, value } in entries {
-                    self.add(key, is_secret, text);
-                    let is_secret_here = matches!(&key.value, Value::Text(key) if is_secret_key(key));
-                    self.add(value, is_secret || is_secret_here, text);
+                let has_secret = has_secret(entries);
+                for entry in entries {
+                    let Entry { key, value } = entry;
+                    let is_key_hidden = below == Below::Hidden || (has_secret && may_be_torn_off(entry));
+                    let below_key = below.then(key, value, judge);
+                    self.add_key(key, is_key_hidden, below_key, text);
+                    self.add(value, below_key, judge, text);
                 }
             }
-            scalar => self.add_scalar(node.place, scalar, is_secret, text),
+            scalar => self.add_scalar(node.place, scalar, below, text),
         }
     }
 
-    fn add_scalar(&mut self, place: Place, scalar: &Value, is_secret: bool, text: &str) {
+    fn add_key(&mut self, key: &Node, is_hidden: bool, below: Below, text: &str) {
+        let shown_as = if is_hidden { Below::Hidden } else { Below::Known };
+        match &key.value {
+            // Nobody writes one, so nobody knows what it means.
+            Value::List(_) | Value::Map(_) => self.add(key, Below::Hidden, &mut Judge::new(), text),
+            scalar => self.add_scalar(key.place, scalar, shown_as, text),
+        }
+        if below == Below::Hidden {
+            self.before_secret.push(super::to_usize(key.place.end));
+        }
+    }
+
+    fn add_scalar(&mut self, place: Place, scalar: &Value, below: Below, text: &str) {
         let range = super::to_usize(place.start)..super::to_usize(place.end);
         let Some(written) = text.get(range.clone()) else { return };
         self.shown.push(range.clone());
-        if is_secret {
+        if matches!(below, Below::Hidden | Below::Ignored) {
+            self.before_secret.push(range.end);
             self.secret.push(range);
             return;
         }
@@ -136,7 +196,7 @@ impl Parts {
                 at = end;
             } else {
                 let end = shown.start.min(secret.start).min(range.end);
-                if add_gap(&mut line, text, at..end) == Gap::Comment {
+                if add_gap(&mut line, text, at..end, !self.is_after_secret(at)) == Gap::Comment {
                     break;
                 }
                 at = end;
@@ -144,6 +204,20 @@ impl Parts {
         }
         line
     }
+
+    /// Whether what stands at `at`, between two parts, follows the key or a value of a secret.
+    fn is_after_secret(&self, at: usize) -> bool {
+        let next = self.shown.partition_point(|range| range.end <= at);
+        let before = next.checked_sub(1).and_then(|index| self.shown.get(index));
+        before.is_some_and(|before| self.before_secret.binary_search(&before.end).is_ok())
+    }
+}
+
+/// Whether the value of the variable `POOL__…=` may be shown: if its last step is a key that may.
+fn shows_value_of_variable(name: &str) -> bool {
+    let mut steps = name.trim_end_matches('=').rsplit("__").map(str::to_ascii_lowercase);
+    let is_shown = steps.next().is_some_and(|key| Judge::new().shows_value_of(&key));
+    is_shown || steps.next().is_some_and(|section| section == TAGS)
 }
 
 /// The first of `ranges` that ends after `at`; an empty one at the end of all if there is none.
@@ -160,8 +234,9 @@ enum Gap {
     Comment,
 }
 
-/// Adds what stands between two values: spaces, punctuation, anchors and aliases. Anything else is masked.
-fn add_gap(line: &mut Line, text: &str, range: Range<usize>) -> Gap {
+/// Adds what stands between two values: spaces, punctuation, and if `with_names` anchors, aliases and tags of YAML's own.
+/// Anything else is masked.
+fn add_gap(line: &mut Line, text: &str, range: Range<usize>, with_names: bool) -> Gap {
     let mut at = range.start;
     while at < range.end {
         let rest = &text[at..range.end];
@@ -174,7 +249,7 @@ fn add_gap(line: &mut Line, text: &str, range: Range<usize>) -> Gap {
         let end = if is_plain(first) { rest.find(|c| !is_plain(c)) } else { rest.find(is_plain) };
         let end = end.map_or(range.end, |end| at + end);
         // The name of an anchor, or a tag of YAML's own.
-        let is_name = first == '&' || first == '*' || rest.starts_with("!!");
+        let is_name = with_names && (first == '&' || first == '*' || rest.starts_with("!!"));
         if is_plain(first) || (is_name && after_space) {
             line.show(text, at..end);
         } else {

@@ -145,3 +145,9 @@ fn a_megabyte_of_mistakes_is_reported_at_once() {
     let hidden = format!("v: \"\\x24{}\"", "{A} \\x24".repeat(1 << 15));
     assert_eq!(wrong(&hidden, &[]).len(), 1_000);
 }
+
+#[test]
+fn below_tags_every_name_is_an_ordinary_one() {
+    let yaml = "connection_pool: {pools: [{name: a, tags: {x-region: '${A}'}, x-note: {tags: {b: '${B}'}}}]}";
+    assert_eq!(wrong(yaml, &[]), [r#"1:55 pools["a"].tags.x-region: variable A, which is not set"#]);
+}

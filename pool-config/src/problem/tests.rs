@@ -35,14 +35,14 @@ fn problems_are_sorted_as_their_sources_are_read_whatever_their_severity() {
 
 #[test]
 fn a_problem_reads_as_a_link_a_line_of_the_file_and_a_cure() {
-    let mut problems = Problems::of("a.yaml", "a: 4\n");
-    let place = Place { column: 4, start: 3, end: 4, ..Place::START };
-    problems.warn(place, "a".to_owned(), mistake("4"));
+    let mut problems = Problems::of("a.yaml", "port: 4\n");
+    let place = Place { column: 7, start: 6, end: 7, ..Place::START };
+    problems.warn(place, "port".to_owned(), mistake("4"));
     insta::assert_snapshot!(problems.into_findings().problems[0], @r"
-    a.yaml:1:4: warning: a: found 4, expected 5
+    a.yaml:1:7: warning: port: found 4, expected 5
       |
-    1 | a: 4
-      |    ^
+    1 | port: 4
+      |       ^
       |
       = help: write 5
     ");

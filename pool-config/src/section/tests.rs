@@ -197,3 +197,26 @@ fn guessing_stops_in_a_file_full_of_unknown_keys() {
     assert_eq!(problems[0].help, "did you mean `size`?");
     assert_eq!(problems[MAX_GUESSES].help, UNKNOWN_HELP);
 }
+
+/// The rest of a password that has a comma in it and no quotes is a key, and as secret as the rest.
+#[test]
+fn a_key_without_a_value_beside_a_secret_is_not_named() {
+    let (_, problems) = reading("{inner: {password: x7,canary, size: 3, 12345678, [canary]}}", inner);
+    let torn_off = format!("inner: {TORN_OFF}");
+    let found: Vec<_> = problems.iter().map(|p| format!("{}: {}", p.path, p.found)).collect();
+    assert_eq!(found, [r#"inner.password: unknown key "password""#, &torn_off, &torn_off, &torn_off]);
+    assert_eq!(problems[1].help, TORN_OFF_HELP);
+    for problem in &problems {
+        let text = problem.to_string();
+        assert!(!text.contains("canary") && !text.contains("12345678"), "{text}");
+    }
+}
+
+#[test]
+fn a_known_key_without_a_value_beside_a_secret_is_judged_as_any_other() {
+    let (_, problems) = reading("{password: canary, size: }", size);
+    let known = r#"1:2 password: unknown key "password""#;
+    assert_eq!(summary(&problems), [known, "1:24 size: nothing"]);
+    let (_, problems) = reading("{password: , shape: }", size);
+    assert_eq!(summary(&problems), [known, r#"1:14 shape: unknown key "shape""#]);
+}

@@ -1,25 +1,27 @@
 //! What may be shown of a line of text that is not YAML.
 //!
 //! Where a value ends cannot be known here: a quote may be missing, or the colon. So whatever may belong to a secret
-//! is hidden: from the name of one to the end of its line, and every line after it up to one that begins with a key at
-//! most as deep; and all the rest of the text if brackets or quotes are open.
+//! is hidden: from the name of one, or from a key that nobody knows, to the end of its line, and every line after it up to
+//! one that begins with a key at most as deep; and all the rest of the text if brackets or quotes are open, or if nothing
+//! follows the name on its line, because then the secret may be any of the lines below.
 
 use std::ops::Range;
 
 use crate::excerpt::line::Line;
-use crate::sensitive::{credentials_in, is_secret_key, words};
+use crate::sensitive::{Judge, credentials_in, is_secret_key, words};
 
 /// Text beyond this is not searched for secrets, and not shown. A configuration is a hundredth of it.
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// The line at `range`; `None` if it may continue a secret.
 pub(super) fn line(text: &str, range: Range<usize>) -> Option<Line> {
-    if range.end > MAX_BYTES || continues_a_secret(text, range.clone()) {
+    let mut judge = Judge::new();
+    if range.end > MAX_BYTES || continues_a_secret(text, range.clone(), &mut judge) {
         return None;
     }
     let range = range.start..range.start + without_comment(&text[range.clone()]).len();
     let written = &text[range.clone()];
-    let end = hidden_from(written).unwrap_or(written.len());
+    let end = hidden_from(written, &mut judge).unwrap_or(written.len());
     let mut hidden: Vec<_> = credentials_in(&written[..end]);
     hidden.push(end..written.len());
     let hidden: Vec<_> = hidden.iter().map(|h| h.start + range.start..h.end + range.start).collect();
@@ -41,11 +43,11 @@ enum Hidden {
     Everything,
 }
 
-fn continues_a_secret(text: &str, line: Range<usize>) -> bool {
+fn continues_a_secret(text: &str, line: Range<usize>, judge: &mut Judge) -> bool {
     let mut hidden = Hidden::Nothing;
     let mut open_brackets = 0_usize;
     for before in text[..line.start].split('\n') {
-        hidden = after(hidden, before, &mut open_brackets);
+        hidden = after(hidden, before, &mut open_brackets, judge);
     }
     let line = &text[line];
     match hidden {
@@ -55,7 +57,7 @@ fn continues_a_secret(text: &str, line: Range<usize>) -> bool {
     }
 }
 
-fn after(hidden: Hidden, line: &str, open_brackets: &mut usize) -> Hidden {
+fn after(hidden: Hidden, line: &str, open_brackets: &mut usize, judge: &mut Judge) -> Hidden {
     let was_open = *open_brackets > 0;
     for c in line.chars() {
         match c {
@@ -64,11 +66,14 @@ fn after(hidden: Hidden, line: &str, open_brackets: &mut usize) -> Hidden {
             _ => {}
         }
     }
+    if is_secret_key_alone(without_comment(line)) {
+        return Hidden::Everything;
+    }
     let hidden = match hidden {
         Hidden::DeeperThan(column) if begins_with_a_key(line, column) => Hidden::Nothing,
         hidden => hidden,
     };
-    if !matches!(hidden, Hidden::Nothing) || hidden_from(line).is_none() {
+    if !matches!(hidden, Hidden::Nothing) || hidden_from(line, judge).is_none() {
         return hidden;
     }
     let has_open_quote = |quote| line.matches(quote).count() % 2 == 1;
@@ -78,10 +83,31 @@ fn after(hidden: Hidden, line: &str, open_brackets: &mut usize) -> Hidden {
     Hidden::DeeperThan(column(line))
 }
 
-/// Where in `line` what may be a secret begins: after the name of one, or at an anchor, which a secret may refer to.
-fn hidden_from(line: &str) -> Option<usize> {
-    let name = words(line).find(|word| is_secret_key(&line[word.clone()])).map(|word| word.end);
+/// Where in `line` what may be a secret begins: after the name of one or an unknown key, or at an anchor, which a secret may
+/// refer to.
+fn hidden_from(line: &str, judge: &mut Judge) -> Option<usize> {
+    let mut is_hidden = |word: &Range<usize>| {
+        let name = &line[word.clone()];
+        is_secret_key(name) || (is_key(&line[word.end..]) && !judge.shows_value_of(name))
+    };
+    let name = words(line).find(|word| is_hidden(word)).map(|word| word.end);
     [line.find('&'), name, unfinished_url(line)].into_iter().flatten().min()
+}
+
+/// Whether a word is a key, by what follows it.
+fn is_key(rest: &str) -> bool {
+    let unquoted = rest.trim_start_matches(['"', '\'']);
+    let after_colon = unquoted.trim_start().strip_prefix(':');
+    let is_quoted = unquoted.len() < rest.len();
+    after_colon.is_some_and(|after| is_quoted || after.is_empty() || after.starts_with(char::is_whitespace))
+}
+
+/// Whether nothing follows the name of a secret in `line`, or nothing but an anchor and tags.
+fn is_secret_key_alone(line: &str) -> bool {
+    let names = words(line).filter(|word| is_secret_key(&line[word.clone()]));
+    let Some(name) = names.last() else { return false };
+    let rest = line[name.end..].trim_start_matches(|c: char| c.is_whitespace() || "\"':".contains(c));
+    rest.split_whitespace().all(|word| word.starts_with(['&', '!']))
 }
 
 /// Where a URL begins whose password may stand on the next line.
