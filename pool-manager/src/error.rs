@@ -48,6 +48,19 @@ pub enum CreateError {
         /// What should be the name of a driver.
         driver: String,
     },
+    /// The host of the target is none. It is not shown: it may be part of a URL, with a password.
+    #[error(
+        "create a pool for a target of {driver}: its host holds what no host has, such as `@`, `:`, `/` or a space"
+    )]
+    Host {
+        /// The target's driver.
+        driver: Driver,
+    },
+    /// The configuration is switched off as a whole.
+    #[error(
+        "create a pool on demand: the configuration is disabled; set `enabled: true` for `connection_pool`"
+    )]
+    Disabled,
     /// What is described cannot be had.
     #[error(transparent)]
     Build(#[from] BuildErrors),

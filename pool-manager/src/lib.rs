@@ -75,6 +75,7 @@ mod groups;
 mod manager;
 mod readiness;
 mod registry;
+mod regular_file;
 mod reload;
 mod routing;
 mod shutdown;

@@ -47,6 +47,10 @@ pub(crate) use source::Source;
 use source::files_named_by;
 pub(crate) use targets::{config_of, described};
 
+/// How long closing waits for the audit log at least, when connections were held to the end of the deadline. A disk that works
+/// takes a few milliseconds for the longest queue.
+const LAST_LINES: Duration = Duration::from_millis(250);
+
 /// All pools of a service. Clones share them.
 ///
 /// When the last clone is dropped, each pool closes as soon as nobody has a handle of it any more.
@@ -226,7 +230,8 @@ impl PoolManager {
     /// and certificates. For whoever watches them, to [reload](Self::reload_from_file) when one is different.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = self.shared.source.as_ref().map(Source::files).unwrap_or_default();
-        files.extend(files_named_by(&self.config()));
+        let named = files_named_by(&self.config());
+        files.extend(named.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>());
         files
     }
 
@@ -507,6 +512,9 @@ impl PoolManager {
     /// Closes all pools at the same time: callers that wait fail at once, and busy connections may finish until
     /// `deadline` has passed. No pool is made any more; those that were are still there to be asked for statistics.
     ///
+    /// The audit log is written to its end within what is left of `deadline`, but for at least a quarter of a second. A disk
+    /// that stands still keeps nobody longer; that something was not written is logged.
+    ///
     /// May be called again, and by several tasks at once; each call waits for itself.
     ///
     /// # Cancel safety
@@ -519,10 +527,11 @@ impl PoolManager {
             registry.pools()
         };
         self.shared.watching.end();
+        let begun = Instant::now();
         let report = close_all(&pools, deadline).await;
         self.shared.tell(&ManagerEvent::Closed { report: Arc::new(report.clone()) });
         if let Some(audit) = &self.shared.audit {
-            audit.close().await;
+            audit.close_within(deadline.saturating_sub(begun.elapsed()).max(LAST_LINES)).await;
         }
         report
     }

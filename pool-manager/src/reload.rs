@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pool_config::Config;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use self::drain::Progress;
 use crate::event::ManagerEvent;
@@ -25,6 +26,15 @@ pub use error::ReloadError;
 pub use report::ReloadReport;
 pub use stats::ReloadStats;
 pub(crate) use stats::hash_of;
+
+/// Whose configuration is reloaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// That of the file.
+    File,
+    /// One that the program has given.
+    Program,
+}
 
 /// What a manager keeps of its reloads.
 pub(crate) struct Reloads {
@@ -59,6 +69,7 @@ impl PoolManager {
     /// | a pool is new | it is made |
     /// | a pool is gone or disabled | it is closed: who waits is told so, busy connections may finish |
     /// | a key of class restart | the reload is refused |
+    /// | a pool made on demand can no longer be had, such as when the file with its password is gone | it stays as it is, and the report tells why |
     ///
     /// Where the options of a pool are replaced, all are those of the configuration: what the program has changed of them
     /// at run time is gone. Pools that the program has made stay as they are.
@@ -76,7 +87,7 @@ impl PoolManager {
     /// Once it is its turn, a reload goes on to its end; dropping the future only ends the wait.
     pub async fn reload(&self, config: Config) -> Result<ReloadReport, ReloadError> {
         let turn = Arc::clone(&self.shared.reloads.turn).lock_owned().await;
-        self.in_turn(config, turn).await
+        self.in_turn(config, Wish::Program, turn).await
     }
 
     /// Reads the file again that the manager was made from, and [reloads](Self::reload) it.
@@ -92,20 +103,46 @@ impl PoolManager {
         let turn = Arc::clone(&self.shared.reloads.turn).lock_owned().await;
         let Some(source) = &self.shared.source else { return self.shared.refused(ReloadError::NoFile) };
         match source.load().await {
-            Ok(config) => self.in_turn(config, turn).await,
+            Ok(config) => self.in_turn(config, Wish::File, turn).await,
             Err(error) => self.shared.refused(error.into()),
         }
+    }
+
+    /// Reloads the configuration in force, whosoever it is: what the files hold that it names may be new.
+    pub(crate) async fn reload_what_is_in_force(&self) -> Result<ReloadReport, ReloadError> {
+        let turn = Arc::clone(&self.shared.reloads.turn).lock_owned().await;
+        let config = Config::clone(&self.config());
+        self.in_turn(config, Wish::Program, turn).await
+    }
+
+    /// Whether a reload of this configuration would not be refused.
+    pub(crate) async fn can_have(&self, config: Arc<Config>) -> bool {
+        let shared = Arc::clone(&self.shared);
+        // Beside the runtime: files are read. If that is going down, nothing is to be had any more.
+        spawn_blocking(move || shared.can_have(&config)).await.unwrap_or(false)
+    }
+
+    /// Whether a file that the configuration in force names holds something else than when it was read.
+    pub(crate) async fn has_other_files(&self) -> bool {
+        let shared = Arc::clone(&self.shared);
+        spawn_blocking(move || shared.has_other_files()).await.unwrap_or(false)
     }
 
     async fn in_turn(
         &self,
         config: Config,
+        wish: Wish,
         turn: tokio::sync::OwnedMutexGuard<()>,
     ) -> Result<ReloadReport, ReloadError> {
         let shared = Arc::clone(&self.shared);
         // Beside the runtime: files are read. With its turn, lest the next one begins before it has ended.
-        let reload = tokio::task::spawn_blocking(move || {
+        let reload = spawn_blocking(move || {
             let outcome = shared.apply(config);
+            if let Some(source) = &shared.source
+                && (wish == Wish::File || outcome.is_ok())
+            {
+                source.set_refused(outcome.is_err());
+            }
             drop(turn);
             outcome
         });

@@ -14,6 +14,8 @@ use pool_core::Target;
 use super::{PoolManager, janitor};
 use crate::any::{AnyConnection, AnyPool};
 use crate::blueprint::Blueprint;
+#[cfg(feature = "_net")]
+use crate::blueprint::is_host;
 use crate::error::{AccessError, CreateError};
 use crate::event::ManagerEvent;
 use crate::registry::{Entry, OnDemand, Origin};
@@ -41,6 +43,9 @@ impl PoolManager {
             let registry = self.shared.read();
             if registry.is_closed {
                 return Err(CreateError::Closed);
+            }
+            if !registry.config.enabled {
+                return Err(CreateError::Disabled);
             }
             if let Some(pool) = registry.pool_for(target) {
                 return Ok(pool);
@@ -154,6 +159,10 @@ pub(crate) fn config_of(
             return Err(CreateError::Driver { target: target.to_string(), driver: driver.to_owned() });
         }
     };
+    #[cfg(feature = "_net")]
+    if !is_host(&target.host, driver) {
+        return Err(CreateError::Host { driver });
+    }
     let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let mut settings = config.default_pool.clone();
     (settings.min_connections, settings.min_idle) = (0, 0);

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+#[cfg(feature = "sqlite")]
+use pool_config::Driver;
 use pool_config::{Changes, Config, PoolConfig, ReloadClass, diff};
 use pool_core::{BuildError, PoolOptions, Target};
 
 use super::drain::Draining;
 use super::{ReloadError, ReloadReport, hash_of};
 use crate::any::AnyPool;
-use crate::blueprint::{Blueprint, pool_options};
+use crate::blueprint::{Blueprint, BuildProblem, pool_options};
 use crate::event::ManagerEvent;
 use crate::manager::{Shared, config_of, described};
 use crate::registry::{Entry, OnDemand, Origin, Registry};
@@ -24,6 +26,7 @@ struct Plan {
     added: Vec<(Arc<PoolConfig>, Blueprint)>,
     changed: Vec<Change>,
     removed: BTreeSet<String>,
+    left_alone: Vec<BuildProblem>,
     unchanged: usize,
 }
 
@@ -36,7 +39,9 @@ struct Change {
     blueprint: Blueprint,
     /// The options, if they differ.
     options: Option<PoolOptions>,
-    /// Whether connections are opened otherwise.
+    /// Whether further connections are opened by the new connector.
+    renews: bool,
+    /// Whether connections of before have to go.
     drains: bool,
 }
 
@@ -95,8 +100,12 @@ impl Shared {
             removed: plan.removed.iter().cloned().collect(),
             changed: names(&changed),
             drained: names(&drained),
+            left_alone: plan.left_alone.clone(),
             unchanged: plan.unchanged,
         };
+        for problem in &plan.left_alone {
+            tracing::warn!("a pool made on demand stays as it was: {problem}");
+        }
         let grace = plan.config.reload.grace;
         let (removed, changed) = self.swap(plan)?;
         report.removed.retain(|name| removed.iter().any(|pool| pool.control().name() == name));
@@ -109,6 +118,17 @@ impl Shared {
             self.drain(generation, draining, grace);
         }
         Ok(report)
+    }
+
+    /// Whether this configuration would not be refused.
+    pub(super) fn can_have(&self, config: &Config) -> bool {
+        self.plan(config.clone()).is_ok()
+    }
+
+    /// Whether a pool would differ although the configuration is the one in force: for what its files hold.
+    pub(super) fn has_other_files(&self) -> bool {
+        let in_force = Config::clone(&self.read().config);
+        self.plan(in_force).is_ok_and(|plan| !plan.changed.is_empty())
     }
 
     fn before(&self) -> Result<Before, ReloadError> {
@@ -150,18 +170,26 @@ impl Shared {
             let known = known.map(|entry| (Which::Named(pool.name.clone()), entry.clone()));
             wanted.push((known, pool.clone()));
         }
+        let mut blueprints = Blueprint::draw_all(wanted.iter().map(|(_, pool)| pool), &self.kit)?;
+        let mut left_alone = Vec::new();
         for (key, entry, remake) in on_demand {
             let Some(made) = remake(&config) else { continue };
             let made = PoolConfig { name: entry.config.name.clone(), ..made };
-            wanted.push((Some((Which::OnDemand(key), entry)), made));
+            match Blueprint::draw_all([&made], &self.kit) {
+                Ok(drawn) => {
+                    blueprints.extend(drawn);
+                    wanted.push((Some((Which::OnDemand(key), entry)), made));
+                }
+                Err(errors) => left_alone.extend(errors.problems),
+            }
         }
-        let blueprints = Blueprint::draw_all(wanted.iter().map(|(_, pool)| pool), &self.kit)?;
 
         let mut plan = Plan {
             changes,
             added: Vec::new(),
             changed: Vec::new(),
             removed: removed(&entries, &config),
+            left_alone,
             unchanged: 0,
             config,
         };
@@ -254,21 +282,27 @@ fn removed(entries: &BTreeMap<String, Entry>, config: &Config) -> BTreeSet<Strin
 
 impl Change {
     /// What is to be changed about a pool; `None` if it is as it should be.
-    fn between(which: Which, entry: Entry, config: PoolConfig, blueprint: Blueprint) -> Option<Change> {
-        let has_other_files = entry.fingerprint != blueprint.fingerprint;
+    fn between(which: Which, entry: Entry, config: PoolConfig, mut blueprint: Blueprint) -> Option<Change> {
+        let has_other_files = entry.fingerprint.is_outdated_by(&blueprint.fingerprint);
         if *entry.config == config && !has_other_files {
             return None;
         }
         let alone = |pool: &PoolConfig| Config { pools: vec![pool.clone()], ..Config::default() };
         let changes = diff(&alone(&entry.config), &alone(&config));
         let class = changes.pools.first().map_or(ReloadClass::Live, |change| change.class());
-        // A database in memory that stays one would begin empty.
-        let drains =
-            (class >= ReloadClass::Drain || has_other_files) && !stays_in_memory(&entry.config, &config);
+        // A database in memory that stays the same would begin empty.
+        let may_renew = !stays_in_memory(&entry.config, &config);
+        let drains = (class >= ReloadClass::Drain || has_other_files) && may_renew;
+        // How long credentials may take is bounded by it, which is the connector's business.
+        let has_other_patience = entry.config.settings.connect_timeout != config.settings.connect_timeout;
+        let renews = drains || (has_other_patience && may_renew);
+        if !drains {
+            blueprint.fingerprint = entry.fingerprint.kept(blueprint.fingerprint);
+        }
         let options = Some(blueprint.options.clone())
             .filter(|options| *options != pool_options(&entry.config.settings));
         let (pool, before, config) = (entry.pool, entry.config, Arc::new(config));
-        Some(Change { pool, which, before, config, blueprint, options, drains })
+        Some(Change { pool, which, before, config, blueprint, options, renews, drains })
     }
 
     fn name(&self) -> String {
@@ -291,17 +325,19 @@ impl Change {
 
     /// Changes the pool. Returns it if connections of before have to go.
     fn carry_out(self) -> Option<Draining> {
-        let Change { pool, blueprint, options, drains, .. } = self;
+        let Change { pool, blueprint, options, renews, drains, .. } = self;
         if let Some(options) = options
             && let Err(error) = pool.control().set_options(options)
         {
             // They were checked when the blueprint was drawn.
             tracing::error!(pool = pool.control().name(), "failed to {error}");
         }
+        if renews {
+            blueprint.connector.succeed_in(&pool);
+        }
         if !drains {
             return None;
         }
-        blueprint.connector.succeed_in(&pool);
         let first_new = pool.control().evict_all();
         Some(Draining::Changed(pool, first_new))
     }
@@ -309,9 +345,11 @@ impl Change {
 
 #[cfg(feature = "sqlite")]
 fn stays_in_memory(before: &PoolConfig, after: &PoolConfig) -> bool {
-    use crate::blueprint::is_in_memory;
+    use crate::blueprint::{is_in_memory, memory_name};
 
-    is_in_memory(before) && is_in_memory(after)
+    let is_sqlite = before.driver == Driver::Sqlite && after.driver == Driver::Sqlite;
+    let are_in_memory = is_in_memory(before) && is_in_memory(after);
+    is_sqlite && are_in_memory && memory_name(before) == memory_name(after)
 }
 
 #[cfg(not(feature = "sqlite"))]

@@ -4,6 +4,8 @@ use std::fmt;
 
 use pool_config::Changes;
 
+use crate::blueprint::BuildProblem;
+
 /// What a reload has changed.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -21,6 +23,9 @@ pub struct ReloadReport {
     /// The pools whose connections are replaced, with or without their options; for pools made on demand, the keys of their
     /// targets.
     pub drained: Vec<String>,
+    /// Why pools made on demand stay as they were although they should be otherwise; logged as well. A tenant whose secret is
+    /// gone is no reason to refuse everybody a new configuration.
+    pub left_alone: Vec<BuildProblem>,
     /// How many pools are as they were.
     pub unchanged: usize,
 }

@@ -320,3 +320,137 @@ async fn a_reload_goes_on_when_nobody_waits_for_it() {
     until("it is in force", || manager.reload_stats().applied == 1).await;
     assert_eq!(manager.pool("orders").unwrap().control().options().max_connections, 2);
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_no_end_is_no_secret_and_no_certificate_and_keeps_no_reload_waiting() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let pipe = pipe.display();
+    let manager = manager("pools: []").await;
+    let bad = format!(
+        "pools: [
+            {{name: a, driver: redis, password_file: '{pipe}'}},
+            {{name: b, driver: redis, password_file: /dev/zero}},
+            {{name: c, driver: redis, ssl: {{enabled: true, ca_certificate: '{pipe}'}}}},
+            {{name: d, driver: redis, ssl: {{enabled: true, ca_certificate: /dev/zero}}}},
+            {{name: e, database: e, authentication: {{method: oauth2, oauth2: {{
+                token_url: 'https://tokens.example/token', client_id: e, client_secret_file: '{pipe}',
+                ca_certificate: '{pipe}'}}}}}}]"
+    );
+    let refused = timeout(PATIENCE, manager.reload(config(&bad))).await.expect("it is not waited for");
+    let Err(ReloadError::Build(errors)) = refused else { panic!("{refused:?}") };
+    assert_eq!(errors.problems.len(), 6, "{errors}");
+    assert!(errors.problems.iter().all(|problem| problem.problem.contains("no regular file")), "{errors}");
+    timeout(PATIENCE, manager.reload(config("pools: []"))).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_longer_connect_timeout_gives_a_command_more_time_for_its_password() {
+    // It takes connections and never answers.
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = server.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let ran = folder.path().join("ran");
+    let sections = |timeout: u32| {
+        format!(
+            "pools: [{{name: a, driver: redis, host: 127.0.0.1, port: {port}, min_connections: 0,
+                connect_timeout_ms: {timeout}, connection_timeout_ms: 60000,
+                password_command: [sh, -c, 'sleep 1; touch \"$0\"; echo canary', '{}']}}]",
+            ran.display()
+        )
+    };
+    let manager = manager(&sections(200)).await;
+    let report = manager.reload(config(&sections(20_000))).await.unwrap();
+    assert_eq!((report.changed.as_slice(), report.drained.len()), (["a".to_owned()].as_slice(), 0));
+    let waiting = tokio::spawn(manager.acquire("a"));
+    until("the command has had its time", || ran.exists()).await;
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn a_pool_on_demand_that_cannot_be_had_any_more_refuses_nobody_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("password");
+    fs::write(&secret, "canary").unwrap();
+    let sections = |size: usize| format!("default_pool: {{max_connections: {size}}}");
+    let manager = manager(&sections(5)).await;
+    let target = pool_core::Target::new("redis", "0").at("127.0.0.1", 1);
+    let other = pool_core::Target::new("redis", "1").at("127.0.0.1", 1);
+    let password = pool_config::SecretSource::File(secret.clone());
+    let pool = manager.pool_for(&target, Some(password)).unwrap();
+    let beside = manager.pool_for(&other, None).unwrap();
+    fs::remove_file(&secret).unwrap();
+    let report = manager.reload(config(&sections(7))).await.unwrap();
+    assert_eq!(report.changed, [other.to_string()]);
+    let left: Vec<_> = report.left_alone.iter().map(|problem| (&*problem.pool, &*problem.key)).collect();
+    assert_eq!(left, [("redis://127.0.0.1:1/0", "password_file")]);
+    let sizes = [&pool, &beside].map(|pool| pool.control().options().max_connections);
+    assert_eq!(sizes, [5, 7]);
+
+    fs::write(&secret, "canary").unwrap();
+    let report = manager.reload(config(&sections(7))).await.unwrap();
+    assert!(report.left_alone.is_empty(), "{report:?}");
+    assert_eq!(pool.control().options().max_connections, 7, "it follows as soon as it can");
+}
+
+#[tokio::test]
+async fn other_secrets_have_another_hash_and_none_is_shown() {
+    let of = async |password: &str| {
+        let sections =
+            format!("pools: [{{name: a, driver: redis, min_connections: 0, password: {password}}}]");
+        manager(&sections).await.reload_stats().config_hash
+    };
+    assert_ne!(of("canary-one").await, of("canary-two").await);
+    assert_eq!(of("canary-one").await, of("canary-one").await);
+    let of = async |host: &str| {
+        let sections =
+            format!("pools: [{{name: a, driver: redis, min_connections: 0, url: 'redis://{host}'}}]");
+        manager(&sections).await.reload_stats().config_hash
+    };
+    assert_ne!(of("one.example").await, of("two.example").await);
+}
+
+#[tokio::test]
+async fn another_database_in_memory_is_another_one() {
+    let named = |name: &str| {
+        format!("pools: [{{name: m, driver: sqlite, url: 'sqlite:file:{name}?mode=memory&cache=shared'}}]")
+    };
+    let manager = manager("pools: [{name: m, driver: sqlite, database: ':memory:'}]").await;
+    manager.sqlite("m").unwrap().acquire().await.unwrap().run("CREATE TABLE kept (a)").await.unwrap();
+    let reads = async || {
+        let mut connection = manager.sqlite("m").unwrap().acquire().await.unwrap();
+        connection.run("SELECT a FROM kept").await.is_ok()
+    };
+    manager.reload(config("pools: [{name: m, driver: sqlite, url: 'sqlite::memory:'}]")).await.unwrap();
+    assert!(reads().await, "the same one, written otherwise");
+    let report = manager.reload(config(&named("other"))).await.unwrap();
+    assert_eq!(report.drained, ["m"]);
+    assert!(!reads().await);
+}
+
+#[tokio::test]
+async fn whether_certificates_matter_may_change_without_replacing_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("ca.pem");
+    fs::write(&authority, include_str!("ca.pem")).unwrap();
+    let sections = |minds: bool| {
+        format!(
+            "pools: [{{name: a, driver: redis, port: 1, min_connections: 0, ssl: {{
+                enabled: true, ca_certificate: '{}', reload_on_change: {minds}}}}}]",
+            authority.display()
+        )
+    };
+    let manager = manager(&sections(true)).await;
+    for minds in [false, true, false] {
+        let report = manager.reload(config(&sections(minds))).await.unwrap();
+        assert!(report.drained.is_empty() && report.changed == ["a"], "{report}");
+    }
+    fs::write(&authority, format!("{}\n", include_str!("ca.pem"))).unwrap();
+    assert!(manager.reload(config(&sections(false))).await.unwrap().is_unchanged(), "nobody minds");
+    let report = manager.reload(config(&sections(true))).await.unwrap();
+    assert_eq!(report.drained, ["a"], "connections were opened with the one of before");
+}

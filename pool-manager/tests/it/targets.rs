@@ -160,3 +160,25 @@ async fn nobody_who_meets_the_removal_of_a_pool_sees_an_error() {
     }
     assert!(manager.close(PATIENCE).await.is_complete());
 }
+
+#[tokio::test]
+async fn a_configuration_that_is_switched_off_makes_no_pool_on_demand() {
+    let manager = manager("enabled: false").await;
+    let error = manager.pool_for(&Target::new("sqlite", ":memory:"), None).unwrap_err();
+    insta::assert_snapshot!(error, @"create a pool on demand: the configuration is disabled; set `enabled: true` for `connection_pool`");
+}
+
+#[tokio::test]
+async fn a_host_that_may_hold_a_password_is_refused_and_not_shown() {
+    let manager = manager("pools: []").await;
+    for driver in ["https", "ws", "postgres", "mysql", "redis"] {
+        for host in ["u:canary@h", "u:canary", "h/canary", "canary h"] {
+            let error = manager.pool_for(&Target::new(driver, "x y").at(host, None), None).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("canary") && shown.contains("no host has"), "{shown}");
+        }
+    }
+    for host in ["::1", "fe80::1%eth0", "db-1.example", "db.example."] {
+        manager.pool_for(&Target::new("postgres", "orders").at(host, None).as_user("u"), None).unwrap();
+    }
+}

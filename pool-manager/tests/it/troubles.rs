@@ -152,3 +152,41 @@ async fn a_file_that_cannot_be_loaded_is_told_with_its_places() {
     let error = PoolManager::from_file(folder.path().join("none.yaml")).await.unwrap_err();
     assert!(matches!(&error, StartError::Config(_)), "{error}");
 }
+
+/// A file with such a host may be refused before; this is for configurations made in code.
+#[tokio::test]
+async fn a_host_that_may_hold_a_password_is_not_shown() {
+    let manager = manager("pools: []").await;
+    for driver in [Driver::Http, Driver::Websocket, Driver::Postgres, Driver::Mysql, Driver::Redis] {
+        let pool = PoolConfig {
+            name: "a".to_owned(),
+            driver,
+            host: Some("u:canary@h".to_owned()),
+            ..PoolConfig::default()
+        };
+        let error = manager.create(pool).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("host is ***") && !shown.contains("canary"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_beside_a_url_makes_no_socket_of_it() {
+    let manager = manager("pools: []").await;
+    for (driver, url) in
+        [(Driver::Postgres, "postgres://u@db.example/d"), (Driver::Mysql, "mysql://u@db.example/d")]
+    {
+        let mut pool = PoolConfig {
+            name: "orders".to_owned(),
+            driver,
+            url: Some(Secret::new(url)),
+            host: Some("/run/server".to_owned()),
+            password: Some(SecretSource::Text(Secret::new("canary-ldap"))),
+            ..PoolConfig::default()
+        };
+        pool.authentication.method = AuthenticationMethod::Ldap;
+        pool.settings.min_connections = 0;
+        let error = manager.create(pool).unwrap_err();
+        assert!(error.to_string().contains("the connection must be encrypted"), "{error}");
+    }
+}
