@@ -92,7 +92,7 @@ pub use examine::{
 };
 pub use manager::{PoolManager, PoolManagerBuilder};
 pub use readiness::{PoolReadiness, Readiness, ReadyState};
-pub use reload::{ReloadError, ReloadReport, ReloadStats};
+pub use reload::{NeverApplied, ReloadError, ReloadReport, ReloadStats};
 pub use routing::{
     Access, Acquired, Attempt, AttemptFailure, Group, Member, MemberStats, ReadError, RouteError, Session,
     SessionWrite, acquire_or_degrade,
