@@ -40,6 +40,22 @@ pub enum CreateError {
         /// The name.
         name: String,
     },
+    /// The group that it shall be in has pools of another driver.
+    #[error(
+        "create pool `{name}`: it is one of {driver}, and group `{group}` has pools of {found}, such as `{member}`; choose another group"
+    )]
+    GroupDriver {
+        /// The name of the pool.
+        name: String,
+        /// Its driver.
+        driver: Driver,
+        /// The group.
+        group: String,
+        /// A pool that is in it.
+        member: String,
+        /// The driver of that one.
+        found: Driver,
+    },
     /// The target is one of a driver that nobody knows.
     #[error("create a pool for `{target}`: no driver is called `{driver}`")]
     Driver {

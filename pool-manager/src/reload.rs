@@ -22,7 +22,7 @@ use self::drain::Progress;
 use crate::event::ManagerEvent;
 use crate::manager::{PoolManager, Shared};
 
-pub use error::ReloadError;
+pub use error::{NeverApplied, ReloadError};
 pub use report::ReloadReport;
 pub use stats::ReloadStats;
 pub(crate) use stats::hash_of;
@@ -53,6 +53,11 @@ impl Reloads {
         }
     }
 
+    /// No further one is going to be applied.
+    pub(crate) fn end(&self) {
+        self.progress.send_modify(|progress| progress.is_over = true);
+    }
+
     fn note(&self, note: impl FnOnce(&mut ReloadStats)) {
         note(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -66,7 +71,7 @@ impl PoolManager {
     /// | nothing of a pool | nothing: it keeps its connections, its counters, its callers |
     /// | a key of class live | its options are replaced |
     /// | a key of class drain, or what a file holds that the configuration names | further connections are opened by a new connector; idle ones are closed, busy ones when they come back |
-    /// | a pool is new | it is made |
+    /// | a pool is new, or was closed through a handle | it is made |
     /// | a pool is gone or disabled | it is closed: who waits is told so, busy connections may finish |
     /// | a key of class restart | the reload is refused |
     /// | a pool made on demand can no longer be had, such as when the file with its password is gone | it stays as it is, and the report tells why |
@@ -159,14 +164,23 @@ impl PoolManager {
     /// Waits until the reload that began this generation is in force, and no connection is left that is older, in the
     /// pools that it changed or removed.
     ///
+    /// # Errors
+    ///
+    /// If the manager is closed, also while this waits, and the generation is not in force: it never will be.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future changes nothing.
-    pub async fn wait_applied(&self, generation: u64) {
+    pub async fn wait_applied(&self, generation: u64) -> Result<(), NeverApplied> {
         let mut progress = self.shared.reloads.progress.subscribe();
-        let reached = progress.wait_for(|progress| progress.has_reached(generation)).await;
+        let is_settled = |progress: &Progress| {
+            progress.has_reached(generation) || progress.is_over && progress.generation < generation
+        };
         // Its other end is in the manager, which lives at least as long as this borrow.
-        debug_assert!(reached.is_ok());
+        match progress.wait_for(is_settled).await {
+            Ok(progress) if progress.has_reached(generation) => Ok(()),
+            _ => Err(NeverApplied { generation }),
+        }
     }
 
     /// What became of all reloads so far.

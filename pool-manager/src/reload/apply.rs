@@ -89,7 +89,7 @@ impl Shared {
     fn try_to_apply(self: &Arc<Self>, config: Config) -> Result<ReloadReport, ReloadError> {
         let plan = self.plan(config)?;
         let before = self.reloads.progress.borrow().generation;
-        let is_unchanged = plan.changes.is_empty() && plan.changed.is_empty();
+        let is_unchanged = plan.changes.is_empty() && plan.changed.is_empty() && plan.added.is_empty();
         let generation = if is_unchanged { before } else { before + 1 };
         let names = |changes: &[&Change]| changes.iter().map(|change| change.name()).collect::<Vec<_>>();
         let (drained, changed): (Vec<_>, Vec<_>) = plan.changed.iter().partition(|change| change.drains);
@@ -110,10 +110,16 @@ impl Shared {
         let (removed, changed) = self.swap(plan)?;
         report.removed.retain(|name| removed.iter().any(|pool| pool.control().name() == name));
         let mut draining: Vec<_> = changed.into_iter().filter_map(Change::carry_out).collect();
+        if !report.drained.is_empty() {
+            // Once more: the groups see only now that a pool leads elsewhere.
+            let groups = self.write().regroup();
+            drop(groups);
+        }
         for pool in removed {
             begin_to_close(&pool);
             draining.push(Draining::Removed(pool));
         }
+        self.forget_ended();
         if !is_unchanged {
             self.drain(generation, draining, grace);
         }
@@ -138,12 +144,14 @@ impl Shared {
         }
         let entries = registry.named.clone();
         let of_configuration = entries.values().filter(|entry| entry.origin == Origin::Configuration);
+        // One that somebody has closed is as good as not there, here and below.
+        let of_configuration = of_configuration.filter(|entry| !entry.is_closed());
         let pools = of_configuration.map(|entry| PoolConfig::clone(&entry.config)).collect();
         let remake = |on_demand: &OnDemand| -> PoolConfigOf {
             let (asked, password) = (on_demand.asked.clone(), on_demand.password.clone());
             Box::new(move |config| config_of(&asked, password.clone(), config).ok())
         };
-        let on_demand = registry.on_demand.iter();
+        let on_demand = registry.on_demand.iter().filter(|(_, on_demand)| !on_demand.entry.is_closed());
         let on_demand = on_demand
             .map(|(key, on_demand)| (key.clone(), on_demand.entry.clone(), remake(on_demand)))
             .collect();
@@ -159,14 +167,15 @@ impl Shared {
         if !keys.is_empty() {
             return Err(ReloadError::Restart { keys });
         }
+        let open = |name: &str| entries.get(name).filter(|entry| !entry.is_closed());
         let of_program =
-            |pool: &&PoolConfig| entries.get(&pool.name).is_some_and(|entry| entry.origin == Origin::Program);
+            |pool: &&PoolConfig| open(&pool.name).is_some_and(|entry| entry.origin == Origin::Program);
         if let Some(taken) = described(&config).find(of_program) {
             return Err(ReloadError::Taken { name: taken.name.clone() });
         }
         let mut wanted: Vec<(Option<(Which, Entry)>, PoolConfig)> = Vec::new();
         for pool in described(&config) {
-            let known = entries.get(&pool.name);
+            let known = open(&pool.name);
             let known = known.map(|entry| (Which::Named(pool.name.clone()), entry.clone()));
             wanted.push((known, pool.clone()));
         }
@@ -215,7 +224,8 @@ impl Shared {
         }
         // The program may have been at work since the plan was made.
         let is_taken = |pool: &&(Arc<PoolConfig>, Blueprint)| {
-            registry.named.contains_key(&pool.0.name) || self.set.get(&pool.0.name).is_some()
+            registry.named.get(&pool.0.name).is_some_and(|entry| !entry.is_closed())
+                || self.set.get(&pool.0.name).is_some_and(|pool| !pool.is_closed())
         };
         if let Some((taken, _)) = added.iter().find(is_taken) {
             return Err(ReloadError::Taken { name: taken.name.clone() });
@@ -235,6 +245,7 @@ impl Shared {
                 && let Some(entry) = registry.named.remove(&name)
             {
                 self.set.remove(&name);
+                registry.ending.push(entry.pool.clone());
                 gone.push(entry.pool);
             }
         }
@@ -242,7 +253,7 @@ impl Shared {
             if entry.pool.insert_into(&self.set).is_err() {
                 tracing::warn!(pool = %name, "the set of all pools has one of this name that is not ours");
             }
-            registry.named.insert(name, entry);
+            registry.put(name, entry);
         }
         changed.retain(|change| change.note(&mut registry));
         registry.config = Arc::new(config);

@@ -33,7 +33,8 @@ pub struct ReloadReport {
 impl ReloadReport {
     /// Whether the configuration was the one in force, and nothing was done.
     pub fn is_unchanged(&self) -> bool {
-        self.changes.is_empty() && self.drained.is_empty() && self.changed.is_empty()
+        let Self { changes, added, changed, drained, .. } = self;
+        changes.is_empty() && added.is_empty() && changed.is_empty() && drained.is_empty()
     }
 }
 

@@ -29,7 +29,7 @@ async fn the_same_configuration_changes_nothing() {
     assert_eq!((after.attempts, after.unchanged, after.generation), (1, 1, 0));
     assert_eq!(after.config_hash, before.config_hash);
     assert_eq!(manager.snapshots()["orders"].counters.created, 1);
-    manager.wait_applied(0).await;
+    manager.wait_applied(0).await.unwrap();
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn an_option_is_changed_under_the_users_of_a_pool() {
     assert!(report.drained.is_empty() && report.generation == 1);
     let stats = manager.snapshots()["orders"].stats;
     assert_eq!((stats.max, stats.active), (2, 1));
-    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap().unwrap();
     drop(held);
     assert_eq!(manager.snapshots()["orders"].stats.idle, 1, "its connection is as good as before");
     assert_eq!(manager.config().pool("orders").unwrap().settings.max_connections, 2);
@@ -91,7 +91,7 @@ async fn another_database_is_reached_by_new_connections_while_old_ones_end() {
     assert!(timeout(ms(50), manager.wait_applied(1)).await.is_err(), "an old connection is in use");
 
     drop(old);
-    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap().unwrap();
     drop(new);
     let counters = orders.counters();
     // On a busy machine a connect is overdue, and another one is begun.
@@ -114,7 +114,7 @@ async fn what_is_held_for_longer_than_the_grace_is_written_off() {
         two(folder.path(), "max_connections: 1").replace("orders.db", "moved.db")
     );
     manager.reload(config(&moved)).await.unwrap();
-    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap().unwrap();
     assert!(recorder.events().contains(&"abandoned orders".to_owned()), "{:?}", recorder.events());
     // It counts no longer, so the pool of one has room; and whoever held it may still end what he does.
     drop(manager.acquire("orders").await.unwrap());
@@ -134,7 +134,7 @@ async fn pools_come_and_go_with_the_configuration() {
     assert!(a.acquire().await.unwrap_err().is_closed());
     assert!(timeout(ms(50), manager.wait_applied(1)).await.is_err(), "a connection of it is in use");
     drop(held);
-    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap().unwrap();
 
     let disabled = "pools: [{name: b, driver: sqlite, database: ':memory:', enabled: false}]";
     let report = manager.reload(config(disabled)).await.unwrap();
@@ -453,4 +453,33 @@ async fn whether_certificates_matter_may_change_without_replacing_connections() 
     assert!(manager.reload(config(&sections(false))).await.unwrap().is_unchanged(), "nobody minds");
     let report = manager.reload(config(&sections(true))).await.unwrap();
     assert_eq!(report.drained, ["a"], "connections were opened with the one of before");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_what_cannot_come_any_more_is_told() {
+    let manager = manager("pools: []").await;
+    let mut waiting = std::pin::pin!(manager.wait_applied(1));
+    assert!(timeout(ms(20), &mut waiting).await.is_err());
+    manager.close(ms(1)).await;
+    let error = timeout(PATIENCE, waiting).await.unwrap().unwrap_err();
+    insta::assert_snapshot!(error, @"wait for configuration 1: the manager is closed, and it was not in force by then");
+    timeout(PATIENCE, manager.wait_applied(2)).await.unwrap().unwrap_err();
+    timeout(PATIENCE, manager.wait_applied(0)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_reload_makes_a_pool_anew_that_somebody_has_closed() {
+    let text = "pools: [{name: a, driver: sqlite, database: ':memory:'}]";
+    let manager = manager(text).await;
+    let held = manager.acquire("a").await.unwrap();
+    manager.pool("a").unwrap().control().close(ms(1)).await;
+    let report = manager.reload(config(text)).await.unwrap();
+    assert_eq!(report.added, ["a"]);
+    assert!(!report.is_unchanged());
+    manager.acquire("a").await.unwrap();
+    assert!(!manager.pools().get("a").unwrap().is_closed());
+    assert!(manager.reload(config(text)).await.unwrap().is_unchanged());
+    let report = manager.close(ms(1)).await;
+    assert_eq!(report.still_held().count(), 1, "of the one before: {report}");
+    drop(held);
 }

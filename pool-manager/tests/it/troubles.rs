@@ -23,7 +23,7 @@ async fn everything_that_is_missing_is_named_at_once() {
             {name: b, database: b, password_env: POOL_TEST_NO_SUCH_VARIABLE},
             {name: c, driver: redis, ssl: {enabled: true, client_certificate: Cargo.toml, client_key: Cargo.toml}},
             {name: d, driver: mysql, database: d, authentication: {method: oauth2, oauth2:
-                {token_url: 'http://tokens.example/token', client_id: d, client_secret_file: Cargo.toml}}}]",
+                {token_url: 'https://tokens.example/token', client_id: d, client_secret_file: /nowhere/secret}}}]",
     )
     .await;
     insta::assert_snapshot!(errors, @r"
@@ -36,8 +36,8 @@ async fn everything_that_is_missing_is_named_at_once() {
       help: set it in the environment of the process, and start the process anew
     pool `c`: ssl.client_certificate is `Cargo.toml`: no certificate is in it
       help: put the file there, or change the path; a relative one begins at the working directory
-    pool `d`: authentication.oauth2.token_url is refused: get a token from `http://tokens.example/token`: http would show the client secret to whoever is on the way; use https
-      help: write the https URL of the token endpoint
+    pool `d`: authentication.oauth2.client_secret_file is `/nowhere/secret`: the file cannot be read (No such file or directory (os error 2))
+      help: put the file there and let the process read it, or change the path
     ");
 }
 
