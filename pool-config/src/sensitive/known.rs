@@ -43,7 +43,7 @@ fn add_names(section: &SectionKeys, names: &mut BTreeSet<&'static str>) {
         match &key.content {
             Content::Value(_) => {}
             Content::Section(inner) | Content::Inheriting(inner) | Content::Sections(inner) => {
-                add_names(inner, names)
+                add_names(inner, names);
             }
         }
     }
