@@ -49,7 +49,7 @@ fn same_target(config: &Config, section: &mut Section<'_>) {
 fn server_limit(config: &Config, section: &mut Section<'_>) {
     let mut servers: BTreeMap<_, Vec<&PoolConfig>> = BTreeMap::new();
     for pool in enabled(config) {
-        if let Some(host) = &pool.host {
+        if let (Driver::Postgres | Driver::Mysql, Some(host)) = (pool.driver, &pool.host) {
             servers.entry((pool.driver.as_str(), host, pool.port)).or_default().push(pool);
         }
     }
@@ -85,6 +85,12 @@ fn groups(config: &Config, section: &mut Section<'_>) {
             let help = "give it another group";
             let mistake = Mistake::new(found, "one driver for all pools of a group", help);
             section.report_of_pool(&other.name, "group", mistake);
+        }
+        let mut primaries = pools.iter().filter(|pool| pool.role == Role::Primary);
+        if let (Some(first), Some(second)) = (primaries.next(), primaries.next()) {
+            let found = format!("a second primary of group {name}, beside pool {:?}", first.name);
+            let help = "set `role: replica` for one of them, unless both take writes for each other";
+            section.warn_of_pool(&second.name, "role", Mistake::new(found, "one primary in a group", help));
         }
         if pools.iter().all(|pool| pool.role != Role::Primary) {
             let found = format!("group {name} without a primary");

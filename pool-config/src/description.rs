@@ -29,6 +29,8 @@ pub(crate) struct Key {
 pub(crate) enum Content {
     Value(ValueKey),
     Section(SectionKeys),
+    /// A section whose keys are inherited where they are not written.
+    Inheriting(SectionKeys),
     /// A list of sections.
     Sections(SectionKeys),
 }
@@ -92,6 +94,10 @@ impl Visitor for SectionKeys {
 
     fn section<S: Keys>(&mut self, doc: &'static str, slot: &mut S, name: &'static str) {
         self.push(doc, name, Content::Section(Self::of(slot)));
+    }
+
+    fn inheriting<S: Keys>(&mut self, doc: &'static str, slot: &mut S, name: &'static str, _base: &str) {
+        self.push(doc, name, Content::Inheriting(Self::of(slot)));
     }
 
     fn optional<S: Keys + Default>(&mut self, doc: &'static str, _slot: &mut Option<S>, name: &'static str) {

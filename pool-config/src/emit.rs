@@ -96,7 +96,18 @@ pub(crate) fn scalar(value: &Json) -> String {
             other => other.clone(),
         }
     }
-    escaped(value).to_string()
+    // What YAML does not allow in a file, and what a terminal would not show.
+    let text = escaped(value).to_string();
+    let mut written = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' | '\u{2028}' | '\u{2029}' => {
+                let _infallible = write!(written, "\\u{:04x}", u32::from(c));
+            }
+            _ => written.push(c),
+        }
+    }
+    written
 }
 
 #[cfg(test)]

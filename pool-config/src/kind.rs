@@ -12,7 +12,7 @@ mod word;
 
 pub(crate) use list::{Lines, List, Tags};
 pub(crate) use number::{Flag, Millis, Number, Share, Whole};
-pub(crate) use secret::{Command, SecretText, SecretUrl};
+pub(crate) use secret::{Command, Endpoint, SecretText, SecretUrl};
 pub(crate) use text::{Name, PathText, Text};
 pub(crate) use word::{Word, Words};
 
@@ -20,7 +20,8 @@ use schemars::Schema;
 use serde_json::Value as Json;
 
 use crate::problem::Mistake;
-use crate::shown::shown;
+use crate::sensitive::is_secret_key;
+use crate::shown::{MASK, masked, shown};
 use crate::yaml::{Node, Value};
 
 /// What a key may hold.
@@ -34,9 +35,9 @@ pub(crate) trait Kind {
     /// The value as a file would hold it; null if a file would not mention the key.
     fn write(&self, value: &Self::Value) -> Json;
 
-    /// The same as people may see it: without secrets.
+    /// The same as people may see it: without what looks like credentials.
     fn mask(&self, value: &Self::Value) -> Json {
-        self.write(value)
+        without_credentials(self.write(value))
     }
 
     /// What is allowed, in words that fit after "expected".
@@ -80,6 +81,26 @@ impl<K: Kind> Kind for Optional<K> {
 
     fn schema(&self) -> Schema {
         self.0.schema()
+    }
+}
+
+/// Text of a value, at any depth, with what looks like credentials hidden.
+fn without_credentials(json: Json) -> Json {
+    match json {
+        Json::String(text) => Json::String(masked(&text)),
+        Json::Array(items) => items.into_iter().map(without_credentials).collect(),
+        Json::Object(entries) => {
+            let hide = |(key, value): (String, Json)| {
+                let value = if is_secret_key(&key) {
+                    Json::String(MASK.to_owned())
+                } else {
+                    without_credentials(value)
+                };
+                (key, value)
+            };
+            entries.into_iter().map(hide).collect()
+        }
+        other => other,
     }
 }
 

@@ -52,7 +52,10 @@ fn merge_at(base: &mut Node, over: Node, path: Path<'_>) {
 }
 
 fn merge_entries(base: &mut Vec<Entry>, over: Vec<Entry>, path: Path<'_>) {
-    drop_other_ways(base, &over);
+    // Tags may be called anything.
+    if !path.is_tags() {
+        drop_other_ways(base, &over);
+    }
     let mut known: HashMap<String, usize> = HashMap::with_capacity(base.len());
     for (index, entry) in base.iter().enumerate() {
         if let Value::Text(key) = &entry.key.value {

@@ -93,6 +93,22 @@ pub(crate) fn apply(document: &mut Node, overrides: Vec<Override>, problems: &mu
                 continue;
             }
         };
+        let overlaps = |other: &Target| {
+            let (shorter, longer) = if other.keys.len() < target.keys.len() {
+                (&other.keys, &target.keys)
+            } else {
+                (&target.keys, &other.keys)
+            };
+            other.pool == target.pool && other.keys != target.keys && longer.starts_with(shorter)
+        };
+        if let Some((_, first)) = set.iter().find(|(other, _)| overlaps(other)) {
+            let found =
+                format!("a key within a section that {} sets, or the other way round", sources.name(*first));
+            let mistake =
+                Mistake::new(found, "one variable for each key", "put both into one variable, or unset one");
+            problems.push(name_place, path, mistake);
+            continue;
+        }
         match set.entry(target) {
             hash_map::Entry::Occupied(first) => {
                 let found = format!("a key that {} sets too", sources.name(*first.get()));

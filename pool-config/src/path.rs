@@ -25,9 +25,9 @@ impl Path<'_> {
         matches!(self, Path::Key(Path::Key(Path::Document, MAIN_SECTION), "pools"))
     }
 
-    /// Whether these are the tags of a pool, whose names are those of the author: none has a meaning here.
+    /// Whether these are tags, whose names are those of the author: none has a meaning here.
     pub(crate) fn is_tags(&self) -> bool {
-        matches!(self, Path::Key(Path::Item(pools, ..), "tags") if pools.is_pools())
+        matches!(self, Path::Key(_, "tags"))
     }
 }
 

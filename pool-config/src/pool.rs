@@ -50,7 +50,7 @@ keys! {
         /// the password, in clear text. Better in one of the other three ways, of which at most one is written
         password: Option<SecretSource> = None, secret("password", &PASSWORD);
 
-        /// whether the pool is made at all
+        /// whether the pool is made at all; a change adds or removes it
         enabled: bool = true, value("enabled", Flag, Live);
 
         /// whether the service counts as not ready while this pool has no connection
@@ -142,6 +142,27 @@ impl PoolConfig {
             for key in PASSWORD.all() {
                 section.forbid(key, format!("no password: driver {driver} has none"));
             }
+        }
+        if driver == Driver::Sqlite {
+            for key in ["ssl", "authentication"] {
+                section.forbid(key, format!("no {key}: driver {driver} opens files"));
+            }
+        }
+        if let (Driver::Redis, Some(database)) = (driver, &self.database)
+            && database.parse::<u32>().is_err()
+        {
+            let help = "write its number in quotes, such as \"0\"";
+            section.report(
+                "database",
+                Mistake::new(section.shown("database"), "the number of a database", help),
+            );
+        }
+        if self.health_path.as_ref().is_some_and(|path| !path.starts_with('/')) {
+            let found = section.shown("health_path");
+            section.report(
+                "health_path",
+                Mistake::new(found, "a path that begins with `/`", "begin it with `/`"),
+            );
         }
         if driver != Driver::Http {
             section.forbid("health_path", format!("no health_path: driver {driver} has none"));
@@ -235,7 +256,13 @@ fn warn_of_clear_text(section: &mut Section<'_>, key: &'static str) {
 /// Whether a URL holds a password, before its host.
 fn url_password(url: &str) -> bool {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();
+    let (address, query) = after_scheme.split_once('?').unwrap_or((after_scheme, ""));
+    let is_password = |pair: &str| ["password=", "pass="].iter().any(|key| pair.starts_with(key));
+    if query.split('&').any(is_password) {
+        return true;
+    }
+    // The last `@`: a password may hold one, or a slash.
+    let authority = address.rfind('@').map_or("", |at| &address[..=at]);
     authority
         .rsplit_once('@')
         .is_some_and(|(login, _)| login.split_once(':').is_some_and(|(_, p)| !p.is_empty()))

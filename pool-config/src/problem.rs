@@ -125,6 +125,8 @@ impl fmt::Display for Severity {
 /// A [`Problem`] before it is known where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {
+    /// Where it is, if not at the value of the key but within it.
+    pub(crate) place: Option<Place>,
     pub(crate) found: String,
     pub(crate) expected: String,
     pub(crate) help: String,
@@ -136,7 +138,12 @@ impl Mistake {
         expected: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {
-        Self { found: found.into(), expected: expected.into(), help: help.into() }
+        Self { place: None, found: found.into(), expected: expected.into(), help: help.into() }
+    }
+
+    /// The same mistake, at a node within the value.
+    pub(crate) fn at(self, node: &Node) -> Self {
+        Self { place: self.place.or(Some(node.place)), ..self }
     }
 }
 
@@ -239,7 +246,7 @@ impl Problems {
         }
         let mut excerpts = Excerpts::new(&self.sources, &self.net);
         let problem = |(severity, (place, path, mistake)): (Severity, (Place, String, Mistake))| {
-            let Mistake { found, expected, help } = mistake;
+            let Mistake { found, expected, help, .. } = mistake;
             let (found, help) = self.net.found_and_help(&found, &help);
             Problem {
                 severity,

@@ -29,7 +29,7 @@ fn section(text: &mut String, path: &str, keys: &SectionKeys, listed: &[&str]) {
                 let default = default(value);
                 format!("{allowed} | {unit} | {default} | {effect} | {class}")
             }
-            Content::Section(_) => format!("a section | | | {effect} | see there"),
+            Content::Section(_) | Content::Inheriting(_) => format!("a section | | | {effect} | see there"),
             Content::Sections(_) => format!("a list of sections | | empty | {effect} | see there"),
         };
         let _infallible = writeln!(text, "| `{}` | {row} |", key.name);
@@ -44,9 +44,8 @@ fn section(text: &mut String, path: &str, keys: &SectionKeys, listed: &[&str]) {
         };
     for key in own {
         match &key.content {
-            Content::Value(_) => {}
             // What a pool inherits as a section has its table in `security`.
-            Content::Section(_) if !listed.is_empty() => {}
+            Content::Value(_) | Content::Inheriting(_) => {}
             Content::Section(inner) => section(text, &format!("{path}.{}", key.name), inner, &[]),
             Content::Sections(inner) => section(text, &format!("{path}.{}[]", key.name), inner, &settings),
         }

@@ -16,7 +16,7 @@ pub fn json_schema() -> Schema {
         "title": "connection_pool.yaml",
         "description": "The connection pools of a service.",
         "type": "object",
-        "properties": { "connection_pool": section(&SectionKeys::config()) },
+        "properties": { "connection_pool": section(&SectionKeys::config(), true) },
         "required": ["connection_pool"],
         "patternProperties": { "^x-": true },
         "additionalProperties": false,
@@ -30,10 +30,12 @@ pub fn json_schema() -> Schema {
     })
 }
 
-fn section(section: &SectionKeys) -> Json {
+/// A section; one that inherits may leave out whatever it needs.
+fn section(section: &SectionKeys, requires: bool) -> Json {
     let properties: Map<String, Json> =
-        section.keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
-    let required: Vec<_> = section.keys.iter().filter(|key| is_required(key)).map(|key| key.name).collect();
+        section.keys.iter().map(|key| (key.name.to_owned(), property(key, requires))).collect();
+    let required: Vec<_> =
+        section.keys.iter().filter(|key| requires && is_required(key)).map(|key| key.name).collect();
     let mut schema = json!({
         "type": ["object", "null"],
         "properties": properties,
@@ -50,11 +52,12 @@ fn is_required(key: &Key) -> bool {
     matches!(&key.content, Content::Value(ValueKey { is_required: true, .. }))
 }
 
-fn property(key: &Key) -> Json {
+fn property(key: &Key, requires: bool) -> Json {
     let mut schema = match &key.content {
-        Content::Section(keys) => section(keys),
+        Content::Section(keys) => section(keys, requires),
+        Content::Inheriting(keys) => section(keys, false),
         Content::Sections(keys) => {
-            let mut item = section(keys);
+            let mut item = section(keys, true);
             item["type"] = json!("object");
             json!({ "type": ["array", "null"], "items": item })
         }

@@ -33,7 +33,9 @@ impl fmt::Debug for Secret {
 }
 
 /// Where a secret comes from. It is looked up when a connection is opened, not when the file is loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Debug` shows neither the secret nor the arguments of a command.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecretSource {
     /// It stands in the file itself.
@@ -46,6 +48,20 @@ pub enum SecretSource {
     Command(Vec<String>),
 }
 
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.debug_tuple("Text").field(text).finish(),
+            Self::Environment(variable) => f.debug_tuple("Environment").field(variable).finish(),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Command(words) => {
+                let program = words.first().map_or("", String::as_str);
+                f.debug_tuple("Command").field(&program).field(&format_args!("{MASK}")).finish()
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +71,7 @@ mod tests {
         let source = SecretSource::Text(Secret::new("canary"));
         assert_eq!(format!("{source:?}"), "Text(***)");
         assert_eq!(format!("{source:#?}").matches("canary").count(), 0);
+        let source = SecretSource::Command(vec!["vault".to_owned(), "canary".to_owned()]);
+        assert_eq!(format!("{source:?}"), r#"Command("vault", ***)"#);
     }
 }

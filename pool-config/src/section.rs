@@ -102,7 +102,8 @@ impl<'a> Section<'a> {
         match kind.read(node) {
             Ok(value) => Some(value),
             Err(mistake) => {
-                self.refuse(key, node.place, mistake);
+                let place = mistake.place.unwrap_or(node.place);
+                self.refuse(key, place, mistake);
                 None
             }
         }
@@ -166,7 +167,8 @@ impl<'a> Section<'a> {
                 continue;
             };
             // The name is looked up first, because it is part of the path of every problem.
-            let name = entries.iter().find(|entry| is_text(&entry.key, "name"));
+            let is_name = |entry: &&Entry| is_text(&entry.key, "name") && entry.value.written.is_none();
+            let name = entries.iter().find(is_name);
             let name = name.and_then(|entry| Some((Name.read(&entry.value).ok()?, entry.value.place)));
             let first = name.as_ref().and_then(|(name, _)| places.get(name).copied());
             let path = match &name {
@@ -178,6 +180,14 @@ impl<'a> Section<'a> {
             }
             let value = self.child(path, Some(base.to_owned()), node.place, entries, |section| {
                 let name = section.read("name", &Name);
+                if section.is_reference("name") {
+                    let expected =
+                        "a name that is written out: overlays and variables mean a pool by its name";
+                    section.report(
+                        "name",
+                        Mistake::new(section.shown("name"), expected, "write the name itself"),
+                    );
+                }
                 if let Some(name) = &name
                     && let Some(first) = first
                 {

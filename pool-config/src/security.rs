@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::class::ReloadClass::{Drain, Live};
 use crate::keys::{SecretKeys, keys};
-use crate::kind::{Flag, Millis, Optional, PathText, Text, Word, Words};
+use crate::kind::{Endpoint, Flag, Millis, Optional, PathText, Text, Word, Words};
 use crate::problem::Mistake;
 use crate::secret::SecretSource;
 use crate::section::Origin;
@@ -47,6 +47,14 @@ keys! {
     }
 
     check(ssl, section) {
+        if section.is_written("client_certificate") != section.is_written("client_key")
+            && ssl.client_certificate.is_some()
+            && ssl.client_key.is_some()
+        {
+            let at = if section.is_written("client_key") { "client_key" } else { "client_certificate" };
+            let expected = "both client_certificate and client_key in one section: they belong together";
+            section.warn(at, Mistake::new(section.shown(at), expected, "write the other one here, too"));
+        }
         let pair = [
             ("client_certificate", "client_key", "the key of client_certificate", "add `client_key:`"),
             ("client_key", "client_certificate", "the certificate of client_key", "add `client_certificate:`"),
@@ -108,7 +116,7 @@ keys! {
     /// The section `oauth2`: an authorization server that gives tokens for client credentials (RFC 6749, section 4.4).
     pub struct OAuth2 {
         /// where tokens are asked for; `https`, unless the host is this machine
-        token_url: String = String::new(), required("token_url", Text, Drain);
+        token_url: String = String::new(), required("token_url", Endpoint, Drain);
 
         /// who this service is to the authorization server
         client_id: String = String::new(), required("client_id", Text, Drain);
@@ -145,6 +153,12 @@ keys! {
             let help = "write `client_secret_file`, `client_secret_env` or a reference such as `${CLIENT_SECRET}`";
             let mistake = Mistake::new("a secret in clear text", "a secret that stands elsewhere", help);
             section.warn(CLIENT_SECRET.text, mistake);
+        }
+        let is_local = ["http://localhost", "http://127.", "http://[::1]"].iter().any(|host| oauth2.token_url.starts_with(host));
+        if oauth2.token_url.starts_with("http://") && !is_local && !oauth2.allow_plain_http {
+            let expected = "https: anybody on the way can read the secret and the tokens";
+            let help = "begin it with https://, or set `allow_plain_http: true`";
+            section.report("token_url", Mistake::new("a URL that begins with http://", expected, help));
         }
         if oauth2.allow_plain_http && section.is_written("allow_plain_http") {
             let expected = "false: anybody on the way can read the secret and the tokens";

@@ -20,13 +20,14 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use pool_config::{AuditEvent, AuditLog};
 use pool_core::{Observer, PoolEvent};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use self::file::LogFile;
+use self::file::{LogFile, unsuitable};
 use self::line::{Operation, Record};
 use self::queue::{Queue, write_all_of};
 
@@ -80,6 +81,14 @@ pub enum AuditError {
         /// Why.
         source: io::Error,
     },
+    /// What is there cannot hold a log.
+    #[error("open the audit log `{}`: it is {kind}; name a regular file", path.display())]
+    NoFile {
+        /// The path.
+        path: PathBuf,
+        /// What is there, such as `a folder`.
+        kind: &'static str,
+    },
     /// The system gives no thread to write with.
     #[error("start the thread that writes the audit log")]
     Thread(#[source] io::Error),
@@ -93,7 +102,7 @@ pub struct AuditStats {
     pub written: u64,
     /// Operations that are not in the file, for want of room in the queue or on the disk, since then.
     pub lost: u64,
-    /// Operations that wait to be written, now.
+    /// Operations that wait to be written or are being written, now.
     pub waiting: usize,
     /// Why the last attempt to write or to reopen failed; `None` = it did not.
     pub failure: Option<String>,
@@ -104,19 +113,26 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened or no thread be started.
+    /// When the file cannot be opened, it is neither a regular file nor a character device, or no thread can be started.
     pub fn open(log: &AuditLog) -> Result<Option<Audit>, AuditError> {
         let Some(path) = &log.path else { return Ok(None) };
+        if let Some(kind) = unsuitable(path) {
+            return Err(AuditError::NoFile { path: path.clone(), kind });
+        }
         let open = |source| AuditError::Open { path: path.clone(), source };
         let file = LogFile::open(path.clone()).map_err(open)?;
+        Audit::write_to(file, path.clone(), log.events.clone()).map(Some)
+    }
+
+    /// Starts the thread that writes.
+    fn write_to(file: LogFile, path: PathBuf, events: Vec<AuditEvent>) -> Result<Audit, AuditError> {
         let queue = Arc::new(Queue::new(CAPACITY));
         let writes = Arc::clone(&queue);
         std::thread::Builder::new()
             .name(String::from("pool-audit"))
             .spawn(move || write_all_of(&writes, file))
             .map_err(AuditError::Thread)?;
-        let handle = Handle { queue, path: path.clone(), events: log.events.clone() };
-        Ok(Some(Audit(Arc::new(handle))))
+        Ok(Audit(Arc::new(Handle { queue, path, events })))
     }
 
     /// Writes that the configuration was loaded again: `applied`, or refused; `message` says what changed, or why it was
@@ -154,6 +170,15 @@ impl Audit {
     pub async fn close(&self) {
         self.0.queue.close();
         self.flush().await;
+    }
+
+    /// [`close`](Self::close), but waits for the disk no longer than this. What is not written by then is logged as such;
+    /// it still will be, if the disk goes on before the process ends.
+    pub(crate) async fn close_within(&self, limit: Duration) {
+        if timeout(limit, self.close()).await.is_err() {
+            let (path, waiting) = (self.0.path.display(), self.stats().waiting);
+            tracing::warn!(waiting, "the audit log `{path}` was not written to its end within {limit:?}");
+        }
     }
 
     /// What it has written, and whether it can.

@@ -41,12 +41,14 @@ use crate::any::{AnyConnector, AnyPool, Setup};
 
 pub(crate) use fingerprint::Fingerprint;
 pub use options::pool_options;
+#[cfg(feature = "_net")]
+pub(crate) use place::is_host;
 use problem::Objections;
 #[cfg(feature = "_any")]
 pub(crate) use problem::in_one_line;
 pub use problem::{BuildErrors, BuildProblem};
 #[cfg(feature = "sqlite")]
-pub(crate) use sqlite::{creates_file, is_in_memory};
+pub(crate) use sqlite::{creates_file, is_in_memory, memory_name};
 
 /// A pool as it is going to be.
 #[derive(Debug, Clone)]
@@ -138,6 +140,16 @@ impl Blueprint {
             for problem in error.problems {
                 drawing.object(problem.option, &problem.value, problem.rule, "change the value");
             }
+        }
+        #[cfg(feature = "_net")]
+        if let Some(host) = &config.host
+            && !is_host(host, config.driver)
+        {
+            let problem = "it holds what no host has, such as `@`, `:`, `/` or a space";
+            let help =
+                "write a name or an address; the port, the user and the password have keys of their own";
+            drawing.object("host", &"***", problem, help);
+            return None;
         }
         let connector = connector(config, &mut drawing);
         let connector = connector.filter(|_| !drawing.objections.any())?;

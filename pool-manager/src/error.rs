@@ -40,6 +40,22 @@ pub enum CreateError {
         /// The name.
         name: String,
     },
+    /// The group that it shall be in has pools of another driver.
+    #[error(
+        "create pool `{name}`: it is one of {driver}, and group `{group}` has pools of {found}, such as `{member}`; choose another group"
+    )]
+    GroupDriver {
+        /// The name of the pool.
+        name: String,
+        /// Its driver.
+        driver: Driver,
+        /// The group.
+        group: String,
+        /// A pool that is in it.
+        member: String,
+        /// The driver of that one.
+        found: Driver,
+    },
     /// The target is one of a driver that nobody knows.
     #[error("create a pool for `{target}`: no driver is called `{driver}`")]
     Driver {
@@ -48,6 +64,19 @@ pub enum CreateError {
         /// What should be the name of a driver.
         driver: String,
     },
+    /// The host of the target is none. It is not shown: it may be part of a URL, with a password.
+    #[error(
+        "create a pool for a target of {driver}: its host holds what no host has, such as `@`, `:`, `/` or a space"
+    )]
+    Host {
+        /// The target's driver.
+        driver: Driver,
+    },
+    /// The configuration is switched off as a whole.
+    #[error(
+        "create a pool on demand: the configuration is disabled; set `enabled: true` for `connection_pool`"
+    )]
+    Disabled,
     /// What is described cannot be had.
     #[error(transparent)]
     Build(#[from] BuildErrors),

@@ -57,8 +57,10 @@ pub enum ManagerEvent {
 
 /// Is told what happens to the system of pools.
 ///
-/// Called without a lock, on the thread that caused the event. Calling back into the manager is allowed. A panic is
-/// caught and logged.
+/// Called without a lock, on the thread that caused the event. Calling back into the manager is allowed, but for one thing: do
+/// not wait for a reload. What a reload did is told while it still has its turn, so that all are told in order; the next one
+/// begins when every observer has returned, and an observer that waited for it would wait for ever. Spawn a task that
+/// reloads instead. A panic is caught and logged.
 pub trait ManagerObserver: Send + Sync + 'static {
     /// Receives every event.
     fn event(&self, event: &ManagerEvent);

@@ -12,9 +12,12 @@ use crate::error::{LookupError, nearest};
 use crate::registry::Entry;
 use crate::routing::{Group, Member, MemberStats};
 
-/// All groups, by name. A group stays as long as a pool names it; handles of it that users have stay what they are.
+/// All groups, by name, one for each driver among the pools that name it.
+///
+/// A group stays as long as a pool names it or somebody has a handle of it. So a handle never goes stale: while no pool
+/// names the group it has no members, and when one does again, it has.
 #[derive(Default)]
-pub(crate) struct Groups(BTreeMap<String, Known>);
+pub(crate) struct Groups(BTreeMap<String, Vec<Known>>);
 
 #[derive(Clone)]
 struct Known {
@@ -26,6 +29,9 @@ struct Known {
 trait AnyGroup: Any + Send + Sync {
     fn set(&self, entries: &[&Entry], routing: &Routing);
     fn stats(&self) -> Vec<MemberStats>;
+    fn has_members(&self) -> bool;
+    /// Whether somebody else has a handle of it.
+    fn is_held(&self) -> bool;
 }
 
 impl<C: Connector> AnyGroup for Group<C> {
@@ -40,6 +46,14 @@ impl<C: Connector> AnyGroup for Group<C> {
 
     fn stats(&self) -> Vec<MemberStats> {
         self.stats()
+    }
+
+    fn has_members(&self) -> bool {
+        self.has_members()
+    }
+
+    fn is_held(&self) -> bool {
+        self.handles() > 1
     }
 }
 
@@ -56,35 +70,60 @@ impl Groups {
                 members.entry(group).or_default().push(entry);
             }
         }
-        let arranged = members.into_iter().filter_map(|(name, entries)| {
-            let first = &entries.first()?.pool;
-            let known = self.0.get(name).filter(|known| known.driver == first.driver());
-            let known = known
-                .cloned()
-                .unwrap_or_else(|| Known { driver: first.driver(), group: made_for(first, name) });
-            known.group.set(&entries, routing);
-            Some((name.to_owned(), known))
+        let mut arranged = self.0.clone();
+        for (name, entries) in &members {
+            let of_name = arranged.entry((*name).to_owned()).or_default();
+            for Entry { pool, .. } in entries {
+                let driver = pool.driver();
+                if of_name.iter().all(|known| known.driver != driver) {
+                    of_name.push(Known { driver, group: made_for(pool, name) });
+                }
+            }
+        }
+        arranged.retain(|name, of_name| {
+            let entries = members.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+            of_name.retain(|known| {
+                known.group.set(entries, routing);
+                known.group.has_members() || known.group.is_held()
+            });
+            !of_name.is_empty()
         });
-        Groups(arranged.collect())
+        Groups(arranged)
     }
 
     /// The group of this name, if its pools have this connector.
     pub(crate) fn typed<C: Connector>(&self, name: &str, asked: Driver) -> Result<Group<C>, LookupError> {
-        let known = self.0.get(name).ok_or_else(|| LookupError::UnknownGroup {
-            name: name.to_owned(),
-            nearest: nearest(name, self.0.keys().map(String::as_str)),
-        })?;
-        let group: &dyn Any = &*known.group;
-        group.downcast_ref::<Group<C>>().cloned().ok_or_else(|| LookupError::GroupDriver {
-            name: name.to_owned(),
-            asked,
-            found: known.driver,
+        let mut found = None;
+        for known in of_pools(self.0.get(name)) {
+            let group: &dyn Any = &*known.group;
+            if let Some(group) = group.downcast_ref::<Group<C>>() {
+                return Ok(group.clone());
+            }
+            found = Some(known.driver);
+        }
+        let name = name.to_owned();
+        Err(match found {
+            Some(found) => LookupError::GroupDriver { name, asked, found },
+            None => {
+                let known = self.0.iter().filter(|(_, known)| of_pools([*known]).next().is_some());
+                let nearest = nearest(&name, known.map(|(name, _)| name.as_str()));
+                LookupError::UnknownGroup { name, nearest }
+            }
         })
     }
 
     pub(crate) fn stats(&self) -> BTreeMap<String, Vec<MemberStats>> {
-        self.0.iter().map(|(name, known)| (name.clone(), known.group.stats())).collect()
+        let stats = |known: &Vec<Known>| -> Vec<_> {
+            of_pools([known]).flat_map(|known| known.group.stats()).collect()
+        };
+        let all = self.0.iter().map(|(name, known)| (name.clone(), stats(known)));
+        all.filter(|(_, members)| !members.is_empty()).collect()
     }
+}
+
+/// Those that a pool names.
+fn of_pools<'a>(known: impl IntoIterator<Item = &'a Vec<Known>>) -> impl Iterator<Item = &'a Known> {
+    known.into_iter().flatten().filter(|known| known.group.has_members())
 }
 
 /// A group for pools as this one.

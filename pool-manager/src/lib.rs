@@ -33,7 +33,7 @@
 //! | have observers on all of them | [`PoolManager::builder`] |
 //! | use a pool | [`PoolManager::postgres`] and its kin; [`PoolManager::pool`] and [`PoolManager::acquire`] where the driver does not matter |
 //! | read from replicas and write to the primary | [`PoolManager::postgres_group`] and its kin |
-//! | go on without one | [`PoolManager::acquire_or_else`], [`acquire_or_else`] |
+//! | go on without one | [`PoolManager::acquire_or_else`] with another connection, [`acquire_or_degrade`] with anything |
 //! | make one at run time | [`PoolManager::create`], [`PoolManager::remove`] |
 //! | have one for each target that comes up | [`PoolManager::pool_for`], [`PoolManager::acquire_target`] |
 //! | change the configuration of a running service | [`PoolManager::reload`], [`PoolManager::reload_from_file`], [`PoolManager::wait_applied`] |
@@ -75,6 +75,7 @@ mod groups;
 mod manager;
 mod readiness;
 mod registry;
+mod regular_file;
 mod reload;
 mod routing;
 mod shutdown;
@@ -92,10 +93,10 @@ pub use examine::{
 };
 pub use manager::{PoolManager, PoolManagerBuilder};
 pub use readiness::{PoolReadiness, Readiness, ReadyState};
-pub use reload::{ReloadError, ReloadReport, ReloadStats};
+pub use reload::{NeverApplied, ReloadError, ReloadReport, ReloadStats};
 pub use routing::{
     Access, Acquired, Attempt, AttemptFailure, Group, Member, MemberStats, ReadError, RouteError, Session,
-    SessionWrite, acquire_or_else,
+    SessionWrite, acquire_or_degrade,
 };
 pub use shutdown::ShutdownReport;
 pub use watch::{ConfigWatcher, MissingFile, Noticed};

@@ -9,9 +9,12 @@ mod watching;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::task::Poll;
 use std::time::Duration;
 
 use pool_config::{Config, Driver, PoolConfig, Watch};
@@ -46,6 +49,10 @@ pub use builder::PoolManagerBuilder;
 pub(crate) use source::Source;
 use source::files_named_by;
 pub(crate) use targets::{config_of, described};
+
+/// How long closing waits for the audit log at least, when connections were held to the end of the deadline. A disk that works
+/// takes a few milliseconds for the longest queue.
+const LAST_LINES: Duration = Duration::from_millis(250);
 
 /// All pools of a service. Clones share them.
 ///
@@ -97,6 +104,8 @@ pub(crate) struct Shared {
     pub(crate) audit: Option<Audit>,
     janitor: janitor::Duty,
     watching: watching::Watching,
+    /// Whether observers were told that all is closed.
+    has_told_closed: AtomicBool,
 }
 
 impl Shared {
@@ -120,6 +129,13 @@ impl Shared {
             tracing::warn!(pool = %name, "the set of all pools has one of this name that is not ours");
         }
         Ok(pool)
+    }
+
+    /// Lets go of the pools that were removed and have ended by now.
+    pub(crate) fn forget_ended(&self) {
+        let ended = self.write().take_ended();
+        // Without the lock: the last handle of a pool may run user code.
+        drop(ended);
     }
 
     pub(crate) fn tell(&self, event: &ManagerEvent) {
@@ -206,6 +222,7 @@ impl PoolManager {
                 audit,
                 janitor: janitor::Duty::default(),
                 watching: watching::Watching::default(),
+                has_told_closed: AtomicBool::new(false),
             }),
         };
         if watches {
@@ -226,7 +243,8 @@ impl PoolManager {
     /// and certificates. For whoever watches them, to [reload](Self::reload_from_file) when one is different.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = self.shared.source.as_ref().map(Source::files).unwrap_or_default();
-        files.extend(files_named_by(&self.config()));
+        let named = files_named_by(&self.config());
+        files.extend(named.into_iter().filter(|file| !files.contains(file)).collect::<Vec<_>>());
         files
     }
 
@@ -318,7 +336,8 @@ impl PoolManager {
     }
 
     /// [`acquire`](Self::acquire), and if that fails, what `fallback` makes of the error: a connection of a cache
-    /// instead of the database, for instance.
+    /// instead of the database, for instance. [`acquire_or_degrade`](crate::acquire_or_degrade) is for something else than
+    /// a connection, and for any acquire.
     ///
     /// # Errors
     ///
@@ -369,25 +388,32 @@ impl PoolManager {
     ///
     /// # Errors
     ///
-    /// If there is one of this name, or what is described cannot be had.
+    /// If there is one of this name, its group has pools of another driver, or what is described cannot be had.
     pub fn create(&self, config: PoolConfig) -> Result<AnyPool, CreateError> {
         let mut drawn = Blueprint::draw_all([&config], &self.shared.kit)?;
         let blueprint = drawn.pop().expect("one for each configuration, or an error");
         let (name, fingerprint) = (blueprint.name.clone(), blueprint.fingerprint);
-        let groups;
+        let left;
         let pool = {
             let mut registry = self.shared.write();
             if registry.is_closed {
                 return Err(CreateError::Closed);
             }
+            if let Some(group) = &config.group
+                && let Some((member, found)) = registry.stranger_in(group, config.driver)
+            {
+                let (group, member) = (group.clone(), member.to_owned());
+                return Err(CreateError::GroupDriver { name, driver: config.driver, group, member, found });
+            }
             let pool = self.shared.open(blueprint)?;
             let entry =
                 Entry { pool: pool.clone(), config: Arc::new(config), fingerprint, origin: Origin::Program };
-            registry.named.insert(name.clone(), entry);
-            groups = registry.regroup();
+            registry.put(name.clone(), entry);
+            // To be dropped without the lock.
+            left = (registry.regroup(), registry.take_ended());
             pool
         };
-        drop(groups);
+        drop(left);
         self.shared.tell(&ManagerEvent::PoolAdded { pool: name });
         Ok(pool)
     }
@@ -405,15 +431,18 @@ impl PoolManager {
     pub async fn remove(&self, name: &str, deadline: Duration) -> Result<CloseReport, LookupError> {
         let (removed, groups) = {
             let mut registry = self.shared.write();
-            registry.entry(name)?;
+            let pool = registry.pool(name)?;
             self.shared.set.remove(name);
-            (registry.named.remove(name), registry.regroup())
+            registry.named.remove(name);
+            registry.ending.push(pool.clone());
+            (pool, registry.regroup())
         };
         drop(groups);
-        let entry = removed.expect("it was there, under the same lock");
-        let close = entry.pool.control().close(deadline);
+        let close = removed.control().close(deadline);
         self.shared.tell(&ManagerEvent::PoolRemoved { pool: name.to_owned() });
-        Ok(close.await)
+        let report = close.await;
+        self.shared.forget_ended();
+        Ok(report)
     }
 
     /// Closes all pools and forgets them, those made on demand included. The manager can be used further, and a reload
@@ -425,10 +454,7 @@ impl PoolManager {
     pub async fn clear(&self, deadline: Duration) -> ShutdownReport {
         let (removed, groups) = {
             let mut registry = self.shared.write();
-            let pools = registry.pools();
-            registry.named.clear();
-            registry.on_demand.clear();
-            registry.spellings.clear();
+            let pools = registry.take_all();
             for pool in &pools {
                 self.shared.set.remove(pool.control().name());
             }
@@ -438,7 +464,9 @@ impl PoolManager {
         for pool in &removed {
             self.shared.tell(&ManagerEvent::PoolRemoved { pool: pool.control().name().to_owned() });
         }
-        close_all(&removed, deadline).await
+        let report = close_all(removed, deadline).await;
+        self.shared.forget_ended();
+        report
     }
 
     /// The names of all pools, in alphabetical order. Those made on demand have none.
@@ -483,14 +511,20 @@ impl PoolManager {
         if pools.is_empty() { Ok(()) } else { Err(WarmUpErrors { pools }) }
     }
 
-    /// Finds out whether each pool that is `required` can deliver. One that has a connection open is not asked further;
-    /// one that has none tries to open one, for at most its `acquire_timeout`.
+    /// Finds out whether each pool that is `required` can deliver. One that is closed or paused cannot, nor one of the
+    /// configuration that the program has removed. One that has a connection open is not asked further; one that has none
+    /// tries to open one, for at most its `acquire_timeout`.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future changes nothing.
     pub async fn readiness(&self) -> Readiness {
-        let entries: Vec<_> = self.shared.read().named.clone().into_iter().collect();
+        let (is_closed, entries, missing) = {
+            let registry = self.shared.read();
+            let missing = described(&registry.config).filter(|pool| !registry.named.contains_key(&pool.name));
+            let missing: Vec<_> = missing.map(PoolReadiness::missing).collect();
+            (registry.is_closed, registry.named.clone(), missing)
+        };
         let mut looking = JoinSet::new();
         for (name, Entry { pool, config, .. }) in entries {
             let required = config.required;
@@ -500,14 +534,20 @@ impl PoolManager {
             });
         }
         let mut pools = looking.join_all().await;
+        pools.extend(missing);
         pools.sort_by(|a, b| a.pool.cmp(&b.pool));
-        Readiness { pools }
+        Readiness { is_closed, pools }
     }
 
     /// Closes all pools at the same time: callers that wait fail at once, and busy connections may finish until
-    /// `deadline` has passed. No pool is made any more; those that were are still there to be asked for statistics.
+    /// `deadline` has passed. Those that were removed before and still have connections in use are waited for as well. No
+    /// pool is made any more; those that were are still there to be asked for statistics.
     ///
-    /// May be called again, and by several tasks at once; each call waits for itself.
+    /// The audit log is written to its end within what is left of `deadline`, but for at least a quarter of a second. A disk
+    /// that stands still keeps nobody longer; that something was not written is logged.
+    ///
+    /// May be called again, and by several tasks at once; each call waits for itself. Observers are told
+    /// [`Closed`](ManagerEvent::Closed) once, when the first of the calls has its report.
     ///
     /// # Cancel safety
     ///
@@ -516,13 +556,23 @@ impl PoolManager {
         let pools = {
             let mut registry = self.shared.write();
             registry.is_closed = true;
-            registry.pools()
+            let ended = registry.take_ended();
+            let mut pools = registry.pools();
+            pools.extend(registry.ending.iter().cloned());
+            drop(registry);
+            drop(ended);
+            pools
         };
         self.shared.watching.end();
-        let report = close_all(&pools, deadline).await;
-        self.shared.tell(&ManagerEvent::Closed { report: Arc::new(report.clone()) });
+        let begun = Instant::now();
+        self.shared.reloads.end();
+        let report = close_all(pools, deadline).await;
+        // Ordering: it guards nothing but itself.
+        if !self.shared.has_told_closed.swap(true, Ordering::Relaxed) {
+            self.shared.tell(&ManagerEvent::Closed { report: Arc::new(report.clone()) });
+        }
         if let Some(audit) = &self.shared.audit {
-            audit.close().await;
+            audit.close_within(deadline.saturating_sub(begun.elapsed()).max(LAST_LINES)).await;
         }
         report
     }
@@ -533,17 +583,24 @@ impl PoolManager {
     }
 }
 
-/// Closes pools at the same time.
+/// Closes pools at the same time. Two may have the same name: that of today, and one that was removed.
 ///
 /// Cancel: all are closing from the first poll on, which is why this is no set of tasks.
-async fn close_all(pools: &[AnyPool], deadline: Duration) -> ShutdownReport {
+async fn close_all(mut pools: Vec<AnyPool>, deadline: Duration) -> ShutdownReport {
     let begun = Instant::now();
-    let closing = PoolSet::new();
-    for pool in pools {
-        // They are of one set already, so no two of them have the same name.
-        pool.insert_into(&closing).expect("the names of a set differ");
-    }
-    let pools = closing.close(deadline).await;
+    pools.sort_by(|a, b| a.control().name().cmp(b.control().name()));
+    let mut closing: Vec<_> = pools.iter().map(|pool| (pool.control().close(deadline), None)).collect();
+    poll_fn(|context| {
+        for (close, report) in closing.iter_mut().filter(|(_, report)| report.is_none()) {
+            if let Poll::Ready(done) = close.as_mut().poll(context) {
+                *report = Some(done);
+            }
+        }
+        let is_done = closing.iter().all(|(_, report)| report.is_some());
+        if is_done { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    let pools = closing.into_iter().filter_map(|(_, report)| report).collect();
     ShutdownReport { took: begun.elapsed(), pools }
 }
 

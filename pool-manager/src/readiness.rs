@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pool_config::PoolConfig;
 use pool_core::PoolControl;
 
 use crate::any::AnyPool;
@@ -10,6 +11,8 @@ use crate::any::AnyPool;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Readiness {
+    /// Whether the manager was closed. Then the service is not ready, whatever its pools are.
+    pub is_closed: bool,
     /// What was found of each pool, by name. Those made on demand are not among them.
     pub pools: Vec<PoolReadiness>,
 }
@@ -38,23 +41,50 @@ pub enum ReadyState {
     Unknown,
     /// None is open, and none can be had, for this reason.
     Unusable(String),
+    /// It gives none until it is resumed.
+    Paused,
+    /// It gives none any more.
+    Closed,
+    /// The configuration has it, and the program has removed it.
+    Missing,
+}
+
+impl ReadyState {
+    /// Whether it is known that no connection can be had.
+    fn is_bad(&self) -> bool {
+        match self {
+            ReadyState::Open(_) | ReadyState::Reachable | ReadyState::Unknown => false,
+            ReadyState::Unusable(_) | ReadyState::Paused | ReadyState::Closed | ReadyState::Missing => true,
+        }
+    }
+}
+
+impl PoolReadiness {
+    /// Of a pool that is not there and should be.
+    pub(crate) fn missing(pool: &PoolConfig) -> Self {
+        PoolReadiness { pool: pool.name.clone(), required: pool.required, state: ReadyState::Missing }
+    }
 }
 
 impl Readiness {
-    /// Whether every pool that is required can deliver.
+    /// Whether the manager is open, and every pool that is required can deliver.
     pub fn is_ready(&self) -> bool {
-        self.missing().next().is_none()
+        !self.is_closed && self.missing().next().is_none()
     }
 
     /// The required pools that cannot.
     pub fn missing(&self) -> impl Iterator<Item = &PoolReadiness> {
-        self.pools.iter().filter(|pool| pool.required && matches!(pool.state, ReadyState::Unusable(_)))
+        self.pools.iter().filter(|pool| pool.required && pool.state.is_bad())
     }
 }
 
 impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_ready() { "ready" } else { "not ready" })?;
+        f.write_str(match self.is_ready() {
+            true => "ready",
+            false if self.is_closed => "not ready: the manager is closed",
+            false => "not ready",
+        })?;
         self.pools.iter().try_for_each(|pool| write!(f, "\n  {pool}"))
     }
 }
@@ -75,6 +105,9 @@ impl fmt::Display for ReadyState {
             ReadyState::Reachable => f.write_str("reachable"),
             ReadyState::Unknown => f.write_str("no connection is open"),
             ReadyState::Unusable(reason) => write!(f, "failed to {reason}"),
+            ReadyState::Paused => f.write_str("paused"),
+            ReadyState::Closed => f.write_str("closed"),
+            ReadyState::Missing => f.write_str("missing: the configuration has it, and it was removed"),
         }
     }
 }
@@ -82,6 +115,12 @@ impl fmt::Display for ReadyState {
 /// Looks at a pool, and if it has no connection and must have one, tries to get one.
 pub(crate) async fn look(pool: &AnyPool, required: bool) -> ReadyState {
     let control: &dyn PoolControl = pool.control();
+    if control.is_closed() {
+        return ReadyState::Closed;
+    }
+    if control.is_paused() {
+        return ReadyState::Paused;
+    }
     match control.stats().healthy() {
         0 if !required => ReadyState::Unknown,
         0 => match control.check().await {

@@ -22,7 +22,7 @@ mod session;
 mod stats;
 
 pub use access::Access;
-pub use degrade::{Acquired, acquire_or_else};
+pub use degrade::{Acquired, acquire_or_degrade};
 pub use error::{Attempt, AttemptFailure, ReadError, RouteError};
 pub use group::Group;
 pub use member::Member;

@@ -11,7 +11,7 @@ use pool_core::{CloseReport, Holder};
 pub struct ShutdownReport {
     /// How long it took.
     pub took: Duration,
-    /// One report for each pool, by name.
+    /// One report for each pool, by name. Pools that were removed before and still had connections are among them.
     pub pools: Vec<CloseReport>,
 }
 

@@ -19,11 +19,14 @@ struct Verdict {
     /// How many pools it has, if it is valid.
     pools: Option<usize>,
     problems: Vec<Problem>,
+    /// How many errors there are beyond those, because there were too many to keep.
+    omitted: usize,
+    /// Why it could not be read at all.
+    unreadable: Option<String>,
 }
 
 pub(crate) fn check(arguments: &Check) -> Result<u8, Failure> {
-    let verdicts: Vec<_> =
-        arguments.files.iter().map(|file| judge(arguments, file)).collect::<Result<_, _>>()?;
+    let verdicts: Vec<_> = arguments.files.iter().map(|file| judge(arguments, file)).collect();
     match arguments.format {
         Format::Text => {
             let is_coloured = output::is_coloured();
@@ -35,36 +38,46 @@ pub(crate) fn check(arguments: &Check) -> Result<u8, Failure> {
     }
     let has = |severity| verdicts.iter().any(|verdict| verdict.count(severity) > 0);
     Ok(match () {
+        () if verdicts.iter().any(|verdict| verdict.unreadable.is_some()) => USAGE,
         () if has(Severity::Error) => INVALID,
         () if arguments.lint && has(Severity::Warning) => WARNINGS,
         () => WELL,
     })
 }
 
-fn judge(arguments: &Check, path: &Path) -> Result<Verdict, Failure> {
+fn judge(arguments: &Check, path: &Path) -> Verdict {
     let file = path.display().to_string();
+    let verdict = Verdict { file, pools: None, problems: Vec::new(), omitted: 0, unreadable: None };
     match arguments.reading.load(path) {
         Ok(loaded) => {
             let mut problems = loaded.warnings.clone();
             if !arguments.syntax_only {
                 problems.extend(surroundings(&loaded, SystemTime::now()));
             }
-            Ok(Verdict { file, pools: Some(loaded.config.pools.len()), problems })
+            Verdict { pools: Some(loaded.config.pools.len()), problems, ..verdict }
         }
-        Err(ConfigError::Invalid { problems, .. }) => Ok(Verdict { file, pools: None, problems }),
-        Err(error) => Err(Failure { exit_code: USAGE, error: Error::new(error) }),
+        Err(ConfigError::Invalid { problems, omitted, .. }) => Verdict { problems, omitted, ..verdict },
+        // With its sources, on one line.
+        Err(error) => Verdict { unreadable: Some(format!("{:#}", Error::new(error))), ..verdict },
     }
 }
 
 impl Verdict {
     fn count(&self, severity: Severity) -> usize {
-        self.problems.iter().filter(|problem| problem.severity == severity).count()
+        let listed = self.problems.iter().filter(|problem| problem.severity == severity).count();
+        if severity == Severity::Error { listed + self.omitted } else { listed }
     }
 
     fn text(&self, is_coloured: bool) -> String {
         let mut text = String::new();
         for problem in &self.problems {
             let _infallible = writeln!(text, "{}\n", problem.render(is_coloured));
+        }
+        if let Some(reason) = &self.unreadable {
+            return format!("{}: failed to {reason}\n", self.file);
+        }
+        if self.omitted > 0 {
+            let _infallible = writeln!(text, "… and {} more\n", self.omitted);
         }
         let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
         let counted =
@@ -84,7 +97,8 @@ impl Verdict {
     fn json(&self) -> Json {
         json!({
             "file": self.file,
-            "valid": self.count(Severity::Error) == 0,
+            "valid": self.count(Severity::Error) == 0 && self.unreadable.is_none(),
+            "unreadable": self.unreadable,
             "errors": self.count(Severity::Error),
             "warnings": self.count(Severity::Warning),
             "problems": self.problems.iter().map(problem_json).collect::<Vec<_>>(),

@@ -20,7 +20,7 @@ impl Reading {
     /// The same, for a command that can do nothing with an invalid file.
     pub(crate) fn load_valid(&self, path: &Path) -> Result<Loaded, Failure> {
         self.load(path).map_err(|error| {
-            let exit_code = if matches!(error, ConfigError::Io { .. }) { USAGE } else { INVALID };
+            let exit_code = if matches!(error, ConfigError::Invalid { .. }) { INVALID } else { USAGE };
             Failure { exit_code, error: error.into() }
         })
     }

@@ -8,6 +8,7 @@
 //! | PostgreSQL, also a standby that can be promoted | [`postgres::Postgres`] |
 //! | MariaDB | [`mariadb::MariaDb`] |
 //! | Redis | [`redis::Redis`] |
+//! | PostgreSQL and Redis for the example service | [`shop::Shop`] |
 //! | PgBouncer in front of a PostgreSQL | [`pgbouncer::PgBouncer`] |
 //! | HTTP/1.1 and HTTP/2, inside the test process | [`http::Http`] |
 //! | WebSockets, inside the test process | [`websocket::WebSocket`] |
@@ -44,6 +45,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod redis;
+pub mod shop;
 pub mod token;
 pub mod websocket;
 
@@ -56,3 +58,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/migrating.md")]
 pub struct Migrating;
+
+/// The guide to the manager, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/manager.md")]
+pub struct Manager;

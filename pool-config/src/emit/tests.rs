@@ -59,9 +59,27 @@ fn every_fixture_comes_back_as_it_was() {
 
 #[test]
 fn text_that_looks_like_something_else_stays_text() {
-    for text in
-        ["5", "true", "null", "~", "a: b", "# a", "'a'", "\"a\"", "\\", "- a", "*a", "&a", "!a", "ü", "{a}"]
-    {
+    for text in [
+        "5",
+        "true",
+        "null",
+        "~",
+        "a: b",
+        "# a",
+        "'a'",
+        "\"a\"",
+        "\\",
+        "- a",
+        "*a",
+        "&a",
+        "!a",
+        "ü",
+        "{a}",
+        "\u{fffe}x",
+        "x\u{feff}y",
+        "x\u{2028}y\u{2029}z",
+        "😀",
+    ] {
         let mut config = Config::default();
         config.default_pool.session.application_name = Some(text.to_owned());
         assert_eq!(round_trip(&config), config, "{text}");

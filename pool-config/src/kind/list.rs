@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::text::raw;
 use super::{Kind, Name, Text, describe};
 use crate::problem::Mistake;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Entry, Node, Value};
 
 /// A list of values of one kind.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ impl<K: Kind> Kind for List<K> {
         let Value::List(items) = &node.value else {
             return Err(Mistake::new(describe(node), self.allowed(), "start each entry with `- `"));
         };
-        items.iter().map(|item| self.0.read(item)).collect()
+        items.iter().map(|item| self.0.read(item).map_err(|mistake| mistake.at(item))).collect()
     }
 
     fn write(&self, value: &Self::Value) -> Json {
@@ -77,7 +77,12 @@ impl Kind for Tags {
         let Value::Map(entries) = &node.value else {
             return Err(Mistake::new(describe(node), self.allowed(), "write `name: text` lines, indented"));
         };
-        entries.iter().map(|entry| Ok((Name.read(&entry.key)?, Text.read(&entry.value)?))).collect()
+        let tag = |entry: &Entry| {
+            let name = Name.read(&entry.key).map_err(|mistake| mistake.at(&entry.key))?;
+            let text = Text.read(&entry.value).map_err(|mistake| mistake.at(&entry.value))?;
+            Ok((name, text))
+        };
+        entries.iter().map(tag).collect()
     }
 
     fn write(&self, value: &Self::Value) -> Json {

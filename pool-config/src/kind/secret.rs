@@ -48,6 +48,12 @@ impl Kind for SecretText {
     }
 }
 
+/// A URL without its credentials and without its query, which may hold some under any name.
+pub(super) fn shown_url(url: &str) -> String {
+    let (address, query) = url.split_once('?').map_or((url, ""), |(address, _)| (address, "?***"));
+    masked(address) + query
+}
+
 /// A program that prints a secret, and its arguments, which may be secrets too.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Command;
@@ -98,7 +104,8 @@ impl Kind for SecretUrl {
 
     fn read(&self, node: &Node) -> Result<Secret, Mistake> {
         let text = Text.read(node)?;
-        if text.contains(char::is_whitespace) || !text.contains(':') {
+        let rest = text.split_once(':').map_or("", |(_, rest)| rest);
+        if text.contains(char::is_whitespace) || rest.trim_matches('/').is_empty() {
             let help = "write it as `postgres://user@host:port/database`; `%20` is a space";
             return Err(Mistake::new(describe(node), self.allowed(), help));
         }
@@ -110,7 +117,7 @@ impl Kind for SecretUrl {
     }
 
     fn mask(&self, value: &Secret) -> Json {
-        Json::String(masked(value.expose()))
+        Json::String(shown_url(value.expose()))
     }
 
     fn allowed(&self) -> String {
@@ -119,5 +126,43 @@ impl Kind for SecretUrl {
 
     fn schema(&self) -> Schema {
         Text.schema()
+    }
+}
+
+/// The URL of an endpoint that is spoken to over HTTP: no place for credentials.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Endpoint;
+
+impl Kind for Endpoint {
+    type Value = String;
+
+    fn read(&self, node: &Node) -> Result<String, Mistake> {
+        let text = Text.read(node)?;
+        let mistake = |found: &str, help: &str| Err(Mistake::new(found, self.allowed(), help));
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let authority = rest.unwrap_or_default().split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.contains('@') {
+            return mistake("a URL with credentials in it", "write them under keys of their own");
+        }
+        if authority.is_empty() || text.contains(char::is_whitespace) {
+            return mistake("no such URL", "write it as `https://host/path`");
+        }
+        Ok(text)
+    }
+
+    fn write(&self, value: &String) -> Json {
+        Json::String(value.clone())
+    }
+
+    fn mask(&self, value: &String) -> Json {
+        Json::String(shown_url(value))
+    }
+
+    fn allowed(&self) -> String {
+        "a URL that begins with https:// or http://".to_owned()
+    }
+
+    fn schema(&self) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^https?://|\\$\\{" })
     }
 }

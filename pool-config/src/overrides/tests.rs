@@ -234,6 +234,16 @@ fn a_mistake_in_a_variable_shows_the_variable() {
 }
 
 #[test]
+fn a_section_and_a_key_in_it_are_not_set_by_two_variables() {
+    for (section, key) in [("{max_uses: 3}", "MAX_USES"), ("{max_uses: 3}", "MAX_WAITING")] {
+        let key = format!("POOL__DEFAULT_POOL__{key}");
+        let found = mistakes(&[("POOL__DEFAULT_POOL", section), (&key, "4")]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("within a section"), "{found:?}");
+    }
+}
+
+#[test]
 fn a_variable_replaces_what_the_file_says_in_another_way_and_not_what_a_variable_says() {
     let load = |variables: &[(&str, &str)]| {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

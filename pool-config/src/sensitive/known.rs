@@ -42,7 +42,9 @@ fn add_names(section: &SectionKeys, names: &mut BTreeSet<&'static str>) {
         names.insert(key.name);
         match &key.content {
             Content::Value(_) => {}
-            Content::Section(inner) | Content::Sections(inner) => add_names(inner, names),
+            Content::Section(inner) | Content::Inheriting(inner) | Content::Sections(inner) => {
+                add_names(inner, names);
+            }
         }
     }
 }

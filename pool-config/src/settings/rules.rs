@@ -197,6 +197,15 @@ const HINTS: &[Hint] = &[
         expected: "a round of recovery, max_retries times retry_delay_ms, within connection_timeout_ms",
         help: "lower it: an outage is reported only after the callers have given up",
     },
+    Hint {
+        key: "retry_delay_ms",
+        applies: |s, section| {
+            s.retry_delay.saturating_mul(s.max_retries) > s.acquire_timeout
+                && !section.is_written("max_retries")
+        },
+        expected: "a round of recovery, max_retries times retry_delay_ms, within connection_timeout_ms",
+        help: "lower it: an outage is reported only after the callers have given up",
+    },
 ];
 
 fn below(value: u128, least: u128) -> bool {

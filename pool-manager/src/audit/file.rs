@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::line::Record;
 
@@ -31,7 +31,12 @@ pub(super) struct Appended {
 impl LogFile {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let file = open(&path)?;
-        Ok(LogFile { path, file: Some(file), torn: false, failure: None })
+        Ok(LogFile::of(path, file))
+    }
+
+    /// A file that is open already.
+    pub(super) fn of(path: PathBuf, file: File) -> Self {
+        LogFile { path, file: Some(file), torn: false, failure: None }
     }
 
     /// Adds a line for each record.
@@ -114,7 +119,34 @@ impl LogFile {
     }
 }
 
-fn open(path: &PathBuf) -> io::Result<File> {
+/// What there is at the path, if it is nothing that lines can be added to; `None` if it may be, or nothing is there.
+///
+/// A pipe would keep whoever opens it until somebody reads, and a socket or a disk is no log.
+pub(super) fn unsuitable(path: &Path) -> Option<&'static str> {
+    let kind = std::fs::metadata(path).ok()?.file_type();
+    if kind.is_file() {
+        return None;
+    }
+    if kind.is_dir() {
+        return Some("a folder");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        if kind.is_char_device() {
+            return None;
+        }
+        if kind.is_fifo() {
+            return Some("a pipe");
+        }
+    }
+    Some("no regular file")
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(kind) = unsuitable(path) {
+        return Err(io::Error::other(format!("it is {kind}")));
+    }
     OpenOptions::new().append(true).create(true).open(path)
 }
 
@@ -167,7 +199,7 @@ mod tests {
         rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
         let pipe = rustix::fs::open(&path, OFlags::RDWR | OFlags::NONBLOCK, Mode::empty()).unwrap();
         let mut reader = File::from(pipe.try_clone().unwrap());
-        let mut file = LogFile { path, file: Some(File::from(pipe)), torn: false, failure: None };
+        let mut file = LogFile::of(path, File::from(pipe));
 
         let records: Vec<_> = (1..=2_000).filter_map(Record::lost).collect();
         let records: Vec<_> = records.iter().collect();

@@ -23,6 +23,8 @@ pub(super) struct Queue {
 struct State {
     todo: Todo,
     closed: bool,
+    /// How many records the thread has taken and not dealt with.
+    in_hand: usize,
     /// The thread has gone; nobody will ever do anything.
     ended: bool,
     written: u64,
@@ -95,7 +97,7 @@ impl Queue {
         AuditStats {
             written: state.written,
             lost: state.lost,
-            waiting: state.todo.records.len(),
+            waiting: state.in_hand + state.todo.records.len(),
             failure: state.failure.clone(),
         }
     }
@@ -110,6 +112,7 @@ impl Queue {
             state.ended = true;
             return None;
         }
+        state.in_hand = state.todo.records.len();
         Some(std::mem::take(&mut state.todo))
     }
 
@@ -118,6 +121,7 @@ impl Queue {
         state.written += written;
         state.lost += lost;
         state.failure = failure;
+        state.in_hand = 0;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

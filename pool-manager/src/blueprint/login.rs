@@ -19,6 +19,7 @@ use pool_drivers::credentials::{
 use super::Drawing;
 use super::place::is_socket;
 use super::tls::shown;
+use crate::regular_file;
 
 #[cfg(feature = "oauth2")]
 pub(super) use oauth2::Tokens;
@@ -69,7 +70,7 @@ fn secret(
             }
             Some(EnvironmentCredentials::password(variable).into())
         }
-        SecretSource::File(path) => match std::fs::read(path) {
+        SecretSource::File(path) => match regular_file::read(path) {
             Ok(content) => {
                 drawing.fingerprint.add(&content);
                 Some(FileCredentials::password(path).into())

@@ -32,6 +32,17 @@ pub(crate) fn is_in_memory(config: &PoolConfig) -> bool {
         || url.is_some_and(|url| url.contains(":memory:") || url.contains("mode=memory"))
 }
 
+/// What a database in memory is called: those of one name are one, as far as the configuration goes.
+pub(crate) fn memory_name(config: &PoolConfig) -> Option<&str> {
+    let url = config.url.as_ref().map(|url| url.expose());
+    let name = url.map(|url| {
+        let url = url.strip_prefix("sqlite:").unwrap_or(url);
+        let url = url.strip_prefix("//").unwrap_or(url);
+        url.split_once('?').map_or(url, |(name, _)| name)
+    });
+    name.or(config.database.as_deref()).filter(|_| is_in_memory(config))
+}
+
 /// Whether a connect creates the file if there is none.
 pub(crate) fn creates_file(config: &PoolConfig) -> bool {
     let by_url = config.url.as_ref().is_none_or(|url| url.expose().contains("mode=rwc"));

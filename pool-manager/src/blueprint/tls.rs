@@ -1,6 +1,6 @@
 //! From the section `ssl` to TLS, once for all pools that have the same.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use pool_config::Ssl;
@@ -8,6 +8,7 @@ use pool_drivers::tls::{Tls, TlsError};
 
 use super::problem::in_one_line;
 use super::{Drawing, KEPT};
+use crate::regular_file;
 
 /// What was made of sections `ssl`. Pools of one section share what was read from disk: the certificates that a system
 /// trusts are many.
@@ -21,19 +22,42 @@ pub(super) fn tls(ssl: &Ssl, drawing: &mut Drawing<'_>) -> Option<Tls> {
     if !ssl.enabled {
         return None;
     }
+    if !can_be_read(ssl, drawing) {
+        return None;
+    }
     let tls = drawing.kit.tls.get(ssl);
     if let Err(error) = tls.client_config(&[]) {
         object(&error, drawing);
         return None;
     }
-    if ssl.reload_on_change {
-        let files = [&ssl.ca_certificate, &ssl.client_certificate, &ssl.client_key];
-        for path in files.into_iter().flatten() {
-            // It was read a moment ago. If it is gone, the next connect will tell.
-            drawing.fingerprint.add(&std::fs::read(path).unwrap_or_default());
-        }
+    for (_, path) in files(ssl) {
+        // It was read a moment ago. If it is gone, the next connect will tell.
+        let content = regular_file::read(path).unwrap_or_default();
+        drawing.fingerprint.add_certificate(&content, ssl.reload_on_change);
     }
     Some(tls)
+}
+
+/// The files that a section names, each with its key.
+fn files(ssl: &Ssl) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+    let files = [
+        ("ssl.ca_certificate", &ssl.ca_certificate),
+        ("ssl.client_certificate", &ssl.client_certificate),
+        ("ssl.client_key", &ssl.client_key),
+    ];
+    files.into_iter().filter_map(|(key, path)| Some((key, path.as_ref()?)))
+}
+
+/// Whether reading the files will come to an end; if not, that is an objection.
+fn can_be_read(ssl: &Ssl, drawing: &mut Drawing<'_>) -> bool {
+    let mut all = true;
+    for (key, path) in files(ssl) {
+        if let Some(problem) = regular_file::unreadable(path) {
+            drawing.object(key, &shown(path), problem, "name a regular file that holds it as PEM");
+            all = false;
+        }
+    }
+    all
 }
 
 impl Shelf {

@@ -41,7 +41,7 @@ impl PoolManagerBuilder {
     /// Has a SIGHUP reload the file, and the audit log open its file again, as daemons do; a process that does not listen to that
     /// signal is ended by it. Without effect where there is no such signal. Default off.
     ///
-    /// The task that listens belongs to a manager that is made of a file.
+    /// For managers that are made of a file. One that is made of a configuration has none to read, and does not listen.
     pub fn reload_on_hangup(mut self, on: bool) -> Self {
         self.reload_on_hangup = on;
         self
@@ -70,7 +70,9 @@ impl PoolManagerBuilder {
     /// # Cancel safety
     ///
     /// Dropping the future closes what was made.
-    pub async fn from_config(self, config: Config) -> Result<PoolManager, StartError> {
+    pub async fn from_config(mut self, config: Config) -> Result<PoolManager, StartError> {
+        // The process would no longer end at the signal, and nobody would do anything about it.
+        self.reload_on_hangup = false;
         PoolManager::start(self, config, None)
     }
 

@@ -21,19 +21,35 @@ const OWN_HANDLES: usize = 2;
 
 /// Whether the task runs.
 #[derive(Default)]
-pub(super) struct Duty(AtomicBool);
+pub(super) struct Duty(Arc<AtomicBool>);
+
+/// Is with the task, and notes its end if that comes unforeseen: with its runtime, or by a panic.
+struct OnDuty(Option<Arc<AtomicBool>>);
+
+impl Drop for OnDuty {
+    fn drop(&mut self) {
+        if let Some(runs) = self.0.take() {
+            runs.store(false, Ordering::Release);
+        }
+    }
+}
 
 /// Starts the task, unless it runs.
 pub(super) fn call(shared: &Arc<Shared>) {
     // Ordering: whoever sees `true` has put in a pool, under the lock, that the task will see there.
     if !shared.janitor.0.swap(true, Ordering::AcqRel) {
-        tokio::spawn(work(Arc::downgrade(shared)));
+        let on_duty = OnDuty(Some(Arc::clone(&shared.janitor.0)));
+        tokio::spawn(work(Arc::downgrade(shared), on_duty));
     }
 }
 
-async fn work(shared: Weak<Shared>) {
+async fn work(shared: Weak<Shared>, mut on_duty: OnDuty) {
     loop {
-        let Some(pause) = shared.upgrade().and_then(|shared| round(&shared)) else { return };
+        let Some(pause) = shared.upgrade().and_then(|shared| round(&shared)) else {
+            // Noted already, and perhaps the next task runs.
+            on_duty.0 = None;
+            return;
+        };
         sleep(pause).await;
     }
 }
@@ -62,8 +78,8 @@ fn round(shared: &Arc<Shared>) -> Option<Duration> {
             let is_alone =
                 on_demand.asked_for.load(Ordering::Acquire) == asked_for && pool.handles() == OWN_HANDLES + 1;
             if is_quiet && is_alone {
-                registry.on_demand.remove(&key);
-                registry.spellings.retain(|_, known| *known != key);
+                // The handle in `pool` is dropped without the lock.
+                drop(registry.take_on_demand(&key));
                 shared.set.remove(pool.control().name());
                 removed.push(pool);
             }

@@ -1,7 +1,7 @@
 //! The files that a configuration comes from, and those that it names.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pool_config::{AuthenticationMethod, Config, ConfigError, Loaded, Loader, PoolConfig, SecretSource};
 use tokio::task::spawn_blocking;
@@ -12,13 +12,22 @@ use super::described;
 pub(crate) struct Source {
     path: PathBuf,
     loader: Loader,
+    state: Mutex<State>,
+}
+
+struct State {
     /// The file and its overlay, as they were read last.
-    files: Mutex<Vec<PathBuf>>,
+    files: Vec<PathBuf>,
+    /// What was loaded from them last.
+    loaded: Option<Arc<Config>>,
+    /// Whether that was refused, and nothing else came into force since.
+    refused: bool,
 }
 
 impl Source {
     pub(crate) fn new(path: &Path, loader: Loader) -> Self {
-        Source { path: path.to_owned(), loader, files: Mutex::new(vec![path.to_owned()]) }
+        let state = State { files: vec![path.to_owned()], loaded: None, refused: false };
+        Source { path: path.to_owned(), loader, state: Mutex::new(state) }
     }
 
     /// Reads the file, and tells what its author should know of.
@@ -27,7 +36,8 @@ impl Source {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        let mut state = self.state();
+        (state.files, state.loaded) = (files, Some(Arc::new(config.clone())));
         Ok(config)
     }
 
@@ -40,8 +50,36 @@ impl Source {
         }
     }
 
+    /// The file and its overlay. If what they said was refused, the files that it names as well: when one of them is there, or
+    /// other than before, it may be right.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut files = self.own_files();
+        files.extend(self.refused().iter().flat_map(|config| files_named_by(config)));
+        files
+    }
+
+    /// The file and its overlay.
+    pub(crate) fn own_files(&self) -> Vec<PathBuf> {
+        self.state().files.clone()
+    }
+
+    /// What was loaded from the files last, in force or not.
+    pub(crate) fn loaded(&self) -> Option<Arc<Config>> {
+        self.state().loaded.clone()
+    }
+
+    /// What was loaded from the files last, if it was refused and nothing else came into force since.
+    pub(crate) fn refused(&self) -> Option<Arc<Config>> {
+        let state = self.state();
+        state.loaded.clone().filter(|_| state.refused)
+    }
+
+    pub(crate) fn set_refused(&self, refused: bool) {
+        self.state().refused = refused;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

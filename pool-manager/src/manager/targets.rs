@@ -14,6 +14,8 @@ use pool_core::Target;
 use super::{PoolManager, janitor};
 use crate::any::{AnyConnection, AnyPool};
 use crate::blueprint::Blueprint;
+#[cfg(feature = "_net")]
+use crate::blueprint::is_host;
 use crate::error::{AccessError, CreateError};
 use crate::event::ManagerEvent;
 use crate::registry::{Entry, OnDemand, Origin};
@@ -30,6 +32,8 @@ impl PoolManager {
     /// part of it: of those who ask for the same target, the first one's counts. So whoever may call this may act as any
     /// user whose pool is there; it is not for telling users apart by their passwords.
     ///
+    /// A pool that somebody has closed is none: it is made anew.
+    ///
     /// A handle keeps its pool from being removed, so keep none that is not needed:
     /// [`acquire_target`](Self::acquire_target) keeps one only while it waits.
     ///
@@ -42,6 +46,9 @@ impl PoolManager {
             if registry.is_closed {
                 return Err(CreateError::Closed);
             }
+            if !registry.config.enabled {
+                return Err(CreateError::Disabled);
+            }
             if let Some(pool) = registry.pool_for(target) {
                 return Ok(pool);
             }
@@ -51,33 +58,31 @@ impl PoolManager {
         let mut drawn = Blueprint::draw_all([&config], &self.shared.kit)?;
         let mut blueprint = drawn.pop().expect("one for each configuration, or an error");
         let key = key_of(target, blueprint.connector.target());
-        let name = key.to_string();
+        let name = name_of(&key);
         blueprint.name.clone_from(&name);
 
+        let replaces;
         let pool = {
             let mut registry = self.shared.write();
             if registry.is_closed {
                 return Err(CreateError::Closed);
             }
-            registry.spellings.insert(target.clone(), key.clone());
             // Somebody else may have been faster, or have written the same target otherwise.
-            if let Some(pool) = registry.pool_for(target) {
+            if let Some(pool) = registry.pool_spelled(target, &key) {
                 return Ok(pool);
             }
             let fingerprint = blueprint.fingerprint;
-            let pool = match self.shared.open(blueprint) {
-                Ok(pool) => pool,
-                Err(error) => {
-                    registry.spellings.remove(target);
-                    return Err(error);
-                }
-            };
+            let pool = self.shared.open(blueprint)?;
             let config = Arc::new(PoolConfig { name: name.clone(), ..config });
             let entry = Entry { pool: pool.clone(), config, fingerprint, origin: Origin::Program };
-            registry.on_demand.insert(key, OnDemand::new(entry, target.clone(), password));
+            replaces = registry.put_on_demand(key, OnDemand::new(entry, target.clone(), password));
             pool
         };
         janitor::call(&self.shared);
+        if replaces {
+            self.shared.forget_ended();
+            self.shared.tell(&ManagerEvent::PoolRemoved { pool: name.clone() });
+        }
         self.shared.tell(&ManagerEvent::PoolAdded { pool: name });
         Ok(pool)
     }
@@ -131,8 +136,33 @@ impl PoolManager {
 /// What a connector calls its target, with the user who was asked for where the driver knows none: connections that one
 /// user has opened are for nobody else, whatever the driver makes of it.
 pub(crate) fn key_of(asked: &Target, told: Option<Target>) -> Target {
-    let key = told.unwrap_or_else(|| asked.clone());
+    let mut key = told.unwrap_or_else(|| asked.clone());
+    // A path is that of a socket, whose letters count.
+    if !key.host.starts_with('/') {
+        key.host = key.host.to_lowercase();
+    }
     if key.user.is_empty() { key.as_user(&asked.user) } else { key }
+}
+
+/// What the pool of a target is called: the key as text, so that no two targets have the same. The database comes last and
+/// may hold anything.
+pub(crate) fn name_of(key: &Target) -> String {
+    let user = escaped(&key.user, &['%', '/', '@', ':']);
+    let host = escaped(&key.host, &['%', '/', '@']);
+    key.clone().at(host, key.port).as_user(user).to_string()
+}
+
+/// With some characters written as in a URL.
+fn escaped(text: &str, special: &[char]) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if special.contains(&character) {
+            escaped.push_str(&format!("%{:02X}", u32::from(character)));
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
 }
 
 /// The configuration of a pool on demand.
@@ -154,6 +184,10 @@ pub(crate) fn config_of(
             return Err(CreateError::Driver { target: target.to_string(), driver: driver.to_owned() });
         }
     };
+    #[cfg(feature = "_net")]
+    if !is_host(&target.host, driver) {
+        return Err(CreateError::Host { driver });
+    }
     let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let mut settings = config.default_pool.clone();
     (settings.min_connections, settings.min_idle) = (0, 0);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::{PoolManager, Shared};
+use super::{PoolManager, Shared, Source};
 use crate::audit::Audit;
 use crate::watch::{ConfigWatcher, Noticed};
 
@@ -54,13 +54,16 @@ async fn work(shared: Weak<Shared>, mut watcher: ConfigWatcher) {
             Audit::reopen(audit);
         }
         if noticed.is_reason_to_reload() {
-            reload(&manager).await;
+            reload(&manager, &noticed).await;
         }
     }
 }
 
-/// What is in force may be older than what the watcher has read first of a file, and then it would never see that. So the file is
-/// loaded again, and what it says made the one in force if that differs. Returns whether it was.
+/// What was loaded may be older than what the watcher has read first of a file, and then it would never see that. So the file is
+/// loaded again, and reloaded if it says something else than before; if not, secrets and certificates are looked at in the
+/// same way. Returns whether a reload was tried: then there may be further files to watch, also if it was refused.
+///
+/// It is compared with what was loaded from the file, not with what is in force: that may be the program's.
 ///
 /// Two readings must agree: if they do not, it is being written, and the watcher will see the rest.
 async fn look_again(manager: impl Fn() -> Option<PoolManager>, debounce: Duration) -> bool {
@@ -71,20 +74,46 @@ async fn look_again(manager: impl Fn() -> Option<PoolManager>, debounce: Duratio
         let Some(source) = &manager.shared.source else { return false };
         // What is wrong with it was told by whoever loaded it before, or is going to be.
         let Ok(loaded) = source.read().await else { return false };
+        let is_news = source.loaded().is_none_or(|before| *before != loaded.config);
         match first.take() {
             None => first = Some(loaded.config),
-            Some(first) if first == loaded.config && first != *manager.config() => {
-                return manager.reload(first).await.is_ok();
+            Some(first) if first != loaded.config => return false,
+            Some(_) if is_news => {
+                drop(manager.reload_from_file().await);
+                return true;
             }
-            Some(_) => {}
+            Some(_) => return look_at_files_named(&manager, source).await,
         }
     }
     false
 }
 
+/// Reloads if secrets or certificates are other than they were when they were read. Returns whether it was tried.
+async fn look_at_files_named(manager: &PoolManager, source: &Source) -> bool {
+    if let Some(refused) = source.refused() {
+        let tries = manager.can_have(refused).await;
+        if tries {
+            drop(manager.reload_from_file().await);
+        }
+        return tries;
+    }
+    let tries = manager.has_other_files().await;
+    if tries {
+        drop(manager.reload_what_is_in_force().await);
+    }
+    tries
+}
+
+/// Reads the file again if it is another one, or somebody asked, or it was refused and may be right now. If only a secret or a
+/// certificate is another one, what is in force is brought up to date: that may be of the program, and is to stay then.
+///
 /// The outcome is told to observers and logged by the reload itself.
-async fn reload(manager: &PoolManager) {
-    drop(manager.reload_from_file().await);
+async fn reload(manager: &PoolManager, noticed: &Noticed) {
+    let is_of_file = manager.shared.source.as_ref().is_some_and(|source| {
+        let own = source.own_files();
+        noticed.hangup || source.refused().is_some() || noticed.changed.iter().any(|file| own.contains(file))
+    });
+    drop(if is_of_file { manager.reload_from_file().await } else { manager.reload_what_is_in_force().await });
 }
 
 fn tell(noticed: &Noticed) {

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+#[cfg(feature = "sqlite")]
+use pool_config::Driver;
 use pool_config::{Changes, Config, PoolConfig, ReloadClass, diff};
 use pool_core::{BuildError, PoolOptions, Target};
 
 use super::drain::Draining;
 use super::{ReloadError, ReloadReport, hash_of};
 use crate::any::AnyPool;
-use crate::blueprint::{Blueprint, pool_options};
+use crate::blueprint::{Blueprint, BuildProblem, pool_options};
 use crate::event::ManagerEvent;
 use crate::manager::{Shared, config_of, described};
 use crate::registry::{Entry, OnDemand, Origin, Registry};
@@ -24,6 +26,7 @@ struct Plan {
     added: Vec<(Arc<PoolConfig>, Blueprint)>,
     changed: Vec<Change>,
     removed: BTreeSet<String>,
+    left_alone: Vec<BuildProblem>,
     unchanged: usize,
 }
 
@@ -36,7 +39,9 @@ struct Change {
     blueprint: Blueprint,
     /// The options, if they differ.
     options: Option<PoolOptions>,
-    /// Whether connections are opened otherwise.
+    /// Whether further connections are opened by the new connector.
+    renews: bool,
+    /// Whether connections of before have to go.
     drains: bool,
 }
 
@@ -84,7 +89,7 @@ impl Shared {
     fn try_to_apply(self: &Arc<Self>, config: Config) -> Result<ReloadReport, ReloadError> {
         let plan = self.plan(config)?;
         let before = self.reloads.progress.borrow().generation;
-        let is_unchanged = plan.changes.is_empty() && plan.changed.is_empty();
+        let is_unchanged = plan.changes.is_empty() && plan.changed.is_empty() && plan.added.is_empty();
         let generation = if is_unchanged { before } else { before + 1 };
         let names = |changes: &[&Change]| changes.iter().map(|change| change.name()).collect::<Vec<_>>();
         let (drained, changed): (Vec<_>, Vec<_>) = plan.changed.iter().partition(|change| change.drains);
@@ -95,20 +100,41 @@ impl Shared {
             removed: plan.removed.iter().cloned().collect(),
             changed: names(&changed),
             drained: names(&drained),
+            left_alone: plan.left_alone.clone(),
             unchanged: plan.unchanged,
         };
+        for problem in &plan.left_alone {
+            tracing::warn!("a pool made on demand stays as it was: {problem}");
+        }
         let grace = plan.config.reload.grace;
         let (removed, changed) = self.swap(plan)?;
         report.removed.retain(|name| removed.iter().any(|pool| pool.control().name() == name));
         let mut draining: Vec<_> = changed.into_iter().filter_map(Change::carry_out).collect();
+        if !report.drained.is_empty() {
+            // Once more: the groups see only now that a pool leads elsewhere.
+            let groups = self.write().regroup();
+            drop(groups);
+        }
         for pool in removed {
             begin_to_close(&pool);
             draining.push(Draining::Removed(pool));
         }
+        self.forget_ended();
         if !is_unchanged {
             self.drain(generation, draining, grace);
         }
         Ok(report)
+    }
+
+    /// Whether this configuration would not be refused.
+    pub(super) fn can_have(&self, config: &Config) -> bool {
+        self.plan(config.clone()).is_ok()
+    }
+
+    /// Whether a pool would differ although the configuration is the one in force: for what its files hold.
+    pub(super) fn has_other_files(&self) -> bool {
+        let in_force = Config::clone(&self.read().config);
+        self.plan(in_force).is_ok_and(|plan| !plan.changed.is_empty())
     }
 
     fn before(&self) -> Result<Before, ReloadError> {
@@ -118,12 +144,14 @@ impl Shared {
         }
         let entries = registry.named.clone();
         let of_configuration = entries.values().filter(|entry| entry.origin == Origin::Configuration);
+        // One that somebody has closed is as good as not there, here and below.
+        let of_configuration = of_configuration.filter(|entry| !entry.is_closed());
         let pools = of_configuration.map(|entry| PoolConfig::clone(&entry.config)).collect();
         let remake = |on_demand: &OnDemand| -> PoolConfigOf {
             let (asked, password) = (on_demand.asked.clone(), on_demand.password.clone());
             Box::new(move |config| config_of(&asked, password.clone(), config).ok())
         };
-        let on_demand = registry.on_demand.iter();
+        let on_demand = registry.on_demand.iter().filter(|(_, on_demand)| !on_demand.entry.is_closed());
         let on_demand = on_demand
             .map(|(key, on_demand)| (key.clone(), on_demand.entry.clone(), remake(on_demand)))
             .collect();
@@ -139,29 +167,38 @@ impl Shared {
         if !keys.is_empty() {
             return Err(ReloadError::Restart { keys });
         }
+        let open = |name: &str| entries.get(name).filter(|entry| !entry.is_closed());
         let of_program =
-            |pool: &&PoolConfig| entries.get(&pool.name).is_some_and(|entry| entry.origin == Origin::Program);
+            |pool: &&PoolConfig| open(&pool.name).is_some_and(|entry| entry.origin == Origin::Program);
         if let Some(taken) = described(&config).find(of_program) {
             return Err(ReloadError::Taken { name: taken.name.clone() });
         }
         let mut wanted: Vec<(Option<(Which, Entry)>, PoolConfig)> = Vec::new();
         for pool in described(&config) {
-            let known = entries.get(&pool.name);
+            let known = open(&pool.name);
             let known = known.map(|entry| (Which::Named(pool.name.clone()), entry.clone()));
             wanted.push((known, pool.clone()));
         }
+        let mut blueprints = Blueprint::draw_all(wanted.iter().map(|(_, pool)| pool), &self.kit)?;
+        let mut left_alone = Vec::new();
         for (key, entry, remake) in on_demand {
             let Some(made) = remake(&config) else { continue };
             let made = PoolConfig { name: entry.config.name.clone(), ..made };
-            wanted.push((Some((Which::OnDemand(key), entry)), made));
+            match Blueprint::draw_all([&made], &self.kit) {
+                Ok(drawn) => {
+                    blueprints.extend(drawn);
+                    wanted.push((Some((Which::OnDemand(key), entry)), made));
+                }
+                Err(errors) => left_alone.extend(errors.problems),
+            }
         }
-        let blueprints = Blueprint::draw_all(wanted.iter().map(|(_, pool)| pool), &self.kit)?;
 
         let mut plan = Plan {
             changes,
             added: Vec::new(),
             changed: Vec::new(),
             removed: removed(&entries, &config),
+            left_alone,
             unchanged: 0,
             config,
         };
@@ -187,7 +224,8 @@ impl Shared {
         }
         // The program may have been at work since the plan was made.
         let is_taken = |pool: &&(Arc<PoolConfig>, Blueprint)| {
-            registry.named.contains_key(&pool.0.name) || self.set.get(&pool.0.name).is_some()
+            registry.named.get(&pool.0.name).is_some_and(|entry| !entry.is_closed())
+                || self.set.get(&pool.0.name).is_some_and(|pool| !pool.is_closed())
         };
         if let Some((taken, _)) = added.iter().find(is_taken) {
             return Err(ReloadError::Taken { name: taken.name.clone() });
@@ -207,6 +245,7 @@ impl Shared {
                 && let Some(entry) = registry.named.remove(&name)
             {
                 self.set.remove(&name);
+                registry.ending.push(entry.pool.clone());
                 gone.push(entry.pool);
             }
         }
@@ -214,7 +253,7 @@ impl Shared {
             if entry.pool.insert_into(&self.set).is_err() {
                 tracing::warn!(pool = %name, "the set of all pools has one of this name that is not ours");
             }
-            registry.named.insert(name, entry);
+            registry.put(name, entry);
         }
         changed.retain(|change| change.note(&mut registry));
         registry.config = Arc::new(config);
@@ -254,21 +293,27 @@ fn removed(entries: &BTreeMap<String, Entry>, config: &Config) -> BTreeSet<Strin
 
 impl Change {
     /// What is to be changed about a pool; `None` if it is as it should be.
-    fn between(which: Which, entry: Entry, config: PoolConfig, blueprint: Blueprint) -> Option<Change> {
-        let has_other_files = entry.fingerprint != blueprint.fingerprint;
+    fn between(which: Which, entry: Entry, config: PoolConfig, mut blueprint: Blueprint) -> Option<Change> {
+        let has_other_files = entry.fingerprint.is_outdated_by(&blueprint.fingerprint);
         if *entry.config == config && !has_other_files {
             return None;
         }
         let alone = |pool: &PoolConfig| Config { pools: vec![pool.clone()], ..Config::default() };
         let changes = diff(&alone(&entry.config), &alone(&config));
         let class = changes.pools.first().map_or(ReloadClass::Live, |change| change.class());
-        // A database in memory that stays one would begin empty.
-        let drains =
-            (class >= ReloadClass::Drain || has_other_files) && !stays_in_memory(&entry.config, &config);
+        // A database in memory that stays the same would begin empty.
+        let may_renew = !stays_in_memory(&entry.config, &config);
+        let drains = (class >= ReloadClass::Drain || has_other_files) && may_renew;
+        // How long credentials may take is bounded by it, which is the connector's business.
+        let has_other_patience = entry.config.settings.connect_timeout != config.settings.connect_timeout;
+        let renews = drains || (has_other_patience && may_renew);
+        if !drains {
+            blueprint.fingerprint = entry.fingerprint.kept(blueprint.fingerprint);
+        }
         let options = Some(blueprint.options.clone())
             .filter(|options| *options != pool_options(&entry.config.settings));
         let (pool, before, config) = (entry.pool, entry.config, Arc::new(config));
-        Some(Change { pool, which, before, config, blueprint, options, drains })
+        Some(Change { pool, which, before, config, blueprint, options, renews, drains })
     }
 
     fn name(&self) -> String {
@@ -291,17 +336,19 @@ impl Change {
 
     /// Changes the pool. Returns it if connections of before have to go.
     fn carry_out(self) -> Option<Draining> {
-        let Change { pool, blueprint, options, drains, .. } = self;
+        let Change { pool, blueprint, options, renews, drains, .. } = self;
         if let Some(options) = options
             && let Err(error) = pool.control().set_options(options)
         {
             // They were checked when the blueprint was drawn.
             tracing::error!(pool = pool.control().name(), "failed to {error}");
         }
+        if renews {
+            blueprint.connector.succeed_in(&pool);
+        }
         if !drains {
             return None;
         }
-        blueprint.connector.succeed_in(&pool);
         let first_new = pool.control().evict_all();
         Some(Draining::Changed(pool, first_new))
     }
@@ -309,9 +356,11 @@ impl Change {
 
 #[cfg(feature = "sqlite")]
 fn stays_in_memory(before: &PoolConfig, after: &PoolConfig) -> bool {
-    use crate::blueprint::is_in_memory;
+    use crate::blueprint::{is_in_memory, memory_name};
 
-    is_in_memory(before) && is_in_memory(after)
+    let is_sqlite = before.driver == Driver::Sqlite && after.driver == Driver::Sqlite;
+    let are_in_memory = is_in_memory(before) && is_in_memory(after);
+    is_sqlite && are_in_memory && memory_name(before) == memory_name(after)
 }
 
 #[cfg(not(feature = "sqlite"))]

@@ -20,6 +20,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 pub(super) struct Progress {
     pub(super) generation: u64,
     draining: BTreeSet<u64>,
+    /// Whether no further generation is going to be in force.
+    pub(super) is_over: bool,
 }
 
 impl Progress {
@@ -100,6 +102,7 @@ impl Shared {
                 shared.reloads.progress.send_modify(|progress| {
                     progress.draining.remove(&generation);
                 });
+                shared.forget_ended();
                 shared.tell(&ManagerEvent::Drained { generation });
             }
         });

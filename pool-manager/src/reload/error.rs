@@ -42,6 +42,15 @@ pub enum ReloadError {
     Closed,
 }
 
+/// Why there is nothing to wait for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("wait for configuration {generation}: the manager is closed, and it was not in force by then")]
+#[non_exhaustive]
+pub struct NeverApplied {
+    /// The generation that was waited for.
+    pub generation: u64,
+}
+
 struct Listing<'a>(&'a [(Option<String>, KeyChange)]);
 
 impl fmt::Display for Listing<'_> {

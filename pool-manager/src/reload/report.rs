@@ -4,6 +4,8 @@ use std::fmt;
 
 use pool_config::Changes;
 
+use crate::blueprint::BuildProblem;
+
 /// What a reload has changed.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -21,6 +23,9 @@ pub struct ReloadReport {
     /// The pools whose connections are replaced, with or without their options; for pools made on demand, the keys of their
     /// targets.
     pub drained: Vec<String>,
+    /// Why pools made on demand stay as they were although they should be otherwise; logged as well. A tenant whose secret is
+    /// gone is no reason to refuse everybody a new configuration.
+    pub left_alone: Vec<BuildProblem>,
     /// How many pools are as they were.
     pub unchanged: usize,
 }
@@ -28,7 +33,8 @@ pub struct ReloadReport {
 impl ReloadReport {
     /// Whether the configuration was the one in force, and nothing was done.
     pub fn is_unchanged(&self) -> bool {
-        self.changes.is_empty() && self.drained.is_empty() && self.changed.is_empty()
+        let Self { changes, added, changed, drained, .. } = self;
+        changes.is_empty() && added.is_empty() && changed.is_empty() && drained.is_empty()
     }
 }
 

@@ -1,8 +1,9 @@
 //! What became of all reloads.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
 
-use pool_config::Config;
+use pool_config::{Config, Secret};
 
 /// What became of all reloads since the manager was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +21,9 @@ pub struct ReloadStats {
     pub generation: u64,
     /// Why the last one was refused, if the last one was.
     pub last_error: Option<String>,
-    /// A number that stands for the configuration in force, all secrets left out: where two processes of one build show the
-    /// same, they run with the same.
+    /// A number that stands for the configuration in force, secrets that stand in it included, those in files not. Managers of
+    /// one process show the same if they run with the same. Another process has other numbers: a key that is drawn anew
+    /// for each keeps anybody from trying passwords out on them.
     pub config_hash: u64,
 }
 
@@ -60,9 +62,12 @@ impl ReloadStats {
     }
 }
 
-/// Of everything in a configuration but the secrets, which it does not show.
+/// The key of all hashes in this process.
+static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// Of everything in a configuration.
 pub(crate) fn hash_of(config: &Config) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    format!("{config:?}").hash(&mut hasher);
-    hasher.finish()
+    // Debug shows every key, without secrets; the text of the file shows those. Wiped when it is dropped.
+    let with_secrets = Secret::new(config.to_yaml());
+    KEY.hash_one((format!("{config:?}"), with_secrets.expose()))
 }

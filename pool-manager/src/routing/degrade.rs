@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-/// What [`acquire_or_else`] came back with.
+/// What [`acquire_or_degrade`] came back with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acquired<G, T> {
     /// The connection.
@@ -26,7 +26,8 @@ impl<G, T> Acquired<G, T> {
 ///
 /// `acquire` is any acquire: of a pool, a [`Group`](crate::Group), a [`Session`](crate::Session). Its timeout is how long
 /// the caller is ready to wait for the real thing, so it may well be shorter than usual. A fallback that fails returns a
-/// `Result` as its value.
+/// `Result` as its value. If it has a connection of another pool to give,
+/// [`PoolManager::acquire_or_else`](crate::PoolManager::acquire_or_else) is shorter.
 ///
 /// # Cancel safety
 ///
@@ -37,7 +38,7 @@ impl<G, T> Acquired<G, T> {
 /// ```
 /// # use std::time::Duration;
 /// # use pool_core::{AcquireError, Pool, fake::{Act, FakeConnector}};
-/// use pool_manager::{Acquired, acquire_or_else};
+/// use pool_manager::{Acquired, acquire_or_degrade};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +47,7 @@ impl<G, T> Acquired<G, T> {
 /// # let pool = Pool::builder(connector).name("orders").build()?;
 /// # async fn cached() -> u32 { 41 }
 /// let soon = pool.acquire_timeout(Duration::from_millis(300));
-/// let items = match acquire_or_else(soon, async |_error: AcquireError| cached().await).await {
+/// let items = match acquire_or_degrade(soon, async |_error: AcquireError| cached().await).await {
 ///     Acquired::Connection(_connection) => 42, // asks the database
 ///     Acquired::Fallback(items) => items,
 /// };
@@ -54,7 +55,7 @@ impl<G, T> Acquired<G, T> {
 /// # Ok(())
 /// # }
 /// ```
-pub async fn acquire_or_else<G, E, T>(
+pub async fn acquire_or_degrade<G, E, T>(
     acquire: impl Future<Output = Result<G, E>>,
     fallback: impl AsyncFnOnce(E) -> T,
 ) -> Acquired<G, T> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pool_config::{Role, Routing};
-use pool_core::{Condition, Connector, Pool, Pooled};
+use pool_core::{Condition, Connector, Pool, Pooled, Target};
 use tokio::time::Instant;
 
 use super::access::Access;
@@ -72,7 +72,6 @@ struct State<C: Connector> {
     /// In the order of the router's members.
     pools: Arc<[Place<C>]>,
     random: fastrand::Rng,
-    acquire_timeout: Duration,
 }
 
 /// A pool under the id that the router knows it by.
@@ -80,6 +79,8 @@ struct Place<C: Connector> {
     id: MemberId,
     name: Arc<str>,
     role: Role,
+    /// Where it led when it became a member: its pool may have got another one since.
+    target: Option<Target>,
     pool: Pool<C>,
 }
 
@@ -104,7 +105,6 @@ impl<C: Connector> Group<C> {
             router: Router::new(Routing::default()),
             pools: Arc::new([]),
             random: fastrand::Rng::new(),
-            acquire_timeout: Duration::ZERO,
         };
         Group { shared: Arc::new(Shared { name: name.into(), state: Mutex::new(state) }) }
     }
@@ -115,20 +115,19 @@ impl<C: Connector> Group<C> {
     }
 
     /// Replaces the members. One whose pool has a name that was there before keeps its counts and, if the pool leads to
-    /// the same target, its ejection. Callers that are asking a member go on with it.
+    /// the same target as when this was last called, its ejection. Callers that are asking a member go on with it.
     pub fn set_members(&self, members: impl IntoIterator<Item = Member<C>>) {
         let members: Vec<_> = members.into_iter().collect();
         // Asked before the lock: the connector answers.
         let targets: Vec<_> = members.iter().map(|member| member.pool.target()).collect();
-        let timeout = members.iter().map(|member| member.pool.options().acquire_timeout).max();
         let old = self.places();
-        let same_place = |member: &Member<C>, target| {
+        let same_place = |member: &Member<C>, target: &Option<Target>| {
             let before = old.iter().find(|place| &*place.name == member.pool.name());
-            before.is_none_or(|before| before.pool.target() == target)
+            before.is_none_or(|before| before.target == *target)
         };
         let entries: Vec<_> = members
             .iter()
-            .zip(targets)
+            .zip(&targets)
             .map(|(member, target)| Entry {
                 name: Arc::from(member.pool.name()),
                 role: member.role,
@@ -139,13 +138,14 @@ impl<C: Connector> Group<C> {
         let names: Vec<_> = entries.iter().map(|entry| Arc::clone(&entry.name)).collect();
         let mut state = self.lock();
         let ids = state.router.set_members(entries);
-        let places = ids.into_iter().zip(names).zip(members).map(|((id, name), member)| Place {
+        let places = ids.into_iter().zip(names).zip(targets).zip(members);
+        let places = places.map(|(((id, name), target), Member { pool, role, .. })| Place {
             id,
             name,
-            role: member.role,
-            pool: member.pool,
+            role,
+            target,
+            pool,
         });
-        state.acquire_timeout = timeout.unwrap_or_default();
         let replaced = std::mem::replace(&mut state.pools, places.collect());
         drop(state);
         // After the lock: the last handle of a pool closes it, which runs user code.
@@ -160,6 +160,15 @@ impl<C: Connector> Group<C> {
             stats.iter().find(|member| member.name == place.name).map_or(Member::<C>::WEIGHT, |m| m.weight)
         };
         places.iter().map(|place| Member::new(place.pool.clone(), place.role).weight(weight(place))).collect()
+    }
+
+    pub(crate) fn has_members(&self) -> bool {
+        !self.lock().pools.is_empty()
+    }
+
+    /// How many handles of the group there are, this one included.
+    pub(crate) fn handles(&self) -> usize {
+        Arc::strong_count(&self.shared)
     }
 
     /// Replaces the rules. Ejections under way keep their length.
@@ -377,7 +386,7 @@ impl<C: Connector> Group<C> {
     async fn find(&self, search: &mut Search) -> Result<(Place<C>, Pooled<C>), RouteError> {
         // The deadline counts from the first poll, as that of a pool.
         let (begun, deadline) = *search.period.get_or_insert_with(|| {
-            let timeout = search.timeout.unwrap_or_else(|| self.lock().acquire_timeout);
+            let timeout = search.timeout.unwrap_or_else(|| self.longest_timeout());
             let begun = Instant::now();
             (begun, begun + timeout.min(LONGEST))
         });
@@ -448,6 +457,12 @@ impl<C: Connector> Group<C> {
         }
     }
 
+    /// Asked of the pools each time: their options may have been replaced.
+    fn longest_timeout(&self) -> Duration {
+        let timeouts = self.places().iter().map(|place| place.pool.options().acquire_timeout).max();
+        timeouts.unwrap_or_default()
+    }
+
     fn places(&self) -> Arc<[Place<C>]> {
         Arc::clone(&self.lock().pools)
     }
@@ -481,7 +496,13 @@ impl<C: Connector> Clone for Group<C> {
 
 impl<C: Connector> Clone for Place<C> {
     fn clone(&self) -> Self {
-        Place { id: self.id, name: Arc::clone(&self.name), role: self.role, pool: self.pool.clone() }
+        Place {
+            id: self.id,
+            name: Arc::clone(&self.name),
+            role: self.role,
+            target: self.target.clone(),
+            pool: self.pool.clone(),
+        }
     }
 }
 

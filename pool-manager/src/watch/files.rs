@@ -1,15 +1,12 @@
 //! Reads files, without keeping anybody waiting.
 
-use std::fs::File;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::sighting::Sighting;
+use crate::regular_file::{LARGEST, open};
 
-/// Nothing that a configuration names is larger, and nobody wants to read a disk every 15 s by mistake. Of what is larger,
-/// the first part and the length are compared.
-const LARGEST: u64 = 64 << 20;
 const PIECE: usize = 64 << 10;
 
 /// Looks at each of these, on a thread for blocking work. Sees nothing if the runtime is going down.
@@ -33,13 +30,9 @@ pub(super) async fn read_all(paths: Vec<PathBuf>) -> Vec<(PathBuf, Sighting)> {
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
-/// A hash of what the file holds. Opened by its path each time, so that links are followed to where they lead now.
+/// A hash of what the file holds. Of what is larger than it should be, the first part and the length are hashed.
 fn hash(path: &Path) -> io::Result<u64> {
-    // Before it is opened: a pipe would keep the thread until somebody writes.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let file = File::open(path)?;
+    let file = open(path)?;
     let mut hasher = DefaultHasher::new();
     hasher.write_u64(file.metadata()?.len());
     let (mut rest, mut piece) = (file.take(LARGEST), vec![0; PIECE]);

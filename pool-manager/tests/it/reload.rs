@@ -29,7 +29,7 @@ async fn the_same_configuration_changes_nothing() {
     assert_eq!((after.attempts, after.unchanged, after.generation), (1, 1, 0));
     assert_eq!(after.config_hash, before.config_hash);
     assert_eq!(manager.snapshots()["orders"].counters.created, 1);
-    manager.wait_applied(0).await;
+    manager.wait_applied(0).await.unwrap();
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn an_option_is_changed_under_the_users_of_a_pool() {
     assert!(report.drained.is_empty() && report.generation == 1);
     let stats = manager.snapshots()["orders"].stats;
     assert_eq!((stats.max, stats.active), (2, 1));
-    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap().unwrap();
     drop(held);
     assert_eq!(manager.snapshots()["orders"].stats.idle, 1, "its connection is as good as before");
     assert_eq!(manager.config().pool("orders").unwrap().settings.max_connections, 2);
@@ -91,7 +91,7 @@ async fn another_database_is_reached_by_new_connections_while_old_ones_end() {
     assert!(timeout(ms(50), manager.wait_applied(1)).await.is_err(), "an old connection is in use");
 
     drop(old);
-    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap().unwrap();
     drop(new);
     let counters = orders.counters();
     // On a busy machine a connect is overdue, and another one is begun.
@@ -114,7 +114,7 @@ async fn what_is_held_for_longer_than_the_grace_is_written_off() {
         two(folder.path(), "max_connections: 1").replace("orders.db", "moved.db")
     );
     manager.reload(config(&moved)).await.unwrap();
-    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap().unwrap();
     assert!(recorder.events().contains(&"abandoned orders".to_owned()), "{:?}", recorder.events());
     // It counts no longer, so the pool of one has room; and whoever held it may still end what he does.
     drop(manager.acquire("orders").await.unwrap());
@@ -134,7 +134,7 @@ async fn pools_come_and_go_with_the_configuration() {
     assert!(a.acquire().await.unwrap_err().is_closed());
     assert!(timeout(ms(50), manager.wait_applied(1)).await.is_err(), "a connection of it is in use");
     drop(held);
-    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap();
+    timeout(PATIENCE, manager.wait_applied(1)).await.unwrap().unwrap();
 
     let disabled = "pools: [{name: b, driver: sqlite, database: ':memory:', enabled: false}]";
     let report = manager.reload(config(disabled)).await.unwrap();
@@ -319,4 +319,167 @@ async fn a_reload_goes_on_when_nobody_waits_for_it() {
     }
     until("it is in force", || manager.reload_stats().applied == 1).await;
     assert_eq!(manager.pool("orders").unwrap().control().options().max_connections, 2);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_no_end_is_no_secret_and_no_certificate_and_keeps_no_reload_waiting() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let pipe = pipe.display();
+    let manager = manager("pools: []").await;
+    let bad = format!(
+        "pools: [
+            {{name: a, driver: redis, password_file: '{pipe}'}},
+            {{name: b, driver: redis, password_file: /dev/zero}},
+            {{name: c, driver: redis, ssl: {{enabled: true, ca_certificate: '{pipe}'}}}},
+            {{name: d, driver: redis, ssl: {{enabled: true, ca_certificate: /dev/zero}}}},
+            {{name: e, database: e, authentication: {{method: oauth2, oauth2: {{
+                token_url: 'https://tokens.example/token', client_id: e, client_secret_file: '{pipe}',
+                ca_certificate: '{pipe}'}}}}}}]"
+    );
+    let refused = timeout(PATIENCE, manager.reload(config(&bad))).await.expect("it is not waited for");
+    let Err(ReloadError::Build(errors)) = refused else { panic!("{refused:?}") };
+    assert_eq!(errors.problems.len(), 6, "{errors}");
+    assert!(errors.problems.iter().all(|problem| problem.problem.contains("no regular file")), "{errors}");
+    timeout(PATIENCE, manager.reload(config("pools: []"))).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_longer_connect_timeout_gives_a_command_more_time_for_its_password() {
+    // It takes connections and never answers.
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = server.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let ran = folder.path().join("ran");
+    let sections = |timeout: u32| {
+        format!(
+            "pools: [{{name: a, driver: redis, host: 127.0.0.1, port: {port}, min_connections: 0,
+                connect_timeout_ms: {timeout}, connection_timeout_ms: 60000,
+                password_command: [sh, -c, 'sleep 1; touch \"$0\"; echo canary', '{}']}}]",
+            ran.display()
+        )
+    };
+    let manager = manager(&sections(200)).await;
+    let report = manager.reload(config(&sections(20_000))).await.unwrap();
+    assert_eq!((report.changed.as_slice(), report.drained.len()), (["a".to_owned()].as_slice(), 0));
+    let waiting = tokio::spawn(manager.acquire("a"));
+    until("the command has had its time", || ran.exists()).await;
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn a_pool_on_demand_that_cannot_be_had_any_more_refuses_nobody_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("password");
+    fs::write(&secret, "canary").unwrap();
+    let sections = |size: usize| format!("default_pool: {{max_connections: {size}}}");
+    let manager = manager(&sections(5)).await;
+    let target = pool_core::Target::new("redis", "0").at("127.0.0.1", 1);
+    let other = pool_core::Target::new("redis", "1").at("127.0.0.1", 1);
+    let password = pool_config::SecretSource::File(secret.clone());
+    let pool = manager.pool_for(&target, Some(password)).unwrap();
+    let beside = manager.pool_for(&other, None).unwrap();
+    fs::remove_file(&secret).unwrap();
+    let report = manager.reload(config(&sections(7))).await.unwrap();
+    assert_eq!(report.changed, [other.to_string()]);
+    let left: Vec<_> = report.left_alone.iter().map(|problem| (&*problem.pool, &*problem.key)).collect();
+    assert_eq!(left, [("redis://127.0.0.1:1/0", "password_file")]);
+    let sizes = [&pool, &beside].map(|pool| pool.control().options().max_connections);
+    assert_eq!(sizes, [5, 7]);
+
+    fs::write(&secret, "canary").unwrap();
+    let report = manager.reload(config(&sections(7))).await.unwrap();
+    assert!(report.left_alone.is_empty(), "{report:?}");
+    assert_eq!(pool.control().options().max_connections, 7, "it follows as soon as it can");
+}
+
+#[tokio::test]
+async fn other_secrets_have_another_hash_and_none_is_shown() {
+    let of = async |password: &str| {
+        let sections =
+            format!("pools: [{{name: a, driver: redis, min_connections: 0, password: {password}}}]");
+        manager(&sections).await.reload_stats().config_hash
+    };
+    assert_ne!(of("canary-one").await, of("canary-two").await);
+    assert_eq!(of("canary-one").await, of("canary-one").await);
+    let of = async |host: &str| {
+        let sections =
+            format!("pools: [{{name: a, driver: redis, min_connections: 0, url: 'redis://{host}'}}]");
+        manager(&sections).await.reload_stats().config_hash
+    };
+    assert_ne!(of("one.example").await, of("two.example").await);
+}
+
+#[tokio::test]
+async fn another_database_in_memory_is_another_one() {
+    let named = |name: &str| {
+        format!("pools: [{{name: m, driver: sqlite, url: 'sqlite:file:{name}?mode=memory&cache=shared'}}]")
+    };
+    let manager = manager("pools: [{name: m, driver: sqlite, database: ':memory:'}]").await;
+    manager.sqlite("m").unwrap().acquire().await.unwrap().run("CREATE TABLE kept (a)").await.unwrap();
+    let reads = async || {
+        let mut connection = manager.sqlite("m").unwrap().acquire().await.unwrap();
+        connection.run("SELECT a FROM kept").await.is_ok()
+    };
+    manager.reload(config("pools: [{name: m, driver: sqlite, url: 'sqlite::memory:'}]")).await.unwrap();
+    assert!(reads().await, "the same one, written otherwise");
+    let report = manager.reload(config(&named("other"))).await.unwrap();
+    assert_eq!(report.drained, ["m"]);
+    assert!(!reads().await);
+}
+
+#[tokio::test]
+async fn whether_certificates_matter_may_change_without_replacing_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("ca.pem");
+    fs::write(&authority, include_str!("ca.pem")).unwrap();
+    let sections = |minds: bool| {
+        format!(
+            "pools: [{{name: a, driver: redis, port: 1, min_connections: 0, ssl: {{
+                enabled: true, ca_certificate: '{}', reload_on_change: {minds}}}}}]",
+            authority.display()
+        )
+    };
+    let manager = manager(&sections(true)).await;
+    for minds in [false, true, false] {
+        let report = manager.reload(config(&sections(minds))).await.unwrap();
+        assert!(report.drained.is_empty() && report.changed == ["a"], "{report}");
+    }
+    fs::write(&authority, format!("{}\n", include_str!("ca.pem"))).unwrap();
+    assert!(manager.reload(config(&sections(false))).await.unwrap().is_unchanged(), "nobody minds");
+    let report = manager.reload(config(&sections(true))).await.unwrap();
+    assert_eq!(report.drained, ["a"], "connections were opened with the one of before");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_what_cannot_come_any_more_is_told() {
+    let manager = manager("pools: []").await;
+    let mut waiting = std::pin::pin!(manager.wait_applied(1));
+    assert!(timeout(ms(20), &mut waiting).await.is_err());
+    manager.close(ms(1)).await;
+    let error = timeout(PATIENCE, waiting).await.unwrap().unwrap_err();
+    insta::assert_snapshot!(error, @"wait for configuration 1: the manager is closed, and it was not in force by then");
+    timeout(PATIENCE, manager.wait_applied(2)).await.unwrap().unwrap_err();
+    timeout(PATIENCE, manager.wait_applied(0)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_reload_makes_a_pool_anew_that_somebody_has_closed() {
+    let text = "pools: [{name: a, driver: sqlite, database: ':memory:'}]";
+    let manager = manager(text).await;
+    let held = manager.acquire("a").await.unwrap();
+    manager.pool("a").unwrap().control().close(ms(1)).await;
+    let report = manager.reload(config(text)).await.unwrap();
+    assert_eq!(report.added, ["a"]);
+    assert!(!report.is_unchanged());
+    manager.acquire("a").await.unwrap();
+    assert!(!manager.pools().get("a").unwrap().is_closed());
+    assert!(manager.reload(config(text)).await.unwrap().is_unchanged());
+    let report = manager.close(ms(1)).await;
+    assert_eq!(report.still_held().count(), 1, "of the one before: {report}");
+    drop(held);
 }

@@ -134,3 +134,90 @@ async fn warming_up_names_each_pool_that_cannot() {
     let text = error.to_string();
     assert!(text.contains("pool `a`") && text.contains("pool `b`"), "{text}");
 }
+
+#[tokio::test]
+async fn a_shutdown_waits_for_holders_of_pools_that_were_removed_before() {
+    let manager = manager(TWO).await;
+    let by_reload = manager.acquire("orders").await.unwrap();
+    let by_program = manager.acquire("archive").await.unwrap();
+    assert!(!manager.remove("archive", ms(1)).await.unwrap().is_complete());
+    manager.reload(config("pools: []")).await.unwrap();
+    assert!(manager.names().is_empty());
+
+    // One more of the name of a pool that is still ending.
+    manager.create(config(TWO).pools[1].clone()).unwrap();
+    let report = manager.close(ms(20)).await;
+    let held: Vec<_> = report.still_held().map(|(pool, _)| pool.to_owned()).collect();
+    assert_eq!(held, ["archive", "orders"], "{report}");
+    assert!(report.to_string().starts_with("closed 1 of 3 pools in "), "{report}");
+
+    drop((by_reload, by_program));
+    assert!(manager.close(PATIENCE).await.is_complete());
+    let report = manager.close(PATIENCE).await;
+    assert_eq!(report.pools.len(), 1, "those that have ended are forgotten: {report}");
+}
+
+#[tokio::test]
+async fn a_shutdown_meets_pools_of_one_name() {
+    let manager = manager("pools: []").await;
+    let target = pool_core::Target::new("sqlite", ":memory:");
+    let pool = manager.pool_for(&target, None).unwrap();
+    let name = pool.control().name().to_owned();
+    // The set is for looking, but nothing keeps a program from this.
+    drop(manager.pools().remove(&name));
+    let mut other = config("pools: [{name: a, driver: sqlite, database: ':memory:'}]").pools[0].clone();
+    other.name = name;
+    manager.create(other).unwrap();
+    let report = manager.close(PATIENCE).await;
+    assert!(report.is_complete());
+    assert_eq!(report.pools.len(), 2);
+    assert!(pool.control().is_closed());
+}
+
+#[tokio::test]
+async fn observers_are_told_once_that_all_is_closed() {
+    let recorder = Recorder::default();
+    let manager = pool_manager::PoolManager::builder()
+        .manager_observer(recorder.clone())
+        .from_config(config("pools: []"))
+        .await
+        .unwrap();
+    tokio::join!(manager.close(ms(10)), manager.close(ms(10)));
+    manager.close(ms(10)).await;
+    assert_eq!(recorder.events(), ["closed"]);
+}
+
+#[tokio::test]
+async fn a_service_is_not_ready_while_a_required_pool_is_paused_closed_or_missing() {
+    let text = TWO.replace("archive, ", "archive, required: false, ");
+    let manager = manager(&text).await;
+    manager.warm_up().await.unwrap();
+    let orders = manager.pool("orders").unwrap();
+    orders.control().pause();
+    manager.remove("archive", PATIENCE).await.unwrap();
+    insta::assert_snapshot!(manager.readiness().await, @r"
+    not ready
+      archive (not required): missing: the configuration has it, and it was removed
+      orders: paused
+    ");
+    orders.control().resume();
+    assert!(manager.readiness().await.is_ready());
+    let _held = orders.acquire().await.unwrap();
+    orders.control().close(ms(1)).await;
+    let readiness = manager.readiness().await;
+    assert!(!readiness.is_ready() && readiness.missing().any(|pool| pool.state == ReadyState::Closed));
+    manager.remove("orders", ms(1)).await.unwrap();
+    let readiness = manager.readiness().await;
+    assert!(!readiness.is_ready());
+    assert_eq!(readiness.missing().map(|pool| &*pool.pool).collect::<Vec<_>>(), ["orders"]);
+}
+
+#[tokio::test]
+async fn a_closed_manager_is_not_ready_even_without_pools() {
+    let manager = manager("pools: []").await;
+    assert!(manager.readiness().await.is_ready());
+    manager.close(ms(1)).await;
+    let readiness = manager.readiness().await;
+    assert!(!readiness.is_ready());
+    assert_eq!(readiness.to_string(), "not ready: the manager is closed");
+}

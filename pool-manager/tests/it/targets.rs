@@ -160,3 +160,91 @@ async fn nobody_who_meets_the_removal_of_a_pool_sees_an_error() {
     }
     assert!(manager.close(PATIENCE).await.is_complete());
 }
+
+#[tokio::test]
+async fn a_configuration_that_is_switched_off_makes_no_pool_on_demand() {
+    let manager = manager("enabled: false").await;
+    let error = manager.pool_for(&Target::new("sqlite", ":memory:"), None).unwrap_err();
+    insta::assert_snapshot!(error, @"create a pool on demand: the configuration is disabled; set `enabled: true` for `connection_pool`");
+}
+
+#[tokio::test]
+async fn a_host_that_may_hold_a_password_is_refused_and_not_shown() {
+    let manager = manager("pools: []").await;
+    for driver in ["https", "ws", "postgres", "mysql", "redis"] {
+        for host in ["u:canary@h", "u:canary", "h/canary", "canary h"] {
+            let error = manager.pool_for(&Target::new(driver, "x y").at(host, None), None).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("canary") && shown.contains("no host has"), "{shown}");
+        }
+    }
+    for host in ["::1", "fe80::1%eth0", "db-1.example", "db.example."] {
+        manager.pool_for(&Target::new("postgres", "orders").at(host, None).as_user("u"), None).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_pool_that_somebody_has_closed_is_made_anew_when_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = Recorder::default();
+    let manager = PoolManager::builder()
+        .manager_observer(recorder.clone())
+        .from_config(config("pools: []"))
+        .await
+        .unwrap();
+    let target = file(&folder, "tenant.db");
+    manager.pool_for(&target, None).unwrap().control().close(PATIENCE).await;
+    manager.acquire_target(&target, None).await.unwrap();
+    assert_eq!(manager.targets().len(), 1);
+    let key = target.to_string();
+    assert_eq!(recorder.events(), [format!("added {key}"), format!("removed {key}"), format!("added {key}")]);
+}
+
+#[tokio::test]
+async fn a_pool_goes_with_all_that_led_to_it_and_with_nothing_else() {
+    let manager = manager("default_pool: {idle_timeout_ms: 60}").await;
+    let at = |host: &str, port| Target::new("redis", "0").at(host, port);
+    let kept = manager.pool_for(&at("kept.example", None), None).unwrap();
+    for target in [at("gone.example", None), at("gone.example", Some(6379))] {
+        drop(manager.pool_for(&target, None).unwrap());
+    }
+    assert_eq!(manager.targets().len(), 2);
+    until("one is gone", || manager.targets().len() == 1).await;
+    let again = manager.pool_for(&at("kept.example", Some(6379)), None).unwrap();
+    assert_eq!(kept.control().name(), again.control().name());
+    assert_eq!(manager.targets().len(), 1);
+    for target in [at("gone.example", Some(6379)), at("gone.example", None)] {
+        drop(manager.pool_for(&target, None).unwrap());
+        assert_eq!(manager.targets().len(), 2);
+    }
+}
+
+#[test]
+fn pools_nobody_needs_go_though_the_runtime_ended_that_the_first_was_made_on() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).enable_all().build().unwrap()
+    };
+    let (first, second) = (runtime(), runtime());
+    let target = |host: &str| Target::new("redis", "0").at(host, 1);
+    let manager = second.block_on(manager("default_pool: {idle_timeout_ms: 20}"));
+    first.block_on(async { drop(manager.pool_for(&target("a.example"), None).unwrap()) });
+    drop(first);
+    second.block_on(async {
+        drop(manager.pool_for(&target("b.example"), None).unwrap());
+        until("both are gone", || manager.targets().is_empty()).await;
+    });
+}
+
+#[tokio::test]
+async fn no_two_targets_have_a_pool_of_one_name() {
+    let manager = manager("pools: []").await;
+    let redis = |host: &str, user: &str| Target::new("redis", "0").at(host, 1).as_user(user);
+    let name = |target: Target| manager.pool_for(&target, None).unwrap().control().name().to_owned();
+    assert_eq!(name(redis("c", "a@b")), "redis://a%40b@c:1/0");
+    assert_eq!(name(redis("c", "a%40b")), "redis://a%2540b@c:1/0");
+    assert_eq!(name(redis("Db.Example", "a")), "redis://a@db.example:1/0");
+    assert_eq!(name(redis("db.example", "a")), "redis://a@db.example:1/0");
+    assert_eq!(name(redis("db.example", "A")), "redis://A@db.example:1/0", "the letters of a user count");
+    assert_eq!(manager.targets().len(), 4);
+}

@@ -23,7 +23,7 @@ async fn everything_that_is_missing_is_named_at_once() {
             {name: b, database: b, password_env: POOL_TEST_NO_SUCH_VARIABLE},
             {name: c, driver: redis, ssl: {enabled: true, client_certificate: Cargo.toml, client_key: Cargo.toml}},
             {name: d, driver: mysql, database: d, authentication: {method: oauth2, oauth2:
-                {token_url: 'http://tokens.example/token', client_id: d, client_secret_file: Cargo.toml}}}]",
+                {token_url: 'https://tokens.example/token', client_id: d, client_secret_file: /nowhere/secret}}}]",
     )
     .await;
     insta::assert_snapshot!(errors, @r"
@@ -36,8 +36,8 @@ async fn everything_that_is_missing_is_named_at_once() {
       help: set it in the environment of the process, and start the process anew
     pool `c`: ssl.client_certificate is `Cargo.toml`: no certificate is in it
       help: put the file there, or change the path; a relative one begins at the working directory
-    pool `d`: authentication.oauth2.token_url is refused: get a token from `http://tokens.example/token`: http would show the client secret to whoever is on the way; use https
-      help: write the https URL of the token endpoint
+    pool `d`: authentication.oauth2.client_secret_file is `/nowhere/secret`: the file cannot be read (No such file or directory (os error 2))
+      help: put the file there and let the process read it, or change the path
     ");
 }
 
@@ -151,4 +151,42 @@ async fn a_file_that_cannot_be_loaded_is_told_with_its_places() {
     assert!(error.to_string().contains("connection_pool.yaml:1:"), "{error}");
     let error = PoolManager::from_file(folder.path().join("none.yaml")).await.unwrap_err();
     assert!(matches!(&error, StartError::Config(_)), "{error}");
+}
+
+/// A file with such a host may be refused before; this is for configurations made in code.
+#[tokio::test]
+async fn a_host_that_may_hold_a_password_is_not_shown() {
+    let manager = manager("pools: []").await;
+    for driver in [Driver::Http, Driver::Websocket, Driver::Postgres, Driver::Mysql, Driver::Redis] {
+        let pool = PoolConfig {
+            name: "a".to_owned(),
+            driver,
+            host: Some("u:canary@h".to_owned()),
+            ..PoolConfig::default()
+        };
+        let error = manager.create(pool).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("host is ***") && !shown.contains("canary"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_beside_a_url_makes_no_socket_of_it() {
+    let manager = manager("pools: []").await;
+    for (driver, url) in
+        [(Driver::Postgres, "postgres://u@db.example/d"), (Driver::Mysql, "mysql://u@db.example/d")]
+    {
+        let mut pool = PoolConfig {
+            name: "orders".to_owned(),
+            driver,
+            url: Some(Secret::new(url)),
+            host: Some("/run/server".to_owned()),
+            password: Some(SecretSource::Text(Secret::new("canary-ldap"))),
+            ..PoolConfig::default()
+        };
+        pool.authentication.method = AuthenticationMethod::Ldap;
+        pool.settings.min_connections = 0;
+        let error = manager.create(pool).unwrap_err();
+        assert!(error.to_string().contains("the connection must be encrypted"), "{error}");
+    }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use pool_config::{ConfigError, Loaded, Loader};
+
 use crate::root;
 
 /// The names of all functions in the project's Rust and Python files.
@@ -86,4 +88,33 @@ fn the_readme_has_exactly_two_set_up_commands() {
             "scripts/test.sh",
         ]
     );
+}
+
+#[test]
+fn the_configurations_of_the_guide_to_the_manager_load_without_a_warning() {
+    let text = fs::read_to_string(root().join("docs/manager.md")).unwrap();
+    let blocks = text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("yaml\n"));
+    let [base, overlay, secrets, group] = blocks.collect::<Vec<_>>()[..] else { panic!("other blocks") };
+    let check = |outcome: Result<Loaded, ConfigError>| {
+        let Loaded { config, warnings, .. } = outcome.unwrap_or_else(|error| panic!("failed to {error}"));
+        assert!(warnings.is_empty(), "{warnings:?}");
+        config
+    };
+    for block in [base, secrets, group] {
+        check(Loader::without_variables().load_text(block, "docs/manager.md"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("connection_pool.yaml");
+    fs::write(&file, base).unwrap();
+    fs::write(folder.path().join("connection_pool.production.yaml"), overlay).unwrap();
+    let production = check(Loader::without_variables().environment("production").load(file));
+    assert_eq!(production.pool("orders").unwrap().settings.max_connections, 60);
+}
+
+/// What it takes from the environment has defaults.
+#[test]
+fn the_configuration_of_the_example_service_loads_without_a_warning() {
+    let file = root().join("pool-manager/examples/service/connection_pool.yaml");
+    let loaded = Loader::without_variables().load(file).unwrap_or_else(|error| panic!("failed to {error}"));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
 }

@@ -18,6 +18,7 @@ mod redis;
 mod routing;
 mod secrets;
 mod servers;
+mod service;
 mod sql;
 mod sqlite_pool;
 

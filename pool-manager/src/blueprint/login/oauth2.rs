@@ -11,6 +11,7 @@ use super::super::problem::in_one_line;
 use super::super::tls::shown;
 use super::super::{Drawing, Fingerprint, KEPT};
 use super::{patience, secret};
+use crate::regular_file;
 
 /// What tokens are asked for with.
 #[derive(Clone, PartialEq)]
@@ -104,12 +105,16 @@ impl Request {
 /// How the authorization server is verified: by authorities of its own, for it is not the database's.
 fn tls(oauth2: &OAuth2, drawing: &mut Drawing<'_>) -> Option<Tls> {
     let Some(path) = &oauth2.ca_certificate else { return Some(Tls::new()) };
+    let (key, help) = ("authentication.oauth2.ca_certificate", "put the file there, or change the path");
+    if let Some(problem) = regular_file::unreadable(path) {
+        drawing.object(key, &shown(path), problem, help);
+        return None;
+    }
     let tls = Tls::new().ca_certificate(path);
     if let Err(error) = tls.client_config(&[]) {
-        let (key, help) = ("authentication.oauth2.ca_certificate", "put the file there, or change the path");
         drawing.object(key, &shown(path), in_one_line(&error), help);
         return None;
     }
-    drawing.fingerprint.add(&std::fs::read(path).unwrap_or_default());
+    drawing.fingerprint.add(&regular_file::read(path).unwrap_or_default());
     Some(tls)
 }

@@ -122,13 +122,13 @@ async fn a_session_reads_what_it_has_written() {
 async fn a_fallback_takes_over_when_there_is_no_connection() {
     let world = world();
     let fallback = async |error: RouteError| error.tried().len();
-    let acquired = acquire_or_else(world.group.read(), fallback).await;
+    let acquired = acquire_or_degrade(world.group.read(), fallback).await;
     assert!(acquired.connection().is_some());
     world.servers.iter().for_each(FakeConnector::go_down);
     for pool in &world.pools {
         pool.evict_all();
     }
-    match acquire_or_else(world.group.acquire_timeout(Access::Read, ms(90)), fallback).await {
+    match acquire_or_degrade(world.group.acquire_timeout(Access::Read, ms(90)), fallback).await {
         Acquired::Fallback(tried) => assert_eq!(tried, 3),
         Acquired::Connection(guard) => panic!("{guard:?}"),
     }

@@ -45,7 +45,7 @@ async fn a_password_that_was_changed_on_disk_drains_and_reconnects_without_an_er
     assert!(timeout(Duration::from_millis(50), manager.wait_applied(5)).await.is_err(), "one is held");
     assert_eq!(pid(&mut held).await, old, "whoever has a connection keeps it");
     drop(held);
-    timeout(PATIENCE, manager.wait_applied(5)).await.unwrap();
+    timeout(PATIENCE, manager.wait_applied(5)).await.unwrap().unwrap();
     let queries = users.stop().await;
     assert!(queries > 100, "{queries}");
     assert_ne!(pid(&mut orders.acquire().await.unwrap()).await, old);
@@ -69,7 +69,7 @@ async fn pools_move_to_another_server_while_they_are_in_use() {
     let users = Users::of(&orders);
     for port in [second.port(), first.port(), second.port()] {
         let report = manager.reload(config(&sections(port))).await.unwrap();
-        timeout(PATIENCE, manager.wait_applied(report.generation)).await.unwrap();
+        timeout(PATIENCE, manager.wait_applied(report.generation)).await.unwrap().unwrap();
         let found: i32 = sqlx::query_scalar("SELECT inet_server_port()").fetch_one(&orders).await.unwrap();
         assert_eq!(found, i32::from(port));
     }

@@ -266,7 +266,7 @@ async fn two_thousand_edits_under_fifty_callers_cost_nobody_an_error() {
 
     let stats = manager.reload_stats();
     assert_eq!((stats.applied, stats.refused, stats.unchanged), (good, bad, same));
-    timeout(PATIENCE, manager.wait_applied(stats.generation)).await.unwrap();
+    timeout(PATIENCE, manager.wait_applied(stats.generation)).await.unwrap().unwrap();
     let served = callers.stop().await;
     assert!(good > 900 && bad > 500 && passwords > 5 && served > 10_000, "{good} {bad} {passwords} {served}");
     for (name, snapshot) in manager.snapshots() {
