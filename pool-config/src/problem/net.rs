@@ -87,7 +87,13 @@ impl Net {
                 for entry in entries {
                     let Entry { key, value } = entry;
                     self.add_node(key, is_secret || (has_secret && may_be_torn_off(entry)));
-                    self.add_node(value, is_secret || holds_secret(key));
+                    match &value.value {
+                        // The program is named in messages, its arguments are not.
+                        Value::List(words) if is_command(key) => {
+                            words.iter().skip(1).for_each(|word| self.add_node(word, true));
+                        }
+                        _ => self.add_node(value, is_secret || holds_secret(key)),
+                    }
                 }
             }
             Value::Text(text) if is_secret => self.add(text),
@@ -228,6 +234,11 @@ impl Net {
             .find(|at| begins_secret(&before[*at..]));
         start.map_or(text.clone(), |start| format!("{}{MASK}{CUT}", &before[..start]))
     }
+}
+
+/// Whether a program stands under this key, which prints a secret.
+fn is_command(key: &Node) -> bool {
+    matches!(&key.value, Value::Text(key) if key.ends_with("_command") && is_secret_key(key))
 }
 
 /// Whether what stands under `key` is a secret, and not where one is.

@@ -27,7 +27,7 @@ fn what_stands_under_the_key_of_a_secret_is_collected() {
         ["canary1", "canary2"]
     );
     assert_eq!(collected("{password: 1234567, client_secret: 1234.5, token: true}"), ["1234.5", "1234567"]);
-    assert_eq!(collected("password_command: [sh, -c, 'echo canary']"), ["echo canary"]);
+    assert_eq!(collected("password_command: [/bin/program, -c, 'echo canary']"), ["echo canary"]);
     assert_eq!(collected("{password: x7,canary, user: }"), ["canary"]);
     assert_eq!(collected("password: a@canary://x@y"), ["***@y", "a@canary://x@y"]);
 }
