@@ -95,6 +95,7 @@ pub(super) async fn a_pool_moves_to_another_server_under_its_holders<B: Backend>
     let pool = pool_of(&old, 4).build().unwrap();
     open::<B>(&pool, 3).await;
     let mut held = pool.acquire().await.unwrap();
+    let before = pool.counters();
 
     pool.connector().replace_with(new.connector());
     let first_new = pool.evict_all();
@@ -110,6 +111,9 @@ pub(super) async fn a_pool_moves_to_another_server_under_its_holders<B: Backend>
     assert!(pool.wait_gone(first_new, PATIENCE).await.is_empty());
     until("the old server has no session", async || old.sessions().await == 0).await;
     drop(moved);
-    assert_eq!((pool.counters().acquired, pool.counters().created), (5, 4), "the books go on");
+    let counters = pool.counters();
+    // How many connects that took depends on the machine: one that is slow is not waited for if another serves.
+    assert!(counters.created > before.created, "the books go on: {before:?} {counters:?}");
+    assert_eq!(counters.acquired, before.acquired + 1, "the books go on");
     settles(&new, &pool).await;
 }
