@@ -15,7 +15,7 @@ pub(crate) struct Fingerprint {
 
 impl Fingerprint {
     /// Adds the content of one more file with a secret, or of one that matters like a secret.
-    #[cfg(feature = "_net")]
+    #[cfg(feature = "_login")]
     pub(crate) fn add(&mut self, content: &[u8]) {
         add(&mut self.secrets, content);
     }
