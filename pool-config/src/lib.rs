@@ -42,8 +42,8 @@
 //! # What a file may hold
 //!
 //! Sections and keys may be left out; [`Config`] documents each. A pool inherits key by key: what it does not set comes
-//! from `default_pool`, and what that does not set is built in. Keys that start with `x-` are ignored wherever they
-//! stand, which makes them the place for notes and for YAML anchors. Every other key must be known, every value in
+//! from `default_pool`, and what that does not set is built in. Keys that start with `x-` are ignored, but for
+//! those of `tags`, which makes them the place for notes and for YAML anchors. Every other key must be known, every value in
 //! range, and nothing that is written is replaced by something else.
 //!
 //! What a file says may refer to variables of the environment, and be overridden by them and by the overlay of an
