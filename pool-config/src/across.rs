@@ -79,7 +79,7 @@ fn groups(config: &Config, section: &mut Section<'_>) {
         let Some(first) = pools.first() else { continue };
         if let Some(other) = pools.iter().find(|pool| pool.driver != first.driver) {
             let found = format!(
-                "driver {} while pool {:?} of group {name} has {}",
+                "driver {} while pool {:?} of group {name:?} has {}",
                 other.driver, first.name, first.driver
             );
             let help = "give it another group";
@@ -88,12 +88,12 @@ fn groups(config: &Config, section: &mut Section<'_>) {
         }
         let mut primaries = pools.iter().filter(|pool| pool.role == Role::Primary);
         if let (Some(first), Some(second)) = (primaries.next(), primaries.next()) {
-            let found = format!("a second primary of group {name}, beside pool {:?}", first.name);
+            let found = format!("a second primary of group {name:?}, beside pool {:?}", first.name);
             let help = "set `role: replica` for one of them, unless both take writes for each other";
             section.warn_of_pool(&second.name, "role", Mistake::new(found, "one primary in a group", help));
         }
         if pools.iter().all(|pool| pool.role != Role::Primary) {
-            let found = format!("group {name} without a primary");
+            let found = format!("group {name:?} without a primary");
             let help = "set `role: primary` for the pool that takes writes";
             let expected = "a primary, for writes and for reads when no replica can";
             section.warn_of_pool(&first.name, "group", Mistake::new(found, expected, help));

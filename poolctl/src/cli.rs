@@ -60,7 +60,16 @@ pub(crate) struct Reading {
     pub(crate) env: Option<String>,
 }
 
+/// Of the commands that judge what they look at.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  nothing is wrong
+  1  something is
+  2  wrong command line, or a file that cannot be read
+  3  warnings alone, with --lint";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub(crate) struct Check {
     /// The files to check
     #[arg(required = true, value_name = "FILE")]
@@ -123,6 +132,7 @@ pub(crate) struct Show {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub(crate) struct Doctor {
     /// The file whose pools are to be tried out
     #[arg(value_name = "FILE")]

@@ -22,21 +22,26 @@ struct State {
     loaded: Option<Arc<Config>>,
     /// Whether that was refused, and nothing else came into force since.
     refused: bool,
+    /// The warnings that loading it told.
+    warned: Vec<String>,
 }
 
 impl Source {
     pub(crate) fn new(path: &Path, loader: Loader) -> Self {
-        let state = State { files: vec![path.to_owned()], loaded: None, refused: false };
+        let files = vec![path.to_owned()];
+        let state = State { files, loaded: None, refused: false, warned: Vec::new() };
         Source { path: path.to_owned(), loader, state: Mutex::new(state) }
     }
 
-    /// Reads the file, and tells what its author should know of.
+    /// Reads the file, and tells what its author should know of and was not told the last time.
     pub(crate) async fn load(&self) -> Result<Config, ConfigError> {
         let Loaded { config, warnings, files, .. } = self.read().await?;
-        for warning in warnings {
+        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        let mut state = self.state();
+        for warning in warnings.iter().filter(|warning| !state.warned.contains(warning)) {
             tracing::warn!("{warning}");
         }
-        let mut state = self.state();
+        state.warned = warnings;
         (state.files, state.loaded) = (files, Some(Arc::new(config.clone())));
         Ok(config)
     }
