@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pool_core::{Observer, PoolControl, PoolSet};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -27,7 +27,7 @@ use crate::event::{Callback, HealthEvent, HealthObserver, tell};
 use crate::report::{ConnectionHealth, HealthReport};
 use crate::settings::{HealthSettings, SettingsError};
 use crate::status::HealthStatus;
-use watched::Watched;
+use watched::{Facts, Watched};
 
 /// No pool of this name is in the set, or it is closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,9 +88,13 @@ struct State {
     /// Intervals of single pools, by name.
     intervals: HashMap<String, Duration>,
     targets: BTreeMap<String, Watched>,
+    /// When it was last looked which pools there are.
+    synced: Option<Instant>,
     /// What observers are still to be told, in the order in which it happened.
     untold: VecDeque<(String, HealthEvent)>,
     rounds: Option<JoinHandle<()>>,
+    /// One for each check that may be under way, but for those that take long.
+    permits: Arc<Semaphore>,
     random: fastrand::Rng,
 }
 
@@ -103,9 +107,11 @@ impl HealthMonitor {
     pub fn new(pools: PoolSet, settings: HealthSettings) -> Result<Self, SettingsError> {
         settings.check()?;
         let state = State {
+            permits: Arc::new(Semaphore::new(settings.max_concurrent_checks)),
             settings,
             intervals: HashMap::new(),
             targets: BTreeMap::new(),
+            synced: None,
             untold: VecDeque::new(),
             rounds: None,
             random: fastrand::Rng::new(),
@@ -205,6 +211,10 @@ impl HealthMonitor {
     pub fn set_settings(&self, settings: HealthSettings) -> Result<(), SettingsError> {
         settings.check()?;
         let mut state = self.shared.state();
+        if settings.max_concurrent_checks != state.settings.max_concurrent_checks {
+            // Checks under way keep a permit of the old ones.
+            state.permits = Arc::new(Semaphore::new(settings.max_concurrent_checks));
+        }
         state.settings = settings;
         state.plan_all();
         drop(state);
@@ -240,18 +250,19 @@ impl HealthMonitor {
 
     /// What is known of the target of this pool; `None` = there is no such pool in the set.
     pub fn report(&self, pool: &str) -> Option<HealthReport> {
-        self.shared.sync();
-        let state = self.shared.state();
-        let watched = state.targets.get(pool)?;
-        Some(watched.report(&*watched.pool()?, Instant::now()))
+        self.shared.sync_if_missing(pool);
+        self.report_of(pool)
+    }
+
+    fn report_of(&self, pool: &str) -> Option<HealthReport> {
+        let facts = Facts::of(&*self.shared.pool(pool)?);
+        Some(self.shared.state().targets.get(pool)?.report(&facts, Instant::now()))
     }
 
     /// What is known of the targets of all pools, by name.
     pub fn reports(&self) -> Vec<HealthReport> {
         self.shared.sync();
-        let (state, now) = (self.shared.state(), Instant::now());
-        let report = |watched: &Watched| watched.pool().map(|pool| watched.report(&*pool, now));
-        state.targets.values().filter_map(report).collect()
+        self.shared.names().iter().filter_map(|pool| self.report_of(pool)).collect()
     }
 
     /// How the target of this pool is; [`Unknown`](HealthStatus::Unknown) if there is no such pool.
@@ -261,22 +272,27 @@ impl HealthMonitor {
 
     /// Every connection of this pool, by id; none if there is no such pool.
     pub fn connections(&self, pool: &str) -> Vec<ConnectionHealth> {
-        self.shared.sync();
+        self.shared.sync_if_missing(pool);
+        let Some(control) = self.shared.pool(pool) else { return Vec::new() };
+        let connections = control.connections();
         let state = self.shared.state();
-        let found = state.targets.get(pool).and_then(|watched| Some((watched, watched.pool()?)));
+        let ledger = state.targets.get(pool).map(Watched::ledger);
         let idle_timeout = state.settings.idle_timeout;
-        found.map_or(Vec::new(), |(watched, pool)| watched.connections(&*pool, idle_timeout, Instant::now()))
+        ledger.map_or(Vec::new(), |ledger| ledger.live(pool, connections, idle_timeout, Instant::now()))
     }
 
     /// The connections of all pools that are unhealthy, and of each pool the last 32 that ended so.
     pub fn unhealthy_connections(&self) -> Vec<ConnectionHealth> {
         self.shared.sync();
-        let (state, now) = (self.shared.state(), Instant::now());
-        let unhealthy = |watched: &Watched| {
-            let pool = watched.pool()?;
-            Some(watched.unhealthy(&*pool, state.settings.idle_timeout, now))
-        };
-        state.targets.values().filter_map(unhealthy).flatten().collect()
+        let mut unhealthy = Vec::new();
+        for pool in self.shared.names() {
+            let live = self.connections(&pool).into_iter().filter(|health| !health.is_healthy);
+            if let Some(watched) = self.shared.state().targets.get(&pool) {
+                unhealthy.extend(watched.ledger().gone(&pool, Instant::now()));
+            }
+            unhealthy.extend(live);
+        }
+        unhealthy
     }
 
     /// Checks the target of this pool now, whether the monitor is running or not. If it is being checked, once more after
@@ -290,7 +306,7 @@ impl HealthMonitor {
     ///
     /// Dropping the future loses the result of the check and nothing else.
     pub async fn check(&self, pool: &str) -> Result<HealthReport, UnknownPool> {
-        self.shared.sync();
+        self.shared.sync_if_missing(pool);
         let is_checked = rounds::check(&self.shared, pool).await;
         let report = if is_checked { self.report(pool) } else { None };
         report.ok_or_else(|| UnknownPool { name: pool.to_owned() })
@@ -313,35 +329,34 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn names(&self) -> Vec<String> {
+        self.state().targets.keys().cloned().collect()
+    }
+
+    /// The pool of this name, if it is watched and still there. What is returned is dropped without the lock: it may be the last
+    /// handle.
+    fn pool(&self, name: &str) -> Option<Arc<dyn PoolControl>> {
+        let state = self.state();
+        state.targets.get(name).and_then(Watched::pool)
+    }
+
+    fn sync_if_missing(&self, pool: &str) {
+        if self.pool(pool).is_none_or(|pool| pool.is_closed()) {
+            self.sync();
+        }
+    }
+
     /// Begins to watch the pools that are new in the set, and forgets those that are gone or closed.
     fn sync(&self) {
         let pools = self.pools.pools();
         let now = Instant::now();
         let mut state = self.state();
+        state.synced = Some(now);
         let mut gone = std::mem::take(&mut state.targets);
         for pool in pools.iter().filter(|pool| !pool.is_closed()) {
             let known = gone.remove(pool.name()).filter(|watched| watched.is(pool));
             let watched = known.unwrap_or_else(|| Watched::new(pool, now));
             state.targets.insert(pool.name().to_owned(), watched);
-        }
-    }
-
-    /// Remembers what observers are to be told of.
-    fn queue(&self, state: &mut State, pool: &Arc<dyn PoolControl>, changes: Vec<Change>) {
-        if changes.is_empty() {
-            return;
-        }
-        let Some(watched) = state.targets.get(pool.name()) else { return };
-        let report = Arc::new(watched.report(&**pool, Instant::now()));
-        for change in changes {
-            let report = Arc::clone(&report);
-            let event = match change {
-                Change::Status { from, to } => HealthEvent::StatusChanged { from, to, report },
-                Change::Lost => HealthEvent::Lost { report },
-                Change::Recovered { down_for } => HealthEvent::Recovered { down_for },
-                Change::Exhausted { attempts, lasted } => HealthEvent::RecoveryExhausted { attempts, lasted },
-            };
-            state.untold.push_back((pool.name().to_owned(), event));
         }
     }
 
@@ -363,6 +378,25 @@ impl State {
     /// The interval between two checks of a target that is well.
     fn usual(&self, pool: &str) -> Duration {
         self.intervals.get(pool).copied().unwrap_or(self.settings.check_interval)
+    }
+
+    /// Remembers what observers are to be told of.
+    fn queue(&mut self, pool: &str, facts: &Facts, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        let Some(watched) = self.targets.get(pool) else { return };
+        let report = Arc::new(watched.report(facts, Instant::now()));
+        for change in changes {
+            let report = Arc::clone(&report);
+            let event = match change {
+                Change::Status { from, to } => HealthEvent::StatusChanged { from, to, report },
+                Change::Lost => HealthEvent::Lost { report },
+                Change::Recovered { down_for } => HealthEvent::Recovered { down_for },
+                Change::Exhausted { attempts, lasted } => HealthEvent::RecoveryExhausted { attempts, lasted },
+            };
+            self.untold.push_back((pool.to_owned(), event));
+        }
     }
 
     /// Plans the next check of one target.

@@ -6,6 +6,7 @@ use pool_core::{Observer, PoolEvent};
 use tokio::time::Instant;
 
 use super::Shared;
+use super::watched::Facts;
 
 /// An observer of every pool.
 ///
@@ -32,12 +33,19 @@ impl Observer for Ear {
             return;
         }
         let Some(shared) = self.0.upgrade() else { return };
+        // Nothing else that is heard changes a status.
+        let facts = match event {
+            PoolEvent::OutageStarted { .. } => {
+                shared.pool(pool).map(|pool| Facts::of(&*pool))
+            }
+            _ => None,
+        };
         let mut state = shared.state();
         let state = &mut *state;
         let Some(watched) = state.targets.get_mut(pool) else { return };
         let reaction = watched.hear(event, &state.settings, Instant::now());
-        if let Some(pool) = watched.pool() {
-            shared.queue(state, &pool, reaction.changes);
+        if let Some(facts) = facts {
+            state.queue(pool, &facts, reaction.changes);
         }
         if reaction.is_sooner {
             shared.bell.notify_one();

@@ -3,13 +3,15 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use pool_core::{AcquireError, CheckReport, ConnectionId, PoolControl, PoolEvent, PoolSnapshot};
+use pool_core::{
+    AcquireError, CheckReport, ConnectionId, Outage, PoolControl, PoolEvent, PoolSnapshot, Target,
+};
 use tokio::time::Instant;
 
 use crate::course::{Change, Course, Outcome};
 use crate::judge::{Seen, is_full, judge};
 use crate::ledger::{Ledger, is_bad};
-use crate::report::{ConnectionHealth, HealthReport};
+use crate::report::HealthReport;
 use crate::settings::HealthSettings;
 use crate::slowness::Slowness;
 use crate::status::{HealthStatus, Issue};
@@ -42,6 +44,26 @@ pub(crate) struct Watched {
     pub(crate) due: Instant,
     /// Whether something happened during a check that asks for another one.
     again: bool,
+}
+
+/// What a pool tells of itself. Asked without a lock: its connector, which is a user's, names the target.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    name: String,
+    target: Option<Target>,
+    snapshot: PoolSnapshot,
+    outage: Option<Outage>,
+}
+
+impl Facts {
+    pub(crate) fn of(pool: &dyn PoolControl) -> Self {
+        Facts {
+            name: pool.name().to_owned(),
+            target: pool.target(),
+            snapshot: pool.snapshot(),
+            outage: pool.outage(),
+        }
+    }
 }
 
 /// What a pool's event asks for.
@@ -167,11 +189,11 @@ impl Watched {
     pub(crate) fn conclude(
         &mut self,
         result: &Result<CheckReport, AcquireError>,
-        pool: &dyn PoolControl,
+        facts: &Facts,
         settings: &HealthSettings,
         now: Instant,
     ) -> Option<Vec<Change>> {
-        let snapshot = pool.snapshot();
+        let snapshot = &facts.snapshot;
         let begun = self.begun.unwrap_or(now);
         let slow = result.as_ref().ok().and_then(|report| {
             // Without waiting for the connection, if that is known.
@@ -180,22 +202,22 @@ impl Watched {
             let usual = self.slowness.usual();
             self.slowness.note(took, settings).then_some(Issue::Slow { took, usual })
         });
-        let connects_fail = match (&self.connect_failure, pool.outage()) {
+        let connects_fail = match (&self.connect_failure, facts.outage) {
             (Some(cause), _) => Some(cause.clone()),
             (None, Some(outage)) => Some(format!("{} connects failed in a row", outage.failures)),
             (None, None) => None,
         };
         let outcome = judge(Seen {
             before: self.before.as_ref(),
-            now: &snapshot,
+            now: snapshot,
             result,
             connects_fail,
             last_problem: self.ledger.last_problem().map(str::to_owned),
             slow,
             was_full: self.was_full,
         })?;
-        self.was_full = is_full(&snapshot);
-        self.before = Some(snapshot);
+        self.was_full = is_full(snapshot);
+        self.before = Some(snapshot.clone());
         self.checks += 1;
         (self.ended, self.took) = (Some(now), Some(now.saturating_duration_since(begun)));
         if matches!(outcome, Outcome::Failed(_)) {
@@ -211,11 +233,11 @@ impl Watched {
     }
 
     /// All that is known.
-    pub(crate) fn report(&self, pool: &dyn PoolControl, now: Instant) -> HealthReport {
+    pub(crate) fn report(&self, facts: &Facts, now: Instant) -> HealthReport {
         let since = |at: Instant| now.saturating_duration_since(at);
         HealthReport {
-            pool: pool.name().to_owned(),
-            target: pool.target(),
+            pool: facts.name.clone(),
+            target: facts.target.clone(),
             status: self.course.status(),
             since: since(self.course.since()),
             issues: self.course.issues().to_vec(),
@@ -226,29 +248,12 @@ impl Watched {
             response_time: self.response_time,
             consecutive_failures: self.course.failed(),
             last_failure: self.last_failure.map(since),
-            stats: pool.stats(),
+            stats: facts.snapshot.stats,
         }
     }
 
-    /// The connections of the pool that live, by id.
-    pub(crate) fn connections(
-        &self,
-        pool: &dyn PoolControl,
-        idle_timeout: Duration,
-        now: Instant,
-    ) -> Vec<ConnectionHealth> {
-        self.ledger.live(pool.name(), pool.connections(), idle_timeout, now)
-    }
-
-    /// Those that are unhealthy, and those that ended so lately.
-    pub(crate) fn unhealthy(
-        &self,
-        pool: &dyn PoolControl,
-        idle_timeout: Duration,
-        now: Instant,
-    ) -> Vec<ConnectionHealth> {
-        let live = self.connections(pool, idle_timeout, now);
-        let gone = self.ledger.gone(pool.name(), now);
-        gone.chain(live.into_iter().filter(|health| !health.is_healthy)).collect()
+    /// What was seen of its connections.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 }
