@@ -3,7 +3,7 @@
 //! A pure function of what was seen. Exhaustion is no fault of the target, nor are callers who gave up: a pool that is
 //! full works, and is called degraded.
 
-use pool_core::{AcquireError, CheckReport, ConnectFailure, PoolCounters, PoolSnapshot};
+use pool_core::{AcquireError, CheckReport, PoolCounters, PoolSnapshot};
 
 use crate::course::Outcome;
 use crate::status::Issue;
@@ -48,8 +48,8 @@ pub(crate) fn judge(seen: Seen<'_>) -> Option<Outcome> {
         Err(AcquireError::Closed(_)) => None,
         Err(AcquireError::Paused(_)) => Some(Outcome::Unclear(Issue::Paused)),
         Err(AcquireError::Unavailable(diagnosis)) => {
-            let cause = diagnosis.last_connect_failure.as_ref().map(cause_of);
-            Some(Outcome::Failed(Issue::CheckFailed { cause: cause.unwrap_or_else(|| error_of(&seen)) }))
+            let cause = diagnosis.last_connect_failure.as_ref().map(|failure| failure.cause.to_string());
+            Some(Outcome::Failed(Issue::Down { cause: cause.unwrap_or_else(|| error_of(&seen)) }))
         }
         Err(error) => {
             let stats = &error.diagnosis().stats;
@@ -72,10 +72,6 @@ fn error_of(seen: &Seen<'_>) -> String {
         Err(error) => error.to_string(),
         Ok(_) => "nothing".to_owned(),
     })
-}
-
-pub(crate) fn cause_of(failure: &ConnectFailure) -> String {
-    failure.cause.to_string()
 }
 
 /// What is wrong with a pool whose target works.
