@@ -37,11 +37,10 @@ pub(crate) fn is_full(snapshot: &PoolSnapshot) -> bool {
 }
 
 /// What was found; `None` = the pool is closed, and there is nothing to find any more.
-pub(crate) fn judge(seen: Seen<'_>) -> Option<Outcome> {
-    let issues = || ailments(&seen);
+pub(crate) fn judge(seen: &Seen<'_>) -> Option<Outcome> {
     match seen.result {
         Ok(_) => {
-            let mut issues = issues();
+            let mut issues = ailments(seen);
             issues.extend(seen.slow.clone());
             Some(Outcome::Passed(issues))
         }
@@ -49,18 +48,18 @@ pub(crate) fn judge(seen: Seen<'_>) -> Option<Outcome> {
         Err(AcquireError::Paused(_)) => Some(Outcome::Unclear(Issue::Paused)),
         Err(AcquireError::Unavailable(diagnosis)) => {
             let cause = diagnosis.last_connect_failure.as_ref().map(|failure| failure.cause.to_string());
-            Some(Outcome::Failed(Issue::Down { cause: cause.unwrap_or_else(|| error_of(&seen)) }))
+            Some(Outcome::Failed(Issue::Down { cause: cause.unwrap_or_else(|| error_of(seen)) }))
         }
         Err(error) => {
             let stats = &error.diagnosis().stats;
             if stats.max > 0 && stats.active >= stats.max {
                 // All are in use: if some come back, the target answers; if none do, nobody can tell.
-                return Some(match delta(&seen).is_some_and(|delta| delta.released > 0) {
-                    true => Outcome::Passed(vec![exhausted(&seen)]),
-                    false => Outcome::Unclear(exhausted(&seen)),
+                return Some(match delta(seen).is_some_and(|delta| delta.released > 0) {
+                    true => Outcome::Passed(vec![exhausted(seen)]),
+                    false => Outcome::Unclear(exhausted(seen)),
                 });
             }
-            Some(Outcome::Failed(Issue::CheckFailed { cause: error_of(&seen) }))
+            Some(Outcome::Failed(Issue::CheckFailed { cause: error_of(seen) }))
         }
     }
 }
