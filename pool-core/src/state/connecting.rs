@@ -106,6 +106,8 @@ pub(crate) struct Connecting {
     last: Option<Recorded>,
     /// How long connects take, as a moving average.
     typical: Option<Duration>,
+    /// When one succeeded last.
+    succeeded_at: Option<Instant>,
 }
 
 impl Connecting {
@@ -138,6 +140,11 @@ impl Connecting {
         self.run.is_some()
     }
 
+    /// Whether a connect has succeeded since then.
+    pub(crate) fn has_succeeded_since(&self, then: Instant) -> bool {
+        self.succeeded_at.is_some_and(|at| at > then)
+    }
+
     /// Whether the target is known to be down: by a connect that failed, not by the mere passing of time.
     /// Knowledge grows stale when nothing was tried for long, which
     /// happens while connections live and no other is wanted.
@@ -159,6 +166,7 @@ impl Connecting {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> Option<Duration> {
+        self.succeeded_at = Some(now);
         self.typical = Some(self.typical.map_or(took, |typical| (3 * typical + took) / 4));
         self.full = None;
         if self.run.is_none() {
