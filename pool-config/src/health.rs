@@ -89,7 +89,8 @@ const HINTS: &[Hint] = &[
     },
     Hint {
         key: "fast_interval_ms",
-        other: "check_interval_ms",
+        // A short check_interval_ms alone is no mistake.
+        other: "fast_interval_ms",
         times: |health| (health.fast_interval, health.check_interval),
         expected: "fast_interval_ms at most check_interval_ms: in doubt a target is checked more often, not less",
         help: "lower fast_interval_ms or raise check_interval_ms",
@@ -105,7 +106,7 @@ const HINTS: &[Hint] = &[
         key: "unhealthy_threshold",
         other: "fast_interval_ms",
         times: |health| (health.fast_interval.saturating_mul(health.unhealthy_threshold), LONGEST_DOUBT),
-        expected: "unhealthy_threshold times fast_interval_ms within five minutes: an outage is told after that",
+        expected: "unhealthy_threshold times fast_interval_ms within five minutes: an outage is told only after that",
         help: "lower unhealthy_threshold or fast_interval_ms",
     },
 ];

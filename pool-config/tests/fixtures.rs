@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use pool_config::{
     AuditLog, AuthenticationMethod, CircuitBreakerSettings, Config, ConfigError, Driver, Fairness,
-    HealthMonitoring, MaxWaiting, Monitoring, PoolConfig, PoolSettings, Reuse, Security, SessionSettings, Sizing, Ssl,
+    HealthMonitoring, MaxWaiting, Monitoring, PoolConfig, PoolSettings, Reuse, Security, SessionSettings,
+    Sizing, Ssl,
 };
 
 fn fixture(name: &str) -> PathBuf {

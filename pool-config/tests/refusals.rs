@@ -227,7 +227,7 @@ fn each_number_of_a_breaker_keeps_to_both_ends_of_its_range() {
         ("slow_rate", None, "0", "1", "1.01"),
         ("minimum_calls", Some("1"), "0", "10000", "10001"),
         ("consecutive_failures", Some("0"), "-1", "10000", "10001"),
-        ("window_ms", Some("1"), "0", "31536000000", "31536000001"),
+        ("window_ms", Some("30"), "29", "86400000", "86400001"),
         ("window_calls", Some("0"), "-1", "10000", "10001"),
         ("open_max_ms", Some("1"), "0", "31536000000", "31536000001"),
         ("half_open_permits", Some("1"), "0", "1000", "1001"),

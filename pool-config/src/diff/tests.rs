@@ -53,7 +53,17 @@ fn all_that_is_about_health_changes_while_the_system_runs() {
     let after = "  default_pool: {max_waiting: auto}
   pools: [{name: a, database: a, health_check_interval_ms: 5000, circuit_breaker: {enabled: true, open_ms: 500}}]
   health_monitoring: {enabled: false, passive_errors: 0, slow_check_ms: 250}";
-    insta::assert_snapshot!(changes(before, after), @"");
+    insta::assert_snapshot!(changes(before, after), @r#"
+    pool "a" changed
+      max_waiting: 0 -> "auto" (live)
+      health_check_interval_ms: none -> 5000 (live)
+      circuit_breaker.enabled: false -> true (live)
+      circuit_breaker.open_ms: 1000 -> 500 (live)
+    default_pool.max_waiting: 0 -> "auto" (live)
+    health_monitoring.enabled: true -> false (live)
+    health_monitoring.passive_errors: 5 -> 0 (live)
+    health_monitoring.slow_check_ms: 0 -> 250 (live)
+    "#);
 }
 
 #[test]

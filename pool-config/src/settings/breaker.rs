@@ -1,5 +1,6 @@
 //! `circuit_breaker`: when to stop connecting to a target that fails.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::class::ReloadClass::Live;
@@ -11,6 +12,9 @@ use crate::section::Section;
 
 /// The largest window of attempts: each is remembered.
 const MAX_CALLS: u32 = 10_000;
+
+/// The shortest window of time, which is divided into thirty parts, and the longest: a day.
+const WINDOW_MS: RangeInclusive<u64> = 30..=24 * 60 * 60 * 1000;
 
 keys! {
     /// The section `circuit_breaker` of a pool: when to stop connecting to a target that fails, until it has proved to work.
@@ -33,7 +37,7 @@ keys! {
             value("consecutive_failures", Whole::within(0..=MAX_CALLS).of("attempts").zero("off"), Live);
 
         /// its window is of the last so many milliseconds
-        window: Duration = Duration::from_secs(30), value("window_ms", Millis::POSITIVE, Live);
+        window: Duration = Duration::from_secs(30), value("window_ms", Millis::within(WINDOW_MS), Live);
 
         /// its window is of the last so many attempts instead
         window_calls: u32 = 0,
@@ -128,7 +132,10 @@ impl CircuitBreakerSettings {
             let written = ALL_BUT_ENABLED.into_iter().find(|key| section.is_written(key));
             if let Some(key) = written {
                 let (found, help) = (section.shown(key), "add `enabled: true`, or remove the key");
-                section.warn(key, Mistake::new(found, "a breaker that is enabled: without it nothing opens", help));
+                section.warn(
+                    key,
+                    Mistake::new(found, "a breaker that is enabled: without it nothing opens", help),
+                );
             }
         }
         if !self.slow_connect.is_zero() || !section.is_written("slow_rate") {
