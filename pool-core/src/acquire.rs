@@ -17,7 +17,7 @@ use crate::connection::Owner;
 use crate::connector::Connector;
 use crate::engine::Taken;
 use crate::error::{AcquireError, Diagnosis};
-use crate::event::PoolEvent;
+use crate::event::{Occasion, PoolEvent};
 use crate::keeper::{Unready, validate};
 use crate::panic::catch;
 use crate::pooled::Pooled;
@@ -226,7 +226,7 @@ impl<'a, C: Connector> Acquire<'a, C> {
             Next::Check { lease, request, limit, clipped } => {
                 let mut unready = Unready::in_caller(Arc::clone(self.shared), lease);
                 let check = Box::pin(async move {
-                    let result = validate(&mut unready, limit, clipped).await;
+                    let result = validate(&mut unready, limit, clipped, Occasion::Acquire).await;
                     (unready, result)
                 });
                 self.validation = Some(Box::new(Validation { request, check }));

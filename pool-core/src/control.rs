@@ -96,6 +96,8 @@ pub trait PoolControl: Any + Send + Sync {
     fn warm_up(&self) -> ControlFuture<'_, Result<(), WarmUpError>>;
     /// See [`Pool::check`].
     fn check(&self) -> ControlFuture<'_, Result<CheckReport, AcquireError>>;
+    /// See [`Pool::check_timeout`].
+    fn check_timeout(&self, timeout: Duration) -> ControlFuture<'_, Result<CheckReport, AcquireError>>;
     /// See [`Pool::close`].
     fn close(&self, deadline: Duration) -> ControlFuture<'_, CloseReport>;
 }
@@ -184,6 +186,10 @@ impl<C: Connector> PoolControl for Pool<C> {
     #[track_caller]
     fn check(&self) -> ControlFuture<'_, Result<CheckReport, AcquireError>> {
         Box::pin(self.check())
+    }
+    #[track_caller]
+    fn check_timeout(&self, timeout: Duration) -> ControlFuture<'_, Result<CheckReport, AcquireError>> {
+        Box::pin(self.check_timeout(timeout))
     }
     fn close(&self, deadline: Duration) -> ControlFuture<'_, CloseReport> {
         Box::pin(self.close(deadline))

@@ -16,6 +16,29 @@ use crate::panic::catch;
 use crate::sizing::SizingAdvice;
 use crate::stats::PoolStats;
 
+/// What a connection is validated for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Occasion {
+    /// A caller is to have it: `validate_after_idle`, or one who demands it.
+    Acquire,
+    /// A caller gave it back: `validate_on_return`.
+    Return,
+    /// It is idle: `keepalive_interval`, or [`evict_invalid`](crate::PoolControl::evict_invalid).
+    Idle,
+}
+
+impl Occasion {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Occasion::Acquire => "acquire",
+            Occasion::Return => "return",
+            Occasion::Idle => "idle",
+        }
+    }
+}
+
 /// Something that happened in a pool.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -75,6 +98,8 @@ pub enum PoolEvent {
     ValidationCompleted {
         /// Of which connection.
         connection: ConnectionId,
+        /// What it was done for.
+        occasion: Occasion,
         /// How long it took.
         took: Duration,
         /// What was wrong; `None` = the connection works.
@@ -248,7 +273,7 @@ pub trait Observer: Send + Sync + 'static {
             PoolEvent::Created { connection, took } => self.created(pool, *connection, *took),
             PoolEvent::Closed { connection, reason, .. } => self.closed(pool, *connection, *reason),
             PoolEvent::ValidationStarted { connection } => self.validation_started(pool, *connection),
-            PoolEvent::ValidationCompleted { connection, took, problem } => {
+            PoolEvent::ValidationCompleted { connection, took, problem, .. } => {
                 self.validation_completed(pool, *connection, *took, problem.as_deref());
             }
             PoolEvent::StatsUpdated { stats } => self.stats_updated(pool, stats),

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::connection::{ConnectionId, Span};
 use crate::connector::{Connector, ErrorClass};
 use crate::error::ConnectError;
-use crate::event::PoolEvent;
+use crate::event::{Occasion, PoolEvent};
 use crate::shared::{Resident, Shared};
 use crate::shelf::Place;
 use crate::state::{Failing, Lease, Ticket, Turn, Work};
@@ -79,7 +79,9 @@ async fn keep<C: Connector>(shared: &Arc<Shared<C>>) {
                 }
                 Work::Close(lease) => drop(jobs.spawn(close(Leaving { shared, lease: Some(lease) }))),
                 Work::Reset(lease) => drop(jobs.spawn(reset(Unready::in_keeper(shared, lease)))),
-                Work::Validate(lease) => drop(jobs.spawn(check(Unready::in_keeper(shared, lease)))),
+                Work::Validate(lease, occasion) => {
+                    drop(jobs.spawn(check(Unready::in_keeper(shared, lease), occasion)));
+                }
             }
         }
         if stop {
@@ -198,9 +200,9 @@ async fn reset<C: Connector>(mut unready: Unready<C>) {
     shared.with(|state, now, fx| state.reset_done(lease, result, now, fx));
 }
 
-async fn check<C: Connector>(mut unready: Unready<C>) {
+async fn check<C: Connector>(mut unready: Unready<C>, occasion: Occasion) {
     let limit = unready.shared.read(|state, _| state.options().validation_timeout);
-    let result = validate(&mut unready, limit, false).await;
+    let result = validate(&mut unready, limit, false, occasion).await;
     let (shared, lease) = (Arc::clone(&unready.shared), unready.take());
     shared.with(|state, now, fx| state.check_done(lease, result, now, fx));
 }
@@ -255,6 +257,7 @@ pub(crate) async fn validate<C: Connector>(
     unready: &mut Unready<C>,
     limit: Duration,
     clipped: bool,
+    occasion: Occasion,
 ) -> Result<(), Failing> {
     let shared = Arc::clone(&unready.shared);
     let id = unready.lease().id();
@@ -279,6 +282,7 @@ pub(crate) async fn validate<C: Connector>(
     };
     shared.tell(&PoolEvent::ValidationCompleted {
         connection: id,
+        occasion,
         took: begun.elapsed(),
         problem: result.as_ref().err().map(|failing| failing.problem.clone()),
     });

@@ -463,7 +463,32 @@ impl<C: Connector> Pool<C> {
     /// Dropping the future at any point loses nothing.
     #[track_caller]
     pub fn check(&self) -> impl Future<Output = Result<CheckReport, AcquireError>> + Send + '_ {
-        let acquire = self.acquire_with(AcquireOptions::new().priority(Priority::High).validated());
+        self.check_with(AcquireOptions::new())
+    }
+
+    /// [`check`](Pool::check), for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Pool::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future at any point loses nothing.
+    #[track_caller]
+    pub fn check_timeout(
+        &self,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<CheckReport, AcquireError>> + Send + '_ {
+        self.check_with(AcquireOptions::new().timeout(timeout))
+    }
+
+    #[track_caller]
+    fn check_with(
+        &self,
+        options: AcquireOptions,
+    ) -> impl Future<Output = Result<CheckReport, AcquireError>> + Send + '_ {
+        let acquire = self.acquire_with(options.priority(Priority::High).validated());
         async move {
             let begun = Instant::now();
             let connection = acquire.await?;

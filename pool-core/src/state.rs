@@ -378,7 +378,7 @@ impl<T> State<T> {
         for work in std::mem::take(&mut self.backlog) {
             match work {
                 Work::Close(lease) => fx.abort.push(lease),
-                Work::Reset(lease) | Work::Validate(lease) => {
+                Work::Reset(lease) | Work::Validate(lease, _) => {
                     self.abort(lease, CloseReason::PoolClosed, fx);
                 }
                 Work::Connect(ticket) => self.connect_abandoned(&ticket, now, fx),

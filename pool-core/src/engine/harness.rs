@@ -536,7 +536,7 @@ impl World {
                 let (place, id) = end(lease);
                 self.gone(place, id);
             }
-            Work::Validate(lease) => self.run(|state, now, fx| state.check_done(lease, Ok(()), now, fx)),
+            Work::Validate(lease, _) => self.run(|state, now, fx| state.check_done(lease, Ok(()), now, fx)),
             Work::Reset(lease) => self.run(|state, now, fx| state.reset_done(lease, Ok(()), now, fx)),
         }
     }

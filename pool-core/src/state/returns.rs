@@ -14,7 +14,7 @@ use crate::acquire::Priority;
 use crate::connection::{CloseReason, ConnectionId};
 use crate::connector::ErrorClass;
 use crate::error::ConnectError;
-use crate::event::PoolEvent;
+use crate::event::{Occasion, PoolEvent};
 use crate::shelf::Place;
 
 /// A connection that fails its validation this soon after its birth never worked.
@@ -85,7 +85,7 @@ impl<T> State<T> {
                 self.slots.enter(index, Stage::CheckedByKeeper);
                 if self.options.validate_on_return {
                     fx.events.push(PoolEvent::ValidationStarted { connection: lease.id() });
-                    self.give_to_keeper(Work::Validate(lease), now);
+                    self.give_to_keeper(Work::Validate(lease, Occasion::Return), now);
                 } else {
                     self.offer(lease);
                 }
@@ -274,7 +274,7 @@ impl<T> State<T> {
 
     /// Has the keeper validate or reset a connection.
     fn give_to_keeper(&mut self, work: Work<T>, now: Instant) {
-        if let Work::Validate(lease) | Work::Reset(lease) = &work {
+        if let Work::Validate(lease, _) | Work::Reset(lease) = &work {
             self.checks.push((lease.id(), now));
         }
         self.backlog.push_back(work);
@@ -408,7 +408,7 @@ impl<T> State<T> {
         let lease = self.slots.take_idle(index, Stage::CheckedByKeeper);
         let lease = lease.expect("only idle connections are checked like this, and the gate is shut");
         fx.events.push(PoolEvent::ValidationStarted { connection: lease.id() });
-        self.give_to_keeper(Work::Validate(lease), now);
+        self.give_to_keeper(Work::Validate(lease, Occasion::Idle), now);
     }
 
     pub(super) fn dispose_idle(&mut self, index: SlotIndex, reason: CloseReason, now: Instant) {

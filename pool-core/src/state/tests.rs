@@ -349,7 +349,7 @@ impl World {
                 let result = if good { Ok(()) } else { Err(String::from("reset failed")) };
                 self.run(|state, now, fx| state.reset_done(lease, result, now, fx));
             }
-            Work::Validate(lease) => {
+            Work::Validate(lease, _) => {
                 let result = if good { Ok(()) } else { Err(failing(ErrorClass::Transient)) };
                 self.run(|state, now, fx| state.check_done(lease, result, now, fx));
             }

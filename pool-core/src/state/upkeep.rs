@@ -15,7 +15,7 @@ use crate::acquire::Priority;
 use crate::connection::{CloseReason, ConnectionId};
 use crate::connector::ErrorClass;
 use crate::error::{ConnectError, ConnectFailure};
-use crate::event::PoolEvent;
+use crate::event::{Occasion, PoolEvent};
 use crate::options::{PoolOptions, Reuse};
 use crate::shelf::Housed;
 
@@ -36,7 +36,7 @@ pub(crate) enum Work<T> {
     Connect(Ticket),
     Close(Lease<T>),
     Reset(Lease<T>),
-    Validate(Lease<T>),
+    Validate(Lease<T>, Occasion),
 }
 
 /// What the keeper does until it is called again.

@@ -88,6 +88,9 @@ pub(crate) trait Backend: Send + Sync + Sized + 'static {
 
     /// Tears down all connections on their way.
     async fn reset(&self);
+
+    /// Tears down all connections, and lets nobody make a new one until that is mended.
+    async fn shut(&self);
 }
 
 /// What can be wrong with the way to a server.

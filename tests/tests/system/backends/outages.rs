@@ -153,8 +153,7 @@ pub(super) async fn a_flapping_server_causes_no_storm_of_connects<B: Backend>() 
     for round in 0..ROUNDS {
         let before = answered.load(Ordering::Relaxed);
         until("it is used", async || answered.load(Ordering::Relaxed) > before + 20).await;
-        backend.reset().await;
-        backend.hinder(Hindrance::Refuse).await;
+        backend.shut().await;
         let begun = Instant::now();
         sleep(Duration::from_millis(250)).await;
         if round % 2 == 1 {

@@ -222,6 +222,11 @@ impl Backend for SqliteFile {
     async fn reset(&self) {
         self.replace().await;
     }
+
+    async fn shut(&self) {
+        self.reset().await;
+        self.hinder(Hindrance::Refuse).await;
+    }
 }
 
 super::every_case!(SqliteFile);

@@ -178,4 +178,9 @@ impl<S: Service> Backend for Wired<S> {
     async fn reset(&self) {
         self.proxy.reset_all().await;
     }
+
+    async fn shut(&self) {
+        self.hinder(Hindrance::Refuse).await;
+        self.reset().await;
+    }
 }

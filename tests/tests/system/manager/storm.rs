@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use pool_core::{CloseReason, PoolControl, PoolSnapshot};
+use pool_core::{CloseReason, ConnectionState, PoolControl, PoolSnapshot};
 use pool_manager::{AnyConnection, PoolManager};
 use pool_tests::postgres::Postgres;
 use pool_tests::process::Server;
@@ -213,6 +213,8 @@ async fn two_thousand_edits_under_fifty_callers_cost_nobody_an_error() {
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut good, mut bad, mut same, mut passwords) = (0, 0, 0, 0);
     let mut steady = manager.snapshots()["steady"].clone();
+    // The last connection of `orders` that an edit drained.
+    let mut drained = None;
 
     for number in 0..EDITS {
         let told = |what: &str| format!("edit {number} of seed {seed}: {what}");
@@ -231,8 +233,17 @@ async fn two_thousand_edits_under_fifty_callers_cost_nobody_an_error() {
             let next = edit(&state, &mut random, number);
             let changes_password = random.u32(..100) < 2;
             if changes_password {
-                // The operator's part: while nothing else is changed, and with connections there to go on with.
-                until("orders has a connection", async || orders.stats().healthy() > 0).await;
+                // The operator's part: while nothing else is changed, and with a connection there to go on with.
+                until("orders has a connection that stays", async || {
+                    orders.connections().iter().any(|connection| {
+                        let is_open = matches!(
+                            connection.state,
+                            ConnectionState::Idle | ConnectionState::Active | ConnectionState::Validating
+                        );
+                        is_open && Some(connection.id) > drained
+                    })
+                })
+                .await;
                 world.change_password(number).await;
                 passwords += 1;
             }
@@ -248,6 +259,7 @@ async fn two_thousand_edits_under_fifty_callers_cost_nobody_an_error() {
                     && !report.changed.contains(&"steady".to_owned())
             );
             if report.drained.contains(&"orders".to_owned()) {
+                drained = orders.connections().iter().map(|connection| connection.id).max();
                 // Edits that drain faster than a server can be connected to would keep everybody waiting.
                 until("somebody is served", async || orders.counters().acquired > served + 4).await;
             }

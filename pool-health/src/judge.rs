@@ -1,0 +1,136 @@
+//! What a check and the pool's own numbers say about its target.
+//!
+//! A pure function of what was seen. Exhaustion is no fault of the target, nor are callers who gave up: a pool that is
+//! full works, and is called degraded.
+
+use pool_core::{AcquireError, CheckReport, ConnectFailure, PoolCounters, PoolSnapshot};
+
+use crate::course::Outcome;
+use crate::status::Issue;
+
+/// More than this part of the connects has to fail to be worth a word.
+const FEW: f64 = 0.1;
+
+/// What was seen in one check.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    /// The pool's numbers at the end of the last check.
+    pub(crate) before: Option<&'a PoolSnapshot>,
+    /// The pool's numbers now.
+    pub(crate) now: &'a PoolSnapshot,
+    /// What came of the check.
+    pub(crate) result: &'a Result<CheckReport, AcquireError>,
+    /// The last connect that failed, if none has succeeded since.
+    pub(crate) connects_fail: Option<String>,
+    /// The last validation that failed.
+    pub(crate) last_problem: Option<String>,
+    /// Whether the round trip is slow, and how long it took.
+    pub(crate) slow: Option<Issue>,
+    /// Whether the pool was full when the check before this one ended.
+    pub(crate) was_full: bool,
+}
+
+/// Whether every connection is in use and callers wait.
+pub(crate) fn is_full(snapshot: &PoolSnapshot) -> bool {
+    let stats = &snapshot.stats;
+    stats.active >= stats.max && stats.waiting > 0
+}
+
+/// What was found; `None` = the pool is closed, and there is nothing to find any more.
+pub(crate) fn judge(seen: Seen<'_>) -> Option<Outcome> {
+    let issues = || ailments(&seen);
+    match seen.result {
+        Ok(_) => {
+            let mut issues = issues();
+            issues.extend(seen.slow.clone());
+            Some(Outcome::Passed(issues))
+        }
+        Err(AcquireError::Closed(_)) => None,
+        Err(AcquireError::Paused(_)) => Some(Outcome::Unclear(Issue::Paused)),
+        Err(AcquireError::Unavailable(diagnosis)) => {
+            let cause = diagnosis.last_connect_failure.as_ref().map(cause_of);
+            Some(Outcome::Failed(Issue::CheckFailed { cause: cause.unwrap_or_else(|| error_of(&seen)) }))
+        }
+        Err(error) => {
+            let stats = &error.diagnosis().stats;
+            if stats.max > 0 && stats.active >= stats.max {
+                // All are in use: if some come back, the target answers; if none do, nobody can tell.
+                return Some(match delta(&seen).is_some_and(|delta| delta.released > 0) {
+                    true => Outcome::Passed(vec![exhausted(&seen)]),
+                    false => Outcome::Unclear(exhausted(&seen)),
+                });
+            }
+            Some(Outcome::Failed(Issue::CheckFailed { cause: error_of(&seen) }))
+        }
+    }
+}
+
+/// Why a check failed that ended in time, in as few words as there are for it.
+fn error_of(seen: &Seen<'_>) -> String {
+    let problem = seen.last_problem.clone().or_else(|| seen.connects_fail.clone());
+    problem.unwrap_or_else(|| match seen.result {
+        Err(error) => error.to_string(),
+        Ok(_) => "nothing".to_owned(),
+    })
+}
+
+pub(crate) fn cause_of(failure: &ConnectFailure) -> String {
+    failure.cause.to_string()
+}
+
+/// What is wrong with a pool whose target works.
+fn ailments(seen: &Seen<'_>) -> Vec<Issue> {
+    let (stats, mut issues) = (&seen.now.stats, Vec::new());
+    let delta = delta(seen);
+    let (failed, created) = delta.as_ref().map_or((0, 0), |delta| (delta.connect_failed, delta.created));
+    match &seen.connects_fail {
+        Some(cause) => issues.push(Issue::NewConnectionsFail { cause: cause.clone() }),
+        None if failed as f64 > FEW * (failed + created) as f64 => {
+            issues.push(Issue::ConnectsFail { failed, attempts: failed + created });
+        }
+        None => {}
+    }
+    let refused = delta.as_ref().map_or(0, |delta| delta.timed_out + delta.queue_full);
+    if refused > 0 || (seen.was_full && is_full(seen.now)) {
+        issues.push(exhausted(seen));
+    }
+    if stats.min > 0 && stats.healthy() == 0 {
+        issues.push(Issue::NoConnections);
+    }
+    if stats.leaked > 0 {
+        issues.push(Issue::Leaks { connections: stats.leaked });
+    }
+    issues
+}
+
+fn exhausted(seen: &Seen<'_>) -> Issue {
+    let stats = &seen.now.stats;
+    let refused = delta(seen).map_or(0, |delta| delta.timed_out + delta.queue_full);
+    Issue::Exhausted { active: stats.active, waiting: stats.waiting, refused }
+}
+
+/// What happened between two snapshots, as far as it matters here.
+struct Delta {
+    released: u64,
+    created: u64,
+    connect_failed: u64,
+    timed_out: u64,
+    queue_full: u64,
+}
+
+/// Counters that were set to zero meanwhile count from there.
+fn delta(seen: &Seen<'_>) -> Option<Delta> {
+    let before = &seen.before?.counters;
+    let now = &seen.now.counters;
+    let since = |count: fn(&PoolCounters) -> u64| match count(now).checked_sub(count(before)) {
+        Some(difference) => difference,
+        None => count(now),
+    };
+    Some(Delta {
+        released: since(|counters| counters.released),
+        created: since(|counters| counters.created),
+        connect_failed: since(|counters| counters.connect_failed),
+        timed_out: since(|counters| counters.timed_out),
+        queue_full: since(|counters| counters.queue_full),
+    })
+}

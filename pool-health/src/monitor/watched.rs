@@ -1,0 +1,259 @@
+//! One target under watch: its course, and what is kept to judge it by.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use pool_core::{
+    AcquireError, CheckReport, ConnectionId, Outage, PoolControl, PoolEvent, PoolSnapshot, Target,
+};
+use tokio::time::Instant;
+
+use crate::course::{Change, Course, Outcome};
+use crate::judge::{Seen, is_full, judge};
+use crate::ledger::{Ledger, is_bad};
+use crate::report::HealthReport;
+use crate::settings::HealthSettings;
+use crate::slowness::Slowness;
+use crate::status::{HealthStatus, Issue};
+
+/// See the module's first lines.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pool: Weak<dyn PoolControl>,
+    course: Course,
+    ledger: Ledger,
+    slowness: Slowness,
+    /// Held while it is checked, so that it is never checked twice at a time.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+    /// What the last connect died of, if none has succeeded since.
+    connect_failure: Option<String>,
+    /// Connects, validations and returned connections that failed in a row.
+    errors: u32,
+    before: Option<PoolSnapshot>,
+    was_full: bool,
+    checks: u64,
+    failed_checks: u64,
+    /// When the last check was begun, and when one ended.
+    begun: Option<Instant>,
+    ended: Option<Instant>,
+    took: Option<Duration>,
+    response_time: Option<Duration>,
+    last_failure: Option<Instant>,
+    pub(crate) is_in_flight: bool,
+    /// When the next check is due.
+    pub(crate) due: Instant,
+    /// Whether something happened during a check that asks for another one.
+    again: bool,
+}
+
+/// What a pool tells of itself. Asked without a lock: its connector, which is a user's, names the target.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    name: String,
+    target: Option<Target>,
+    snapshot: PoolSnapshot,
+    outage: Option<Outage>,
+}
+
+impl Facts {
+    pub(crate) fn of(pool: &dyn PoolControl) -> Self {
+        Facts {
+            name: pool.name().to_owned(),
+            target: pool.target(),
+            snapshot: pool.snapshot(),
+            outage: pool.outage(),
+        }
+    }
+}
+
+/// What a pool's event asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Reaction {
+    pub(crate) changes: Vec<Change>,
+    /// Whether the next check is due sooner than it was.
+    pub(crate) is_sooner: bool,
+}
+
+impl Watched {
+    pub(crate) fn new(pool: &Arc<dyn PoolControl>, now: Instant) -> Self {
+        Watched {
+            pool: Arc::downgrade(pool),
+            course: Course::new(now),
+            ledger: Ledger::default(),
+            slowness: Slowness::default(),
+            turn: Arc::default(),
+            connect_failure: None,
+            errors: 0,
+            before: None,
+            was_full: false,
+            checks: 0,
+            failed_checks: 0,
+            begun: None,
+            ended: None,
+            took: None,
+            response_time: None,
+            last_failure: None,
+            is_in_flight: false,
+            due: now,
+            again: false,
+        }
+    }
+
+    /// The pool, unless it is gone.
+    pub(crate) fn pool(&self) -> Option<Arc<dyn PoolControl>> {
+        self.pool.upgrade()
+    }
+
+    /// Whether this is the pool that is watched here; another one may have its name by now.
+    pub(crate) fn is(&self, pool: &Arc<dyn PoolControl>) -> bool {
+        std::ptr::addr_eq(self.pool.as_ptr(), Arc::as_ptr(pool))
+    }
+
+    pub(crate) fn status(&self) -> HealthStatus {
+        self.course.status()
+    }
+
+    /// Takes in what happened in the pool.
+    pub(crate) fn hear(&mut self, event: &PoolEvent, settings: &HealthSettings, now: Instant) -> Reaction {
+        self.ledger.note(event, now);
+        let is_error = match event {
+            PoolEvent::ConnectFailed { failure, .. } => {
+                self.connect_failure = Some(failure.cause.to_string());
+                true
+            }
+            PoolEvent::Created { .. } => {
+                (self.connect_failure, self.errors) = (None, 0);
+                false
+            }
+            PoolEvent::ValidationCompleted { problem, .. } => {
+                if problem.is_none() {
+                    self.errors = 0;
+                }
+                problem.is_some()
+            }
+            PoolEvent::Closed { reason, .. } => is_bad(*reason),
+            PoolEvent::Flushed { .. } => {
+                return Reaction { changes: Vec::new(), is_sooner: self.hurry(settings.fast_interval, now) };
+            }
+            PoolEvent::OutageStarted { cause } => {
+                let issue = Issue::Down { cause: cause.cause.to_string() };
+                let changes = self.course.note(Outcome::Lost(issue), settings, now);
+                self.due = now + settings.down_interval;
+                return Reaction { changes, is_sooner: true };
+            }
+            PoolEvent::OutageEnded { .. } => {
+                return Reaction { changes: Vec::new(), is_sooner: self.hurry(Duration::ZERO, now) };
+            }
+            _ => false,
+        };
+        if is_error {
+            self.errors = self.errors.saturating_add(1);
+        }
+        let is_enough = settings.passive_errors > 0 && self.errors >= settings.passive_errors;
+        let is_sooner = is_error && is_enough && self.hurry(settings.fast_interval, now);
+        Reaction { changes: Vec::new(), is_sooner }
+    }
+
+    /// Makes a check due now, or so long after the beginning of the last one. Whether that is sooner than it was.
+    fn hurry(&mut self, apart: Duration, now: Instant) -> bool {
+        self.again |= self.is_in_flight;
+        let due = self.begun.map_or(now, |begun| (begun + apart).max(now));
+        let is_sooner = due < self.due;
+        self.due = self.due.min(due);
+        is_sooner
+    }
+
+    /// Whether a check of it would open the only connection of a pool that needs none, and keep it open for ever.
+    pub(crate) fn is_at_rest(&self, snapshot: &PoolSnapshot) -> bool {
+        let stats = &snapshot.stats;
+        let is_lost = matches!(self.status(), HealthStatus::Unhealthy | HealthStatus::Recovering);
+        stats.total == 0 && stats.min == 0 && stats.pending == 0 && !is_lost && self.connect_failure.is_none()
+    }
+
+    /// A check begins, or is left out.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        (self.begun, self.again) = (Some(now), false);
+    }
+
+    /// Plans the next check after one that began when [`begin`](Self::begin) was called. `chance` is from 0 to 1.
+    pub(crate) fn plan(&mut self, settings: &HealthSettings, usual: Duration, chance: f64, now: Instant) {
+        let is_doubted = self.slowness.is_in_doubt();
+        let interval = self.course.interval(settings, usual);
+        let interval = if is_doubted { interval.min(settings.fast_interval) } else { interval };
+        let interval = interval.mul_f64(1.0 + settings.jitter * (2.0 * chance - 1.0));
+        let due = self.begun.map_or(now, |begun| begun + interval).max(now);
+        self.due = if std::mem::take(&mut self.again) { now } else { due };
+    }
+
+    /// Takes in what came of a check; `None` = the pool is closed.
+    pub(crate) fn conclude(
+        &mut self,
+        result: &Result<CheckReport, AcquireError>,
+        facts: &Facts,
+        settings: &HealthSettings,
+        now: Instant,
+    ) -> Option<Vec<Change>> {
+        let snapshot = &facts.snapshot;
+        let begun = self.begun.unwrap_or(now);
+        let slow = result.as_ref().ok().and_then(|report| {
+            // Without waiting for the connection, if that is known.
+            let took = self.round_trip(report.connection, begun).unwrap_or(report.took);
+            self.response_time = Some(took);
+            let usual = self.slowness.usual();
+            self.slowness.note(took, settings).then_some(Issue::Slow { took, usual })
+        });
+        let connects_fail = match (&self.connect_failure, facts.outage) {
+            (Some(cause), _) => Some(cause.clone()),
+            (None, Some(outage)) => Some(format!("{} connects failed in a row", outage.failures)),
+            (None, None) => None,
+        };
+        let outcome = judge(Seen {
+            before: self.before.as_ref(),
+            now: snapshot,
+            result,
+            connects_fail,
+            last_problem: self.ledger.last_problem().map(str::to_owned),
+            slow,
+            was_full: self.was_full,
+        })?;
+        self.was_full = is_full(snapshot);
+        self.before = Some(snapshot.clone());
+        self.checks += 1;
+        (self.ended, self.took) = (Some(now), Some(now.saturating_duration_since(begun)));
+        if matches!(outcome, Outcome::Failed(_)) {
+            self.failed_checks += 1;
+            self.last_failure = Some(now);
+        }
+        Some(self.course.note(outcome, settings, now))
+    }
+
+    /// How long the validation took that was part of a check begun at `begun`.
+    fn round_trip(&self, connection: ConnectionId, begun: Instant) -> Option<Duration> {
+        self.ledger.validated(connection).filter(|last| last.at >= begun).map(|last| last.took)
+    }
+
+    /// All that is known.
+    pub(crate) fn report(&self, facts: &Facts, now: Instant) -> HealthReport {
+        let since = |at: Instant| now.saturating_duration_since(at);
+        HealthReport {
+            pool: facts.name.clone(),
+            target: facts.target.clone(),
+            status: self.course.status(),
+            since: since(self.course.since()),
+            issues: self.course.issues().to_vec(),
+            checks: self.checks,
+            failed_checks: self.failed_checks,
+            last_check: self.ended.map(since),
+            took: self.took,
+            response_time: self.response_time,
+            consecutive_failures: self.course.failed(),
+            last_failure: self.last_failure.map(since),
+            stats: facts.snapshot.stats,
+        }
+    }
+
+    /// What was seen of its connections.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
