@@ -286,7 +286,7 @@ impl ConnectionInfo {
 
 /// Shows a duration for people: three significant digits and one unit, such as `1.50s` or `320ms`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Span(pub(crate) Duration);
+pub struct Span(pub Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
