@@ -81,7 +81,9 @@ pub use builder::PoolBuilder;
 pub use connection::{CloseReason, ConnectionId, ConnectionInfo, ConnectionState, Holder, Owner, Span};
 pub use connector::{Condition, Connector, ErrorClass};
 pub use control::{ConnectionPool, ControlFuture, PoolControl};
-pub use error::{AcquireError, BuildError, ConnectError, ConnectFailure, Diagnosis, Outage, WarmUpError};
+pub use error::{
+    AcquireError, BuildError, Chain, ConnectError, ConnectFailure, Diagnosis, Outage, WarmUpError,
+};
 pub use event::{Observer, Occasion, PoolEvent};
 pub use histogram::{Histogram, PoolHistograms};
 pub use options::{Fairness, OptionProblem, OptionsError, PoolOptions, Reuse};
