@@ -17,6 +17,7 @@ use crate::connector::Connector;
 use crate::engine::Engine;
 use crate::error::Chain;
 use crate::event::{Observers, PoolEvent};
+use crate::gate::ConnectGate;
 use crate::keeper;
 use crate::panic::{Caught, PoolSerial, catch};
 use crate::shelf::Housed;
@@ -28,6 +29,8 @@ pub(crate) struct Shared<C: Connector> {
     pub(crate) name: Arc<str>,
     pub(crate) connector: C,
     pub(crate) observers: Observers,
+    /// Asked before each connect.
+    pub(crate) gate: Option<Arc<dyn ConnectGate>>,
     /// Where the keeper runs and where timers tick.
     pub(crate) runtime: Handle,
     pub(crate) engine: Engine<Resident<C>>,
@@ -46,6 +49,7 @@ impl<C: Connector> Shared<C> {
         name: Arc<str>,
         connector: C,
         observers: Observers,
+        gate: Option<Arc<dyn ConnectGate>>,
         runtime: Handle,
         engine: Engine<Resident<C>>,
     ) -> Self {
@@ -54,6 +58,7 @@ impl<C: Connector> Shared<C> {
             name,
             connector,
             observers,
+            gate,
             runtime,
             engine,
             bell: Notify::new(),
