@@ -341,6 +341,17 @@ pub trait Observer: Send + Sync + 'static {
     }
 }
 
+/// One observer of several pools. All but these two methods are called by the observer itself.
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn event(&self, pool: &str, event: &PoolEvent) {
+        (**self).event(pool, event);
+    }
+
+    fn wants_uses(&self) -> bool {
+        (**self).wants_uses()
+    }
+}
+
 /// A plain function called with the pool's name and a connection.
 type OnConnection = Box<dyn Fn(&str, ConnectionId) + Send + Sync>;
 /// A plain function called with the pool's name and a message.

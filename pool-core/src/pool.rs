@@ -212,6 +212,11 @@ impl<C: Connector> Pool<C> {
         self.shared.handles.load(Ordering::Acquire)
     }
 
+    /// Whether this connection is one of this pool.
+    pub fn owns(&self, connection: &Pooled<C>) -> bool {
+        Arc::ptr_eq(&self.shared, connection.shared())
+    }
+
     /// The connector.
     pub fn connector(&self) -> &C {
         &self.shared.connector

@@ -35,7 +35,7 @@ impl<C: Connector> Pooled<C> {
         self.lease.as_ref().expect("the lease is taken only when the guard ends")
     }
 
-    fn shared(&self) -> &Arc<Shared<C>> {
+    pub(crate) fn shared(&self) -> &Arc<Shared<C>> {
         &self.lease().connection().shared
     }
 

@@ -103,7 +103,9 @@ pub(crate) fn tell(observers: &[Arc<dyn HealthObserver>], pool: &str, event: &He
 
 fn log(pool: &str, event: &HealthEvent) {
     match event {
-        HealthEvent::StatusChanged { to: HealthStatus::Degraded, report, .. } => tracing::warn!(pool, "{report}"),
+        HealthEvent::StatusChanged { to: HealthStatus::Degraded, report, .. } => {
+            tracing::warn!(pool, "{report}");
+        }
         HealthEvent::StatusChanged { from, to, .. } => tracing::info!(pool, "{from} is now {to}"),
         HealthEvent::Lost { report } => tracing::error!(pool, "lost: {report}"),
         HealthEvent::Recovered { down_for } => tracing::info!(pool, "recovered after {}", Span(*down_for)),

@@ -3,7 +3,7 @@
 //! A pure function of what was seen. Exhaustion is no fault of the target, nor are callers who gave up: a pool that is
 //! full works, and is called degraded.
 
-use pool_core::{AcquireError, CheckReport, ConnectFailure, PoolCounters, PoolSnapshot};
+use pool_core::{AcquireError, CheckReport, PoolCounters, PoolSnapshot};
 
 use crate::course::Outcome;
 use crate::status::Issue;
@@ -37,30 +37,29 @@ pub(crate) fn is_full(snapshot: &PoolSnapshot) -> bool {
 }
 
 /// What was found; `None` = the pool is closed, and there is nothing to find any more.
-pub(crate) fn judge(seen: Seen<'_>) -> Option<Outcome> {
-    let issues = || ailments(&seen);
+pub(crate) fn judge(seen: &Seen<'_>) -> Option<Outcome> {
     match seen.result {
         Ok(_) => {
-            let mut issues = issues();
+            let mut issues = ailments(seen);
             issues.extend(seen.slow.clone());
             Some(Outcome::Passed(issues))
         }
         Err(AcquireError::Closed(_)) => None,
         Err(AcquireError::Paused(_)) => Some(Outcome::Unclear(Issue::Paused)),
         Err(AcquireError::Unavailable(diagnosis)) => {
-            let cause = diagnosis.last_connect_failure.as_ref().map(cause_of);
-            Some(Outcome::Failed(Issue::CheckFailed { cause: cause.unwrap_or_else(|| error_of(&seen)) }))
+            let cause = diagnosis.last_connect_failure.as_ref().map(|failure| failure.cause.to_string());
+            Some(Outcome::Failed(Issue::Down { cause: cause.unwrap_or_else(|| error_of(seen)) }))
         }
         Err(error) => {
             let stats = &error.diagnosis().stats;
             if stats.max > 0 && stats.active >= stats.max {
                 // All are in use: if some come back, the target answers; if none do, nobody can tell.
-                return Some(match delta(&seen).is_some_and(|delta| delta.released > 0) {
-                    true => Outcome::Passed(vec![exhausted(&seen)]),
-                    false => Outcome::Unclear(exhausted(&seen)),
+                return Some(match delta(seen).is_some_and(|delta| delta.released > 0) {
+                    true => Outcome::Passed(vec![exhausted(seen)]),
+                    false => Outcome::Unclear(exhausted(seen)),
                 });
             }
-            Some(Outcome::Failed(Issue::CheckFailed { cause: error_of(&seen) }))
+            Some(Outcome::Failed(Issue::CheckFailed { cause: error_of(seen) }))
         }
     }
 }
@@ -72,10 +71,6 @@ fn error_of(seen: &Seen<'_>) -> String {
         Err(error) => error.to_string(),
         Ok(_) => "nothing".to_owned(),
     })
-}
-
-pub(crate) fn cause_of(failure: &ConnectFailure) -> String {
-    failure.cause.to_string()
 }
 
 /// What is wrong with a pool whose target works.

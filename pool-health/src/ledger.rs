@@ -113,6 +113,9 @@ fn health(pool: &str, id: ConnectionId, last: Option<&Validated>, now: Instant) 
 pub(crate) fn is_bad(reason: CloseReason) -> bool {
     matches!(
         reason,
-        CloseReason::Broken | CloseReason::ValidationFailed | CloseReason::ResetFailed | CloseReason::Discarded
+        CloseReason::Broken
+            | CloseReason::ValidationFailed
+            | CloseReason::ResetFailed
+            | CloseReason::Discarded
     )
 }

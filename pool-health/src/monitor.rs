@@ -168,7 +168,10 @@ impl HealthMonitor {
     }
 
     /// Calls `call` with the pool's name whenever a target's status is another one: what it was, and what is known now.
-    pub fn on_status_changed(&self, call: impl Fn(&str, HealthStatus, &HealthReport) + Send + Sync + 'static) {
+    pub fn on_status_changed(
+        &self,
+        call: impl Fn(&str, HealthStatus, &HealthReport) + Send + Sync + 'static,
+    ) {
         self.on(move |pool, event| {
             if let HealthEvent::StatusChanged { from, report, .. } = event {
                 call(pool, *from, report);

@@ -148,7 +148,8 @@ fn a_flapping_target_is_told_of_twice_and_then_must_stay_well() {
         changes.extend(run.note(passed()));
         changes.extend(run.note(passed()));
     }
-    let count = |wanted: fn(&Change) -> bool, changes: &[Change]| changes.iter().filter(|c| wanted(c)).count();
+    let count =
+        |wanted: fn(&Change) -> bool, changes: &[Change]| changes.iter().filter(|c| wanted(c)).count();
     let is_recovery: fn(&Change) -> bool = |change| matches!(change, Change::Recovered { .. });
     assert_eq!(count(|change| *change == Change::Lost, &changes), 2);
     assert_eq!(count(is_recovery, &changes), 1);

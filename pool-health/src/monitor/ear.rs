@@ -35,9 +35,7 @@ impl Observer for Ear {
         let Some(shared) = self.0.upgrade() else { return };
         // Nothing else that is heard changes a status.
         let facts = match event {
-            PoolEvent::OutageStarted { .. } => {
-                shared.pool(pool).map(|pool| Facts::of(&*pool))
-            }
+            PoolEvent::OutageStarted { .. } => shared.pool(pool).map(|pool| Facts::of(&*pool)),
             _ => None,
         };
         let mut state = shared.state();

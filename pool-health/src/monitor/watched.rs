@@ -207,7 +207,7 @@ impl Watched {
             (None, Some(outage)) => Some(format!("{} connects failed in a row", outage.failures)),
             (None, None) => None,
         };
-        let outcome = judge(Seen {
+        let outcome = judge(&Seen {
             before: self.before.as_ref(),
             now: snapshot,
             result,
