@@ -131,6 +131,6 @@ mod tests {
             max_concurrent_checks: 0,
             ..HealthSettings::default()
         };
-        insta::assert_snapshot!(settings.check().unwrap_err(), @"accept the settings: timeout = 0ns must be from 1 ms to 10 years; rise = 0 must be at least 1; jitter = NaN must be from 0 to 0.5; max_concurrent_checks = 0 must be at least 1");
+        insta::assert_snapshot!(settings.check().unwrap_err(), @"accept the health monitor settings: timeout = 0s must be from 1 ms to 10 years; rise = 0 must be at least 1; jitter = NaN must be from 0 to 0.5; max_concurrent_checks = 0 must be at least 1");
     }
 }
