@@ -13,8 +13,11 @@ use crate::section::Section;
 /// The largest window of attempts: each is remembered.
 const MAX_CALLS: u32 = 10_000;
 
-/// The shortest window of time, which is divided into thirty parts, and the longest: a day.
-const WINDOW_MS: RangeInclusive<u64> = 30..=24 * 60 * 60 * 1000;
+/// The longest window, and the longest time in one state: whatever a breaker knows of yesterday is not worth knowing.
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The shortest window of time is divided into thirty parts.
+const WINDOW_MS: RangeInclusive<u64> = 30..=DAY_MS;
 
 keys! {
     /// The section `circuit_breaker` of a pool: when to stop connecting to a target that fails, until it has proved to work.
@@ -45,17 +48,17 @@ keys! {
 
         /// how long it stays open the first time; twice as long each time that it opens again without having closed. At most
         /// `open_max_ms`. Some of it is left to chance
-        open: Duration = Duration::from_secs(1), value("open_ms", Millis::POSITIVE, Live);
+        open: Duration = Duration::from_secs(1), value("open_ms", Millis::within(1..=DAY_MS), Live);
 
         /// the longest that it stays open
-        open_max: Duration = Duration::from_secs(30), value("open_max_ms", Millis::POSITIVE, Live);
+        open_max: Duration = Duration::from_secs(30), value("open_max_ms", Millis::within(1..=DAY_MS), Live);
 
         /// how many attempts are let through at a time while it is half open, and decide
         half_open_permits: u32 = 1, value("half_open_permits", Whole::within(1..=1000).of("attempts"), Live);
 
         /// how long it may be half open without a decision before it opens again
         half_open_max: Duration = Duration::from_secs(10),
-            value("half_open_max_ms", Millis::zero("as long as it takes"), Live);
+            value("half_open_max_ms", Millis::zero_to(DAY_MS, "as long as it takes"), Live);
 
         /// an attempt that takes longer is slow
         slow_connect: Duration = Duration::ZERO, value("slow_connect_ms", Millis::zero("none is"), Live);
