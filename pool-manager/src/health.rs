@@ -260,6 +260,24 @@ mod tests {
             passive_errors: 111,
             slow_check: millis(112),
         };
-        insta::assert_debug_snapshot!(settings(&config), @"");
+        insta::assert_debug_snapshot!(settings(&config), @r"
+        HealthSettings {
+            check_interval: 101ms,
+            timeout: 102ms,
+            fall: 105,
+            rise: 106,
+            fast_interval: 107ms,
+            down_interval: 108ms,
+            jitter: 0.109,
+            max_concurrent_checks: 110,
+            slow_after: Some(
+                112ms,
+            ),
+            passive_errors: 111,
+            automatic_recovery: false,
+            max_recovery_attempts: 104,
+            idle_timeout: 103ms,
+        }
+        ");
     }
 }
