@@ -40,19 +40,17 @@ pub enum ConnectError {
     Failed(Arc<dyn Error + Send + Sync>),
     /// It did not finish within `connect_timeout`.
     TimedOut(Duration),
-    /// The connector panicked with this message, or the pool's gate did.
+    /// The connector panicked with this message.
     Panicked(String),
-    /// The pool's [gate](crate::ConnectGate) did not let it begin, with this error.
-    Refused(Arc<dyn Error + Send + Sync>),
     /// The connect succeeded, but the new connection failed its first validation with this message.
     Unusable(String),
 }
 
 impl ConnectError {
-    /// The connector's own error, or that of the gate, to be downcast.
+    /// The connector's own error, to be downcast.
     pub fn error(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         match self {
-            ConnectError::Failed(error) | ConnectError::Refused(error) => Some(&**error),
+            ConnectError::Failed(error) => Some(&**error),
             _ => None,
         }
     }
@@ -61,7 +59,7 @@ impl ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConnectError::Failed(error) | ConnectError::Refused(error) => write!(f, "{}", Chain(&**error)),
+            ConnectError::Failed(error) => write!(f, "{}", Chain(&**error)),
             ConnectError::TimedOut(after) => write!(f, "no connection within {}", Span(*after)),
             ConnectError::Panicked(message) => write!(f, "the connector panicked: {message}"),
             ConnectError::Unusable(message) => write!(f, "the new connection is unusable: {message}"),

@@ -17,7 +17,6 @@ use crate::connection::{ConnectionId, Span};
 use crate::connector::{Connector, ErrorClass};
 use crate::error::ConnectError;
 use crate::event::{Occasion, PoolEvent};
-use crate::gate::{Passage, Refusal};
 use crate::shared::{Resident, Shared};
 use crate::shelf::Place;
 use crate::state::{Failing, Failure, Lease, Ticket, Turn, Work};
@@ -120,64 +119,25 @@ impl<C: Connector> Drop for Unborn<C> {
 
 async fn connect<C: Connector>(mut unborn: Unborn<C>) {
     let shared = Arc::clone(&unborn.shared);
-    let outcome = match pass(&shared) {
-        Ok(passage) => attempt(&shared, passage).await,
-        Err(failure) => Err(failure),
-    };
-    let Some(ticket) = unborn.ticket.take() else { return };
-    match outcome {
-        Ok(connection) => shared.with(|state, now, fx| {
-            let shared = Arc::clone(&shared);
-            state.connected(&ticket, Resident { connection, shared }, now, fx);
-        }),
-        Err(failure) => shared.with(|state, now, fx| state.connect_failed(&ticket, failure, now, fx)),
-    }
-}
-
-/// Asks the gate whether to connect. `None` = there is no gate.
-fn pass<C: Connector>(shared: &Shared<C>) -> Result<Option<Box<dyn Passage>>, Failure> {
-    let Some(gate) = &shared.gate else { return Ok(None) };
-    match shared.guard("gate", || gate.pass()) {
-        Some(Ok(passage)) => Ok(Some(passage)),
-        Some(Err(Refusal { error, class, retry_after })) => {
-            Err(Failure { cause: ConnectError::Refused(error), class, retry_after })
-        }
-        None => {
-            let cause = ConnectError::Panicked(String::from("the gate, when asked to let a connect through"));
-            Err(Failure::new(cause, ErrorClass::Transient))
-        }
-    }
-}
-
-/// Connects, and tells the gate what came of it. Dropped, it drops the passage.
-async fn attempt<C: Connector>(
-    shared: &Shared<C>,
-    passage: Option<Box<dyn Passage>>,
-) -> Result<C::Connection, Failure> {
     let limit = shared.read(|state, _| state.options().connect_timeout);
-    let begun = Instant::now();
     let outcome = timeout(limit, shared.guard_async("connect", || shared.connector.connect())).await;
-    let took = begun.elapsed();
-    let mut failure = match outcome {
+    let Some(ticket) = unborn.ticket.take() else { return };
+    let failure = match outcome {
         Ok(Ok(Ok(connection))) => {
-            if let Some(passage) = passage {
-                shared.guard("gate", || passage.succeeded(took));
-            }
-            return Ok(connection);
+            return shared.with(|state, now, fx| {
+                let shared = Arc::clone(&shared);
+                state.connected(&ticket, Resident { connection, shared }, now, fx);
+            });
         }
         Ok(Ok(Err(error))) => {
-            let class = classify(shared, &error);
+            let class = classify(&shared, &error);
             let retry_after = shared.guard("retry_after", || shared.connector.retry_after(&error)).flatten();
             Failure { cause: ConnectError::Failed(Arc::new(error)), class, retry_after }
         }
         Ok(Err(message)) => Failure::new(ConnectError::Panicked(message), ErrorClass::Transient),
         Err(_) => Failure::new(ConnectError::TimedOut(limit), ErrorClass::Transient),
     };
-    if let Some(passage) = passage {
-        let told = shared.guard("gate", || passage.failed(took, &failure.cause, failure.class)).flatten();
-        failure.retry_after = failure.retry_after.max(told);
-    }
-    Err(failure)
+    shared.with(|state, now, fx| state.connect_failed(&ticket, failure, now, fx));
 }
 
 /// A connection on its way out. Its slot is given back when the goodbye is over, or was cut short.

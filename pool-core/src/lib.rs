@@ -36,7 +36,6 @@
 //! |---|---|
 //! | make a pool | [`Pool::builder`] |
 //! | pool something new | [`Connector`] |
-//! | say when not to connect | [`PoolBuilder::gate`] |
 //! | get a connection | [`Pool::acquire`], [`Pool::acquire_timeout`], [`Pool::acquire_with`], [`Pool::try_acquire`] |
 //! | get one on a plain thread | [`Pool::acquire_blocking`] |
 //! | know how the pool is | [`Pool::snapshot`], [`Pool::histograms`], [`Pool::connections`], [`Pool::holders`] |
@@ -57,7 +56,6 @@ mod control;
 mod engine;
 mod error;
 mod event;
-mod gate;
 mod histogram;
 mod keeper;
 mod options;
@@ -87,7 +85,6 @@ pub use error::{
     AcquireError, BuildError, Chain, ConnectError, ConnectFailure, Diagnosis, Outage, WarmUpError,
 };
 pub use event::{Observer, Occasion, PoolEvent};
-pub use gate::{ConnectGate, Passage, Refusal};
 pub use histogram::{Histogram, PoolHistograms};
 pub use options::{Fairness, OptionProblem, OptionsError, PoolOptions, Reuse};
 pub use pool::{CheckReport, CloseReport, Pool};

@@ -17,7 +17,6 @@ use crate::connector::Connector;
 use crate::engine::Engine;
 use crate::error::Chain;
 use crate::event::{Observers, PoolEvent};
-use crate::gate::ConnectGate;
 use crate::keeper;
 use crate::panic::{Caught, PoolSerial, catch};
 use crate::shelf::Housed;
@@ -29,8 +28,6 @@ pub(crate) struct Shared<C: Connector> {
     pub(crate) name: Arc<str>,
     pub(crate) connector: C,
     pub(crate) observers: Observers,
-    /// Asked before each connect.
-    pub(crate) gate: Option<Arc<dyn ConnectGate>>,
     /// Where the keeper runs and where timers tick.
     pub(crate) runtime: Handle,
     pub(crate) engine: Engine<Resident<C>>,
@@ -49,7 +46,6 @@ impl<C: Connector> Shared<C> {
         name: Arc<str>,
         connector: C,
         observers: Observers,
-        gate: Option<Arc<dyn ConnectGate>>,
         runtime: Handle,
         engine: Engine<Resident<C>>,
     ) -> Self {
@@ -58,7 +54,6 @@ impl<C: Connector> Shared<C> {
             name,
             connector,
             observers,
-            gate,
             runtime,
             engine,
             bell: Notify::new(),

@@ -44,7 +44,6 @@ mod breaker;
 mod brownout;
 mod course;
 mod event;
-mod gate;
 mod guarded;
 mod judge;
 mod ledger;
