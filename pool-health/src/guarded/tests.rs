@@ -7,7 +7,7 @@ use pool_core::{Pool, PoolBuilder, PoolEvent};
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::breaker::BreakerSettings;
+use crate::breaker::{BreakerSettings, BreakerState};
 
 type GuardedPool = Pool<Guarded<FakeConnector>>;
 
