@@ -149,7 +149,7 @@ impl LoadShedder {
         if wanted == current || !worth_while {
             return Ok(None);
         }
-        pool.set_options(PoolOptions { max_waiting: wanted, ..options })?;
+        pool.set_max_waiting(wanted)?;
         self.applied = Some(Applied { limit: wanted, configured });
         Ok(Some(wanted))
     }
@@ -164,7 +164,7 @@ impl LoadShedder {
         let options = pool.options();
         let configured = self.configured(&options);
         if options.max_waiting != configured {
-            pool.set_options(PoolOptions { max_waiting: configured, ..options })?;
+            pool.set_max_waiting(configured)?;
         }
         self.measured = Measured::default();
         self.applied = None;
