@@ -102,7 +102,7 @@ fn shed(pool: &FakePool) -> (tokio::task::JoinHandle<()>, Arc<Mutex<Vec<usize>>>
 
 #[tokio::test(start_paused = true)]
 async fn with_shedding_who_is_let_in_is_served_in_time_and_no_less_is_done() {
-    for seed in 0..40 {
+    for seed in 0..10 {
         // 4 connections, 100 ms a use: 40 callers a second are served, 80 come, and have 2 s each.
         let (plain, shedding) = (pool(4, secs(2)).await, pool(4, secs(2)).await);
         // A light load first, of which the shedder learns how long a use takes.
