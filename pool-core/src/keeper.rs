@@ -17,6 +17,7 @@ use crate::connection::{ConnectionId, Span};
 use crate::connector::{Connector, ErrorClass};
 use crate::error::ConnectError;
 use crate::event::{Occasion, PoolEvent};
+use crate::gate::Entered;
 use crate::shared::{Resident, Shared};
 use crate::shelf::Place;
 use crate::state::{Failing, Failure, Lease, Ticket, Turn, Work};
@@ -120,10 +121,20 @@ impl<C: Connector> Drop for Unborn<C> {
 async fn connect<C: Connector>(mut unborn: Unborn<C>) {
     let shared = Arc::clone(&unborn.shared);
     let limit = shared.read(|state, _| state.options().connect_timeout);
+    let entered = match Entered::ask(&shared) {
+        Ok(entered) => entered,
+        Err(refused) => {
+            let Some(ticket) = unborn.ticket.take() else { return };
+            return shared.with(|state, now, fx| state.connect_failed(&ticket, refused, now, fx));
+        }
+    };
+    let begun = Instant::now();
     let outcome = timeout(limit, shared.guard_async("connect", || shared.connector.connect())).await;
+    let took = begun.elapsed();
     let Some(ticket) = unborn.ticket.take() else { return };
-    let failure = match outcome {
+    let mut failure = match outcome {
         Ok(Ok(Ok(connection))) => {
+            entered.succeeded(&shared, took);
             return shared.with(|state, now, fx| {
                 let shared = Arc::clone(&shared);
                 state.connected(&ticket, Resident { connection, shared }, now, fx);
@@ -137,6 +148,7 @@ async fn connect<C: Connector>(mut unborn: Unborn<C>) {
         Ok(Err(message)) => Failure::new(ConnectError::Panicked(message), ErrorClass::Transient),
         Err(_) => Failure::new(ConnectError::TimedOut(limit), ErrorClass::Transient),
     };
+    entered.failed(&shared, took, &mut failure);
     shared.with(|state, now, fx| state.connect_failed(&ticket, failure, now, fx));
 }
 

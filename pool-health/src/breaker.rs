@@ -8,6 +8,7 @@
 //! `settings` is what may be chosen, `window` the calls that are judged, `machine` the states. This file puts a lock and a
 //! clock around the machine and tells of its transitions, outside the lock.
 
+mod gate;
 mod machine;
 mod settings;
 mod window;
@@ -120,6 +121,13 @@ pub struct BreakerOpen {
     pub next_probe: Option<Duration>,
     /// What the last failed call died of, if it told.
     pub cause: Option<Cause>,
+}
+
+impl BreakerOpen {
+    /// What the refusal means for a pool: what its cause does.
+    pub fn class(&self) -> ErrorClass {
+        self.cause.as_ref().map_or(ErrorClass::Transient, |cause| cause.class)
+    }
 }
 
 impl fmt::Display for BreakerOpen {
@@ -316,6 +324,17 @@ impl CircuitBreaker {
         self.force(BreakerState::MetricsOnly);
     }
 
+    /// Replaces its settings. The window begins anew; how long it is still open, and whether by hand, stays.
+    ///
+    /// # Errors
+    ///
+    /// Names every setting that is out of its range; nothing is changed then.
+    pub fn set_settings(&self, settings: BreakerSettings) -> Result<(), SettingsError> {
+        settings.check()?;
+        self.with(|machine, now| machine.set_settings(settings, now));
+        Ok(())
+    }
+
     /// Closes it and forgets what has happened: the window, the totals, the cause.
     pub fn reset(&self) {
         self.with(Machine::reset);
@@ -348,7 +367,13 @@ impl CircuitBreaker {
             let StateChange { breaker, from, to, cause, .. } = change;
             let cause = cause.as_ref().map_or("", |cause| &*cause.text);
             match to {
-                BreakerState::Open => tracing::warn!(%breaker, %from, %to, cause, "circuit breaker opened"),
+                BreakerState::Open if *from == BreakerState::Closed => {
+                    tracing::warn!(%breaker, cause, "circuit breaker opened");
+                }
+                // Once for each probe, as long as an outage lasts.
+                BreakerState::Open | BreakerState::HalfOpen => {
+                    tracing::debug!(%breaker, %from, %to, cause, "circuit breaker changed its state");
+                }
                 _ => tracing::info!(%breaker, %from, %to, "circuit breaker changed its state"),
             }
             for listener in &listeners {

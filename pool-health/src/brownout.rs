@@ -131,9 +131,9 @@ impl Brownout {
         let seen = (counters.acquired, counters.wait_time);
         let before = self.0.before.lock().unwrap_or_else(PoisonError::into_inner).replace(seen);
         let Some((acquired, waited)) = before else { return self.level() };
-        // Counters that were set to zero make differences that are none; then there is only the one who waits.
-        let acquired = counters.acquired.checked_sub(acquired).unwrap_or(0);
-        let waited = counters.wait_time.checked_sub(waited).unwrap_or_default();
+        // After counters were set to zero there is only the one who waits to go by.
+        let acquired = counters.acquired.saturating_sub(acquired);
+        let waited = counters.wait_time.saturating_sub(waited);
         let mean = if acquired == 0 { Duration::ZERO } else { waited.div_f64(acquired as f64) };
         self.update(mean.max(stats.oldest_wait))
     }

@@ -5,13 +5,17 @@ use std::time::Duration;
 use pool_core::{Chain, Condition, Connector, ErrorClass, Span, Target};
 use tokio::time::Instant;
 
-use crate::breaker::{BreakerOpen, BreakerState, Cause, CircuitBreaker, Permit};
+use crate::breaker::{BreakerOpen, Cause, CircuitBreaker, Permit};
 
 /// A [`Connector`] whose connects go through a [`CircuitBreaker`].
 ///
 /// Several pools of one target may share one breaker; then one of them probes for all. Only faults of the target count:
 /// errors of the classes `Transient`, `FatalThis`, `FatalAll` and `Auth`. One of class `Capacity` tells that the target
 /// lives and is full, so it counts neither way.
+///
+/// A pool can also have a breaker as its [gate](pool_core::PoolBuilder::gate), which leaves the type of its connector, and with
+/// it all that a driver offers on its own pools, as it is. This is for connectors that are used without a pool, or wrapped
+/// further.
 ///
 /// A connect that is dropped gives its permit back, unless it had hung for as long as
 /// [`hung_after`](Guarded::hung_after): then its time had run out (the pool's `connect_timeout`), which is a failure too.
@@ -136,9 +140,7 @@ impl<C: Connector> Connector for Guarded<C> {
 
     fn classify(&self, error: &GuardedError<C::Error>) -> ErrorClass {
         match error {
-            GuardedError::Open(open) => {
-                open.cause.as_ref().map_or(ErrorClass::Transient, |cause| cause.class)
-            }
+            GuardedError::Open(open) => open.class(),
             GuardedError::Failed(error) => self.connector.classify(error),
         }
     }
@@ -150,14 +152,7 @@ impl<C: Connector> Connector for Guarded<C> {
             GuardedError::Failed(error) => self.connector.retry_after(error),
             GuardedError::Open(_) => None,
         };
-        let snapshot = self.breaker.snapshot();
-        let breaker = match (snapshot.state, snapshot.next_probe) {
-            (BreakerState::Open, due) => due,
-            // Somebody else probes, and its verdict is near. Being refused once more costs the target nothing.
-            (BreakerState::HalfOpen, None) => Some(self.breaker.settings().open_base / 2),
-            _ => None,
-        };
-        own.max(breaker)
+        own.max(self.breaker.ask_again_in())
     }
 
     fn target(&self) -> Option<Target> {

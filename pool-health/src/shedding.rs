@@ -8,7 +8,8 @@
 //! the callers it has no room for are told at once.
 //!
 //! Waits scatter. If uses end independently of each other, the wait at place `k` has a standard deviation of `S / c * √k`;
-//! the limit leaves three of them, so that hardly any caller who is let in times out.
+//! the limit leaves four of them, so that one in thirty thousand who are let in times out. And `S` is not known but estimated, from
+//! `n` uses to about `S / √n`; the limit is that of an `S` which is two of these longer.
 
 use std::time::Duration;
 
@@ -18,7 +19,10 @@ use tokio::time::Instant;
 use crate::settings::{Checks, SettingsError};
 
 /// How many standard deviations of the wait are left between the last place of the queue and the timeout.
-const DEVIATIONS: f64 = 3.0;
+const DEVIATIONS: f64 = 4.0;
+
+/// How many standard deviations of the mean time of use it is taken to be longer than measured.
+const DOUBTS: f64 = 2.0;
 
 /// A limit beyond this is none that anybody meets.
 const LARGEST: f64 = 1e6;
@@ -26,10 +30,14 @@ const LARGEST: f64 = 1e6;
 /// How a [`LoadShedder`] follows what it measures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SheddingSettings {
-    /// Over which time the mean time of use is averaged. Default 3 s; 0 = the last step alone.
+    /// Over which time uses are forgotten. Default 3 s; 0 = the last step alone counts.
+    ///
+    /// Longer is steadier and lets the queue be longer, shorter notices sooner that the database has become slow.
     pub smoothing: Duration,
-    /// By which part the limit must differ from the one in force before it is changed. From 0 to 1. Default 0.2; 0 = any
-    /// change.
+    /// By which part the limit must exceed the one in force before it is raised. From 0 to 1. Default 0.2; 0 = any change.
+    ///
+    /// It is lowered by as little as a quarter of that: a limit that is too high lets callers in who time out, one that is
+    /// too low only makes the queue shorter, and the connections are busy all the same.
     pub hysteresis: f64,
 }
 
@@ -96,10 +104,10 @@ struct Applied {
 #[derive(Debug, Default)]
 struct Measured {
     before: Option<(Instant, u64, Duration)>,
-    /// The mean time of use, in seconds.
-    mean_use: Option<f64>,
-    /// For how long nothing came back although callers waited.
-    stuck: Duration,
+    /// Uses that ended, the older the less.
+    uses: f64,
+    /// How long they took, in seconds, faded in the same way.
+    use_time: f64,
 }
 
 impl LoadShedder {
@@ -134,14 +142,14 @@ impl LoadShedder {
         };
         let wanted = if configured == 0 { wanted } else { wanted.min(configured) };
         let current = options.max_waiting;
+        let hysteresis = self.settings.hysteresis * if wanted > current { 1.0 } else { 0.25 };
         let apart = wanted.abs_diff(current) as f64;
         // No limit is further from any than the hysteresis; back to what is configured it goes all the way.
-        let worth_while =
-            current == 0 || wanted == configured || apart > self.settings.hysteresis * current as f64;
+        let worth_while = current == 0 || wanted == configured || apart > hysteresis * current as f64;
         if wanted == current || !worth_while {
             return Ok(None);
         }
-        pool.set_options(PoolOptions { max_waiting: wanted, ..options })?;
+        pool.set_max_waiting(wanted)?;
         self.applied = Some(Applied { limit: wanted, configured });
         Ok(Some(wanted))
     }
@@ -156,7 +164,7 @@ impl LoadShedder {
         let options = pool.options();
         let configured = self.configured(&options);
         if options.max_waiting != configured {
-            pool.set_options(PoolOptions { max_waiting: configured, ..options })?;
+            pool.set_max_waiting(configured)?;
         }
         self.measured = Measured::default();
         self.applied = None;
@@ -189,30 +197,25 @@ impl Measured {
         // Counters that were set to zero tell nothing about the time before.
         let released = counters.released.checked_sub(released)?;
         let use_time = counters.use_time.checked_sub(use_time)?;
-        if released > 0 {
-            self.stuck = Duration::ZERO;
-            self.learn(use_time.as_secs_f64() / released as f64, passed, settings.smoothing);
-        } else if stats.active > 0 && stats.waiting > 0 {
-            // Nothing came back: as if the first were about to.
-            self.stuck += passed;
-            let at_least = self.stuck.as_secs_f64() * serving;
-            if self.mean_use.is_none_or(|mean| mean < at_least) {
-                self.learn(at_least, passed, settings.smoothing);
-            }
+        let fade = if settings.smoothing.is_zero() {
+            0.0
         } else {
-            self.stuck = Duration::ZERO;
-        }
-        let in_time = options.acquire_timeout.as_secs_f64() * serving / self.mean_use?;
-        Some(place_for(in_time).max(stats.max))
-    }
-
-    fn learn(&mut self, mean_use: f64, passed: Duration, smoothing: Duration) {
-        let weight = match self.mean_use {
-            Some(_) if !smoothing.is_zero() => 1.0 - (-passed.as_secs_f64() / smoothing.as_secs_f64()).exp(),
-            _ => 1.0,
+            (-passed.as_secs_f64() / settings.smoothing.as_secs_f64()).exp()
         };
-        let before = self.mean_use.unwrap_or(mean_use);
-        self.mean_use = Some(before + weight * (mean_use - before));
+        if released > 0 {
+            self.uses = self.uses * fade + released as f64;
+            self.use_time = self.use_time * fade + use_time.as_secs_f64();
+        } else if stats.active > 0 && stats.waiting > 0 {
+            // Nothing came back in all this time, which is known of uses that have not ended.
+            self.use_time += serving * passed.as_secs_f64();
+        }
+        if self.uses == 0.0 {
+            return None;
+        }
+        let mean = self.use_time / self.uses;
+        let at_most = mean * (1.0 + DOUBTS / self.uses.sqrt());
+        let in_time = options.acquire_timeout.as_secs_f64() * serving / at_most;
+        Some(place_for(in_time).max(stats.max))
     }
 }
 

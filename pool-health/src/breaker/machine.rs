@@ -126,6 +126,15 @@ impl Machine {
         &self.settings
     }
 
+    /// Replaces the settings. The window begins anew.
+    pub(super) fn set_settings(&mut self, settings: BreakerSettings, now: Instant) {
+        self.advance(now);
+        self.settings = settings;
+        self.window = self.empty_window(self.phase, now);
+        self.consecutive = 0;
+        self.stop_clock(now);
+    }
+
     /// What is to be told to whoever watches.
     pub(super) fn take_changes(&mut self) -> Vec<StateChange> {
         std::mem::take(&mut self.changes)
@@ -287,10 +296,7 @@ impl Machine {
                 self.down_since = None;
             }
         }
-        self.window = match phase {
-            Phase::HalfOpen { .. } => CallWindow::of_calls(self.settings.half_open_permits),
-            _ => CallWindow::new(self.settings.window, at),
-        };
+        self.window = self.empty_window(phase, at);
         self.phase = phase;
         self.entered = at;
         self.era += 1;
@@ -299,6 +305,13 @@ impl Machine {
             let cause = self.last.as_ref().map(|(cause, _)| cause.clone());
             let next_probe = self.next_probe(at);
             self.changes.push(StateChange { breaker: Arc::clone(&self.name), from, to, cause, next_probe });
+        }
+    }
+
+    fn empty_window(&self, phase: Phase, at: Instant) -> CallWindow {
+        match phase {
+            Phase::HalfOpen { .. } => CallWindow::of_calls(self.settings.half_open_permits),
+            _ => CallWindow::new(self.settings.window, at),
         }
     }
 

@@ -313,7 +313,7 @@ fn run(settings: &BreakerSettings, seed: u64, steps: &[Step]) -> Result<Edges, T
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
     fn the_machine_does_what_the_oracle_says_and_never_lets_too_many_probes_in(

@@ -7,7 +7,7 @@ use pool_core::{Pool, PoolBuilder, PoolEvent};
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::breaker::BreakerSettings;
+use crate::breaker::{BreakerSettings, BreakerState};
 
 type GuardedPool = Pool<Guarded<FakeConnector>>;
 
@@ -273,8 +273,8 @@ async fn a_thousand_pools_do_not_storm_a_server_that_is_back() {
         by_second[usize::try_from((*at - healed).as_secs()).unwrap()] += 1;
     }
     assert_eq!(by_second.iter().sum::<u32>(), 2_000, "each has its two connections");
-    // 1,000 within 15 to 30 s, two connects each, and a half more for luck.
-    assert!(*by_second.iter().max().unwrap() <= 200, "{by_second:?}");
+    // 1,000 pools within 15 s at best, two connects each: 133 a second if they were spread evenly, 2,000 if not at all.
+    assert!(*by_second.iter().max().unwrap() <= 250, "{by_second:?}");
     assert!(connector.connecting_peak() > 0 && pools.iter().all(|pool| pool.stats().idle == 2));
 }
 

@@ -33,6 +33,8 @@ fn shedder() -> LoadShedder {
 #[derive(Debug, Default, Clone)]
 struct Outcome {
     served: u32,
+    /// Those of them who got a connection while others still came.
+    meanwhile: u32,
     timed_out: u32,
     refused: u32,
     longest_wait: Duration,
@@ -42,13 +44,11 @@ struct Outcome {
 /// Callers that come every `apart` for `lasting`, whatever becomes of them, and hold a connection for about `held`.
 async fn load(pool: &FakePool, lasting: Duration, apart: Duration, held: Duration, seed: u64) -> Outcome {
     let outcome = Arc::new(Mutex::new(Outcome::default()));
-    let mut rng = fastrand::Rng::with_seed(seed);
+    let rng = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
     let mut callers = tokio::task::JoinSet::new();
     let (mut next, end) = (Instant::now(), Instant::now() + lasting);
     while next < end {
-        let (pool, outcome) = (pool.clone(), Arc::clone(&outcome));
-        // Exponential, so that uses end independently of each other.
-        let held = held.mul_f64(-(1.0 - rng.f64()).ln());
+        let (pool, outcome, rng) = (pool.clone(), Arc::clone(&outcome), Arc::clone(&rng));
         callers.spawn(async move {
             let begun = Instant::now();
             let acquired = pool.acquire().await;
@@ -58,6 +58,7 @@ async fn load(pool: &FakePool, lasting: Duration, apart: Duration, held: Duratio
                 match &acquired {
                     Ok(_) => {
                         outcome.served += 1;
+                        outcome.meanwhile += u32::from(Instant::now() < end);
                         outcome.longest_wait = outcome.longest_wait.max(waited);
                     }
                     Err(AcquireError::Timeout(_)) => outcome.timed_out += 1,
@@ -69,7 +70,10 @@ async fn load(pool: &FakePool, lasting: Duration, apart: Duration, held: Duratio
                 }
             }
             if acquired.is_ok() {
-                sleep(held).await;
+                // Exponential, so that uses end independently of each other; drawn now, so that it is the n-th who is served
+                // and not the n-th who comes that holds it for so long.
+                let luck = rng.lock().unwrap().f64();
+                sleep(held.mul_f64(-(1.0 - luck).ln())).await;
             }
         });
         next += apart;
@@ -112,7 +116,7 @@ async fn with_shedding_who_is_let_in_is_served_in_time_and_no_less_is_done() {
         assert!(without.timed_out > 1_500, "{without:?}");
         assert_eq!(with.timed_out, 0, "seed {seed}: {with:?}");
         assert!(with.refused > 1_500 && with.longest_refusal < ms(5), "{with:?}");
-        assert!(f64::from(with.served) > 0.95 * f64::from(without.served), "{with:?} against {without:?}");
+        assert!(with.meanwhile + 5 >= without.meanwhile, "{with:?} against {without:?}");
         task.abort();
     }
 }
@@ -123,13 +127,13 @@ async fn a_slow_database_makes_the_queue_shorter_and_a_quick_one_longer() {
     let (task, limits) = shed(&pool);
     load(&pool, secs(20), ms(20), ms(100), 1).await;
     let usual = pool.options().max_waiting;
-    assert!((45..=70).contains(&usual), "74 places less three deviations, about 56: {usual}");
+    assert!((30..=56).contains(&usual), "80 less the doubts, about 42: {usual}");
     load(&pool, secs(30), ms(50), ms(400), 2).await;
     let slow = pool.options().max_waiting;
-    assert!((4..=16).contains(&slow), "20 less three deviations, about 10: {slow}");
+    assert!((4..=12).contains(&slow), "20 less the doubts, about 7: {slow}");
     load(&pool, secs(30), ms(20), ms(100), 3).await;
     let again = pool.options().max_waiting;
-    assert!((45..=70).contains(&again), "{again}");
+    assert!((30..=56).contains(&again), "{again}");
     task.abort();
     let limits = limits.lock().unwrap();
     assert!(limits.len() <= 40, "changes in 80 s: {limits:?}");
@@ -140,7 +144,7 @@ async fn a_database_that_stands_still_makes_the_queue_shorter_though_nothing_is_
     let pool = pool(4, secs(2)).await;
     let (task, _) = shed(&pool);
     load(&pool, secs(10), ms(50), ms(100), 1).await;
-    assert!(pool.options().max_waiting > 40);
+    assert!(pool.options().max_waiting > 30);
     let mut held = Vec::new();
     for _ in 0..4 {
         held.push(pool.acquire().await.unwrap());
@@ -166,14 +170,14 @@ async fn what_others_configure_is_never_exceeded_and_comes_back_at_the_end() {
     };
     assert_eq!(step(&pool, &mut shedder).await, 0, "the first step only looks");
     let limit = step(&pool, &mut shedder).await;
-    assert!(limit > 30 && shedder.limit() == Some(limit));
+    assert!(limit > 15 && shedder.limit() == Some(limit));
 
     // A reload of the configuration, say.
     pool.reconfigure(|options| options.max_waiting = 7).unwrap();
     assert_eq!(step(&pool, &mut shedder).await, 7);
     pool.reconfigure(|options| options.max_waiting = 1_000).unwrap();
     let limit = step(&pool, &mut shedder).await;
-    assert!((30..1_000).contains(&limit), "{limit}");
+    assert!((15..1_000).contains(&limit), "{limit}");
     shedder.restore(&pool).unwrap();
     assert_eq!((pool.options().max_waiting, shedder.limit()), (1_000, None));
     shedder.restore(&pool).unwrap();
@@ -204,9 +208,9 @@ async fn a_pool_at_rest_and_counters_set_to_zero_change_nothing() {
 }
 
 #[test]
-fn a_place_leaves_three_deviations() {
+fn a_place_leaves_four_deviations() {
     for in_time in [0.0, 0.5, 4.0, 10.0, 80.0, 1e3, 1e5] {
-        let (place, needs) = (place_for(in_time), |place: usize| place as f64 + 3.0 * (place as f64).sqrt());
+        let (place, needs) = (place_for(in_time), |place: usize| place as f64 + 4.0 * (place as f64).sqrt());
         assert!(needs(place) <= in_time + 1e-6 && needs(place + 1) > in_time, "{in_time}: {place}");
     }
     assert_eq!((place_for(f64::INFINITY), place_for(f64::NAN)), (1_000_000, 1_000_000));
