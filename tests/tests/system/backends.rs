@@ -35,6 +35,9 @@ macro_rules! every_case {
             outages::callers_who_wait_through_an_outage_are_served_and_the_throughput_is_back,
             outages::a_flapping_server_causes_no_storm_of_connects,
             outages::a_slow_server_is_not_taken_for_a_dead_one,
+            health::a_stopped_server_is_lost_and_recovers_without_a_caller,
+            health::a_flapping_server_is_told_of_no_more_than_twice,
+            health::a_full_pool_is_degraded_and_its_target_is_not_blamed,
         }
     };
 }
@@ -47,6 +50,8 @@ macro_rules! every_case_over_a_wire {
             keepalive::the_kernel_is_told_to_ask_after_a_silent_peer,
             keepalive::a_half_open_connection_is_found_without_a_caller,
             outages::a_black_hole_is_noticed_within_the_validation_timeout,
+            health::a_black_hole_is_called_unhealthy,
+            health::a_slow_server_is_called_degraded_and_no_worse,
         }
     };
 }
@@ -56,6 +61,7 @@ use {cases, every_case, every_case_over_a_wire};
 mod backend;
 mod basics;
 mod faults;
+mod health;
 mod http;
 mod keepalive;
 mod leftovers;
