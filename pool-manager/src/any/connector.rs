@@ -47,7 +47,7 @@ pub(crate) struct Setup<'a> {
 
 impl Setup<'_> {
     fn build<C: Connector>(self, connector: C) -> Result<Pool<C>, BuildError> {
-        let builder = Pool::builder(connector).name(self.name).options(self.options).shared_gate(self.gate);
+        let builder = Pool::builder(connector).name(self.name).options(self.options).gate(self.gate);
         let add = |builder: pool_core::PoolBuilder<C>, observer: &Arc<dyn Observer>| {
             builder.shared_observer(Arc::clone(observer))
         };

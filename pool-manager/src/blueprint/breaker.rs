@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use pool_config::CircuitBreakerSettings;
-use pool_core::{ConnectError, ConnectGate, ErrorClass, Passage, Refusal, Target};
+use pool_core::{ConnectError, ConnectGate, ConnectPass, ConnectRefused, ErrorClass, Target};
 use pool_health::{BreakerSettings, BreakerWindow, CircuitBreaker, SettingsError};
 
 use super::Drawing;
@@ -138,20 +138,25 @@ impl std::fmt::Debug for Gate {
 }
 
 impl ConnectGate for Gate {
-    fn pass(&self) -> Result<Box<dyn Passage>, Refusal> {
-        self.breaker().map_or_else(|| Ok(Box::new(Free) as Box<dyn Passage>), |breaker| breaker.pass())
+    fn enter(&self) -> Result<Box<dyn ConnectPass>, ConnectRefused> {
+        match self.breaker() {
+            Some(breaker) => breaker.enter(),
+            None => Ok(Box::new(Free)),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.breaker()?.retry_after()
     }
 }
 
-/// A connect of a pool without a breaker.
+/// Leave to connect for a pool without a breaker.
 struct Free;
 
-impl Passage for Free {
+impl ConnectPass for Free {
     fn succeeded(self: Box<Self>, _took: Duration) {}
 
-    fn failed(self: Box<Self>, _took: Duration, _cause: &ConnectError, _class: ErrorClass) -> Option<Duration> {
-        None
-    }
+    fn failed(self: Box<Self>, _took: Duration, _cause: &ConnectError, _class: ErrorClass) {}
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pool_config::MaxWaiting;
@@ -17,13 +17,9 @@ use crate::registry::Registry;
 /// How often the limits are looked at.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// Whether the task runs, and whose turn it is to replace options.
+/// Whether the task runs.
 #[derive(Default)]
-pub(crate) struct Duty {
-    runs: Arc<AtomicBool>,
-    /// Options are replaced as a whole: whoever has read them keeps others from replacing them until it has, too.
-    pub(crate) options: Mutex<()>,
-}
+pub(crate) struct Duty(Arc<AtomicBool>);
 
 /// Is with the task, and notes its end if that comes unforeseen: with its runtime, or by a panic.
 struct OnDuty(Option<Arc<AtomicBool>>);
@@ -51,8 +47,8 @@ pub(crate) fn call(shared: &Arc<Shared>) {
         return;
     }
     // Ordering: whoever sees `true` has put in a pool, under the lock, that the task will see there.
-    if !shared.shedding.runs.swap(true, Ordering::AcqRel) {
-        let on_duty = OnDuty(Some(Arc::clone(&shared.shedding.runs)));
+    if !shared.shedding.0.swap(true, Ordering::AcqRel) {
+        let on_duty = OnDuty(Some(Arc::clone(&shared.shedding.0)));
         tokio::spawn(work(Arc::downgrade(shared), on_duty));
     }
 }
@@ -80,11 +76,10 @@ fn round(shared: &Shared, shedders: &mut HashMap<String, LoadShedder>) -> bool {
         let pools = wanted(&registry);
         if pools.is_empty() {
             // Lock: under which the next such pool is put in, and after which it calls.
-            shared.shedding.runs.store(false, Ordering::Release);
+            shared.shedding.0.store(false, Ordering::Release);
         }
         pools
     };
-    let turn = shared.shedding.options.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     // Who is no longer among them has got its limit from the reload that took it out.
     shedders.retain(|name, _| pools.contains_key(name));
     for (name, pool) in &pools {
@@ -97,6 +92,5 @@ fn round(shared: &Shared, shedders: &mut HashMap<String, LoadShedder>) -> bool {
             Err(error) => tracing::error!(pool = name, "failed to {error}"),
         }
     }
-    drop(turn);
     !pools.is_empty()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -352,7 +352,6 @@ impl Change {
     /// Changes the pool. Returns it if connections of before have to go.
     fn carry_out(self, shared: &Shared) -> Option<Draining> {
         let Change { pool, before, config, blueprint, gate, options, renews, drains, .. } = self;
-        let turn = shared.shedding.options.lock().unwrap_or_else(PoisonError::into_inner);
         let limits = [&before, &config].map(|config| config.settings.max_waiting);
         let options = match (options, limits) {
             // What was found stays until something else is.
@@ -370,7 +369,6 @@ impl Change {
             // They were checked when the blueprint was drawn.
             tracing::error!(pool = pool.control().name(), "failed to {error}");
         }
-        drop(turn);
         gate.follow(&blueprint.gate);
         shared.health.set_interval(pool.control().name(), config.settings.health_check_interval);
         if renews {
