@@ -79,7 +79,7 @@ impl Keys for Config {
         visitor.section(doc, &mut self.routing, "routing");
         let doc = "how a change of the file is noticed and carried out";
         visitor.section(doc, &mut self.reload, "reload");
-        let doc = "how the health of all pools is watched and restored. Checked, and not acted on yet";
+        let doc = "how the health of all pools is watched and restored";
         visitor.section(doc, &mut self.health_monitoring, "health_monitoring");
         let doc = "how measurements are collected, kept and judged. Checked; of it only `audit_log` is acted on yet";
         visitor.section(doc, &mut self.monitoring, "monitoring");

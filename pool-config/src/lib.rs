@@ -77,6 +77,7 @@ mod problem;
 mod reference;
 mod reload;
 mod routing;
+mod rule;
 mod schema;
 mod secret;
 mod section;
@@ -106,5 +107,7 @@ pub use routing::Routing;
 pub use schema::json_schema;
 pub use secret::{Secret, SecretSource};
 pub use security::{Authentication, AuthenticationMethod, OAuth2, Security, Ssl};
-pub use settings::{Fairness, PoolSettings, Reuse, SessionSettings, Sizing};
+pub use settings::{
+    CircuitBreakerSettings, Fairness, MaxWaiting, PoolSettings, Reuse, SessionSettings, Sizing,
+};
 pub use show::{ListedValue, Listing, ValueOrigin};

@@ -219,6 +219,16 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Whether nobody wrote `key`, neither here nor where this section inherits from.
+    pub(crate) fn is_default(&self, key: &str) -> bool {
+        self.effective_origin(key) == Origin::Default
+    }
+
+    /// Whether what is not written here may be written elsewhere.
+    pub(crate) fn inherits(&self) -> bool {
+        self.base.is_some()
+    }
+
     /// Whether `key` is written here, and was read.
     pub(crate) fn is_written(&self, key: &str) -> bool {
         matches!(self.origin(key), Origin::Written(_))

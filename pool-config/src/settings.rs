@@ -1,18 +1,21 @@
 //! How a pool behaves, and what its sessions are like: all that `default_pool` may hold and a pool inherits.
 
+mod breaker;
 mod rules;
+mod waiting;
 
 use std::time::Duration;
 
 use crate::class::ReloadClass::{Drain, Live};
 use crate::keys::keys;
 use crate::kind::{Flag, Lines, List, Millis, Number, Optional, Text, Whole, Word, Words};
+use waiting::WaitingLimit;
+
+pub use breaker::CircuitBreakerSettings;
+pub use waiting::MaxWaiting;
 
 /// The most connections one pool may have: more is a unit error, no server takes it.
 const MAX_CONNECTIONS: usize = 10_000;
-
-/// The most callers a queue may be bounded to; a longer one is written as 0, unbounded.
-const MAX_WAITING: usize = 1_000_000;
 
 keys! {
     /// How a pool behaves, with every key resolved: set by the pool, inherited from `default_pool`, or built in.
@@ -78,9 +81,9 @@ keys! {
         leak_detection_threshold: Duration = Duration::ZERO,
             value("leak_detection_threshold_ms", Millis::zero("off"), Live);
 
-        /// how many callers may wait for a connection; further ones fail at once
-        max_waiting: usize = 0,
-            value("max_waiting", Whole::within(0..=MAX_WAITING).of("callers").zero("unbounded"), Live);
+        /// how many callers may wait for a connection; further ones fail at once. With `auto` as many as can be served
+        /// before their `connection_timeout_ms` is over, found anew each second from how long connections are in use
+        max_waiting: MaxWaiting = MaxWaiting::UNBOUNDED, value("max_waiting", WaitingLimit, Live);
 
         /// how many connections are opened at the same time
         connect_concurrency: usize = 2,
@@ -120,10 +123,13 @@ keys! {
         /// clock for each acquire
         precise_timing: bool = false, value("precise_timing", Flag, Live);
 
-        /// how often the health of the pool's target is checked; switched off for all pools by
-        /// `health_monitoring.enabled`. Checked, and not acted on yet
-        health_check_interval: Duration = Duration::from_secs(60),
-            value("health_check_interval_ms", Millis::POSITIVE, Live);
+        /// how often the health of the pool's target is checked. Without it `health_monitoring.check_interval_ms`, which is
+        /// a minute unless written; switched off for all pools by `health_monitoring.enabled`
+        health_check_interval: Option<Duration> = None,
+            value("health_check_interval_ms", Optional(Millis::POSITIVE), Live);
+
+        /// when to stop connecting to a target that fails, until it has proved to work
+        circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings::default(), section("circuit_breaker");
 
         /// what the sessions of the pool are like
         session: SessionSettings = SessionSettings::default(), flat();
@@ -136,9 +142,10 @@ keys! {
 
 impl PoolSettings {
     /// Lowers the built-in `min_connections` to a smaller `max_connections`: whoever writes only `max_connections: 1` has made
-    /// no mistake. One that is written and larger has been reported.
+    /// no mistake. One that is written and larger has been reported. The breaker likewise.
     pub(crate) fn settle(&mut self) {
         self.min_connections = self.min_connections.min(self.max_connections);
+        self.circuit_breaker.settle();
     }
 }
 

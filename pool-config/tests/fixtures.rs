@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pool_config::{
-    AuditLog, AuthenticationMethod, Config, ConfigError, Driver, Fairness, HealthMonitoring, Monitoring,
-    PoolConfig, PoolSettings, Reuse, Security, SessionSettings, Sizing, Ssl,
+    AuditLog, AuthenticationMethod, CircuitBreakerSettings, Config, ConfigError, Driver, Fairness,
+    HealthMonitoring, MaxWaiting, Monitoring, PoolConfig, PoolSettings, Reuse, Security, SessionSettings,
+    Sizing, Ssl,
 };
 
 fn fixture(name: &str) -> PathBuf {
@@ -19,7 +20,12 @@ const fn ms(ms: u64) -> Duration {
 
 #[test]
 fn the_seed_file_loads_and_means_what_it_says() {
-    let default_pool = PoolSettings { max_connections: 20, min_connections: 5, ..PoolSettings::default() };
+    let default_pool = PoolSettings {
+        max_connections: 20,
+        min_connections: 5,
+        health_check_interval: Some(ms(60_000)),
+        ..PoolSettings::default()
+    };
     let ssl = Ssl {
         enabled: true,
         ca_certificate: Some("/etc/scratchrobin/ssl/ca.crt".into()),
@@ -76,7 +82,7 @@ fn the_built_in_defaults_are_those_of_the_documentation() {
             keepalive_interval: ms(120_000),
             maintenance_interval: ms(1_000),
             leak_detection_threshold: ms(0),
-            max_waiting: 0,
+            max_waiting: MaxWaiting::Callers(0),
             connect_concurrency: 2,
             max_retries: 3,
             retry_delay: ms(1_000),
@@ -84,7 +90,21 @@ fn the_built_in_defaults_are_those_of_the_documentation() {
             reuse: Reuse::Lifo,
             reserve_connections: 0,
             reset_timeout: ms(5_000),
-            health_check_interval: ms(60_000),
+            health_check_interval: None,
+            circuit_breaker: CircuitBreakerSettings {
+                enabled: false,
+                failure_rate: 0.5,
+                minimum_calls: 10,
+                consecutive_failures: 5,
+                window: ms(30_000),
+                window_calls: 0,
+                open: ms(1_000),
+                open_max: ms(30_000),
+                half_open_permits: 1,
+                half_open_max: ms(10_000),
+                slow_connect: ms(0),
+                slow_rate: 1.0,
+            },
             fairness: Fairness::Adaptive,
             sizing: Sizing::Off,
             precise_timing: false,
@@ -114,6 +134,8 @@ fn the_built_in_defaults_are_those_of_the_documentation() {
             down_interval: ms(5_000),
             interval_jitter: 0.1,
             max_concurrent_checks: 4,
+            passive_errors: 5,
+            slow_check: ms(0),
         }
     );
     assert_eq!(

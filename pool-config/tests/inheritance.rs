@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pool_config::{Config, PoolSettings};
+use pool_config::{CircuitBreakerSettings, Config, PoolSettings};
 
 /// The settings of the only pool of a file, given the keys of `default_pool` and of the pool.
 fn resolved(default_pool: &str, pool: &str) -> PoolSettings {
@@ -49,6 +49,31 @@ fn a_minimum_that_nobody_wrote_follows_a_smaller_maximum() {
 #[test]
 fn a_minimum_that_followed_the_default_pool_does_not_stay_low() {
     assert_eq!(resolved("max_connections: 1", "max_connections: 50").min_connections, 2);
+}
+
+#[test]
+fn a_breaker_is_inherited_key_by_key() {
+    let breaker = |default_pool: &str, pool: &str| {
+        let section = |keys: &str| format!("circuit_breaker: {{{keys}}}");
+        resolved(&section(default_pool), &section(pool)).circuit_breaker
+    };
+    let expected = CircuitBreakerSettings {
+        enabled: true,
+        failure_rate: 0.25,
+        half_open_permits: 3,
+        ..CircuitBreakerSettings::default()
+    };
+    assert_eq!(breaker("enabled: true, failure_rate: 0.25", "half_open_permits: 3"), expected);
+    assert_eq!(breaker("enabled: true", "enabled: false"), CircuitBreakerSettings::default());
+}
+
+#[test]
+fn what_is_built_into_a_breaker_follows_what_is_written() {
+    let breaker =
+        |keys: &str| resolved("", &format!("circuit_breaker: {{enabled: true, {keys}}}")).circuit_breaker;
+    assert_eq!(breaker("open_max_ms: 500").open, Duration::from_millis(500));
+    assert_eq!(breaker("window_calls: 4").minimum_calls, 4);
+    assert_eq!(breaker("window_calls: 40").minimum_calls, 10);
 }
 
 #[test]

@@ -76,7 +76,7 @@ connection_pool:
       |
       = help: use 1 or more
 
-    connection_pool.yaml:10:20: error: pools["orders"].max_waiting: found -1, expected a whole number from 0 to 1000000 (0 = unbounded)
+    connection_pool.yaml:10:20: error: pools["orders"].max_waiting: found -1, expected `auto` or a whole number from 0 to 1000000 (0 = unbounded)
        |
     10 |       max_waiting: -1
        |                    ^^
@@ -215,6 +215,35 @@ fn wrong_types_are_refused_for_every_kind_of_key() {
     assert_eq!(pool("host: 127"), refused("host", "127"));
     assert_eq!(pool("user: [a]"), refused("user", "a list"));
     assert_eq!(pool("lifetime_jitter: 0.6"), refused("lifetime_jitter", "0.6"));
+    assert_eq!(pool("max_waiting: automatic"), refused("max_waiting", r#""automatic""#));
+    assert_eq!(pool("max_waiting: true"), refused("max_waiting", "true"));
+    assert_eq!(pool("circuit_breaker: true"), refused("circuit_breaker", "true"));
+}
+
+#[test]
+fn each_number_of_a_breaker_keeps_to_both_ends_of_its_range() {
+    let ranges = [
+        ("failure_rate", None, "0", "1", "1.01"),
+        ("slow_rate", None, "0", "1", "1.01"),
+        ("minimum_calls", Some("1"), "0", "10000", "10001"),
+        ("consecutive_failures", Some("0"), "-1", "10000", "10001"),
+        ("window_ms", Some("30"), "29", "86400000", "86400001"),
+        ("window_calls", Some("0"), "-1", "10000", "10001"),
+        ("open_max_ms", Some("1"), "0", "86400000", "86400001"),
+        ("half_open_permits", Some("1"), "0", "1000", "1001"),
+        ("half_open_max_ms", Some("0"), "-1", "86400000", "86400001"),
+        ("slow_connect_ms", Some("0"), "-1", "31536000000", "31536000001"),
+    ];
+    for (key, least, below, most, above) in ranges {
+        let with = |value: &str| pool(&format!("circuit_breaker: {{enabled: true, {key}: {value}}}"));
+        for allowed in least.into_iter().chain([most]) {
+            assert_eq!(with(allowed), [], "{key}: {allowed}");
+        }
+        let path = format!("circuit_breaker.{key}");
+        for refused_value in [below, above] {
+            assert_eq!(with(refused_value), refused(&path, refused_value));
+        }
+    }
 }
 
 #[test]
@@ -248,6 +277,23 @@ fn relations_between_two_keys_are_kept() {
     assert_eq!(
         pool("validation_timeout_ms: 5, connection_timeout_ms: 5"),
         below("validation_timeout_ms", "5 while connection_timeout_ms is 5 (line 1)")
+    );
+    let breaker = |keys: &str| pool(&format!("circuit_breaker: {{enabled: true, {keys}}}"));
+    assert_eq!(
+        breaker("open_ms: 30001"),
+        below("circuit_breaker.open_ms", "30001 while open_max_ms is 30000 (built in)")
+    );
+    assert_eq!(breaker("open_ms: 30000"), []);
+    assert_eq!(breaker("open_max_ms: 10"), [], "what is built in gives way");
+    assert_eq!(
+        breaker("minimum_calls: 6, window_calls: 5"),
+        below("circuit_breaker.minimum_calls", "6 while window_calls is 5 (line 1)")
+    );
+    assert_eq!(breaker("window_calls: 5"), [], "what is built in gives way");
+    assert_eq!(breaker("window_calls: 0, minimum_calls: 6"), [], "the window is of time");
+    assert_eq!(
+        breaker("window_calls: 20, window_ms: 5000"),
+        below("circuit_breaker.window_ms", "5000 while window_calls is 20")
     );
 }
 

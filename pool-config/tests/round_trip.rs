@@ -24,6 +24,18 @@ const SETTINGS: &[(&str, &[&str])] = &[
     ("init_sql", &["[]", "[\"SET a = 'x'\"]", "[\"SET a = 1;\\nSET b = 2\", \"SELECT '$$'\"]"]),
     ("statement_timeout_ms", &["0", "1"]),
     ("transaction_pooling", &["true", "false"]),
+    ("max_waiting", &["0", "200", "auto"]),
+    ("health_check_interval_ms", &["1000", "60000"]),
+    (
+        "circuit_breaker",
+        &[
+            "{enabled: true}",
+            "{enabled: true, window_calls: 5, consecutive_failures: 0}",
+            "{open_max_ms: 500}",
+            "{window_ms: 5000, window_calls: 0}",
+            "{minimum_calls: 4, slow_connect_ms: 250, slow_rate: 0.5}",
+        ],
+    ),
 ];
 
 /// Keys of a pool alone.

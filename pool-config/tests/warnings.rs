@@ -53,6 +53,8 @@ fn each_hint_is_given_where_it_applies() {
         "retry_delay_ms: 10001",
         "password: canary",
         "role: replica",
+        "circuit_breaker: {failure_rate: 0.3}",
+        "circuit_breaker: {enabled: true, slow_rate: 0.3}",
     ];
     let mut text = String::new();
     for keys in pools {
@@ -77,8 +79,43 @@ fn what_is_just_right_is_not_warned_of() {
         "password: '${A:-canary}'",
         "password_file: a",
         "group: shop, role: primary",
+        "circuit_breaker: {enabled: true, failure_rate: 0.3}",
+        "circuit_breaker: {enabled: false, failure_rate: 0.3}",
+        "circuit_breaker: {enabled: true, slow_rate: 0.3, slow_connect_ms: 500}",
+        "max_waiting: auto",
     ] {
         assert_eq!(of_pool(keys), [""; 0], "{keys}");
+    }
+}
+
+#[test]
+fn a_breaker_that_is_set_for_all_pools_may_be_switched_on_by_some() {
+    let text = "connection_pool: {default_pool: {circuit_breaker: {failure_rate: 0.3}}, pools: [
+        {name: a, database: a, circuit_breaker: {enabled: true}}, {name: b, database: b}]}";
+    assert_eq!(warnings(text), [""; 0]);
+}
+
+#[test]
+fn the_watch_over_health_is_judged_where_it_is_written() {
+    let health = |keys: &str| warnings(&format!("connection_pool: {{health_monitoring: {{{keys}}}}}"));
+    insta::assert_snapshot!(
+        [
+            health("connection_timeout_ms: 60001"),
+            health("fast_interval_ms: 60001"),
+            health("slow_check_ms: 5001"),
+            health("unhealthy_threshold: 301"),
+        ]
+        .concat()
+        .join("\n")
+    );
+    for keys in [
+        "connection_timeout_ms: 60000",
+        "fast_interval_ms: 60000, unhealthy_threshold: 5",
+        "check_interval_ms: 999, connection_timeout_ms: 500",
+        "slow_check_ms: 5000",
+        "unhealthy_threshold: 300",
+    ] {
+        assert_eq!(health(keys), [""; 0], "{keys}");
     }
 }
 

@@ -12,6 +12,7 @@ use crate::connector::Connector;
 use crate::engine::Engine;
 use crate::error::BuildError;
 use crate::event::{Callback, Observer, Observers};
+use crate::gate::ConnectGate;
 use crate::options::{Fairness, PoolOptions, Reuse};
 use crate::pool::Pool;
 use crate::shared::Shared;
@@ -31,6 +32,7 @@ pub struct PoolBuilder<C: Connector> {
     /// Whether someone chose `min_connections`; if not, the default gives way to a smaller maximum.
     min_is_chosen: bool,
     observers: Observers,
+    gate: Option<Arc<dyn ConnectGate>>,
     runtime: Option<Handle>,
 }
 
@@ -55,6 +57,7 @@ impl<C: Connector> PoolBuilder<C> {
             options: PoolOptions::default(),
             min_is_chosen: false,
             observers: Observers::default(),
+            gate: None,
             runtime: None,
         }
     }
@@ -135,6 +138,12 @@ impl<C: Connector> PoolBuilder<C> {
         self.observer(Callback::Error(Box::new(call)))
     }
 
+    /// Puts a gate before the pool's connects, such as a circuit breaker that pools of one target share. Default none.
+    pub fn gate(mut self, gate: Arc<dyn ConnectGate>) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
     /// Sets the runtime on which the pool's work is done. Default: the one that `build` is called in.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
@@ -148,7 +157,7 @@ impl<C: Connector> PoolBuilder<C> {
     /// Names every option that is out of its range; fails with an empty name, without a runtime, and on a
     /// runtime without timers.
     pub fn build(self) -> Result<Pool<C>, BuildError> {
-        let PoolBuilder { connector, name, mut options, min_is_chosen, observers, runtime } = self;
+        let PoolBuilder { connector, name, mut options, min_is_chosen, observers, gate, runtime } = self;
         if !min_is_chosen {
             options.min_connections = options.min_connections.min(options.max_connections);
         }
@@ -167,7 +176,7 @@ impl<C: Connector> PoolBuilder<C> {
         let layout = Layout::new(runtime.metrics().num_workers(), options.max_connections);
         let engine =
             Engine::new(clock, layout, |shelf, clock| State::new(options, observed, seed, shelf, clock));
-        let shared = Arc::new(Shared::new(Arc::from(name), connector, observers, runtime, engine));
+        let shared = Arc::new(Shared::new(Arc::from(name), connector, gate, observers, runtime, engine));
         shared.with(|state, now, fx| state.open(now, fx));
         Ok(Pool::from_shared(shared))
     }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::time::Duration;
 
 use crate::target::Target;
 
@@ -155,6 +156,17 @@ pub trait Connector: Send + Sync + 'static {
     fn classify(&self, error: &Self::Error) -> ErrorClass {
         let _ = error;
         ErrorClass::Transient
+    }
+
+    /// How long to wait before the next connect, if the error tells: an HTTP `Retry-After`, an open circuit breaker.
+    ///
+    /// Called by the keeper after a failed connect. The next one is begun then, never earlier and at most a tenth later,
+    /// instead of after the pool's own back-off; a refused login also waits for that. Less than 25 ms counts as 25 ms, more
+    /// than an hour as an hour. From half a second on, the outage is known at once, so that callers fail fast with this
+    /// error instead of waiting for the next attempt. The default leaves it to the back-off.
+    fn retry_after(&self, error: &Self::Error) -> Option<Duration> {
+        let _ = error;
+        None
     }
 
     /// What this connector connects to, if that can be said.

@@ -70,6 +70,16 @@ pub trait PoolControl: Any + Send + Sync {
     ///
     /// If the size is out of its range; nothing is changed then.
     fn resize(&self, max_connections: usize) -> Result<(), OptionsError>;
+    /// Changes [`max_waiting`](PoolOptions::max_waiting) and nothing else, as [`Pool::reconfigure`] does; 0 = unbounded.
+    ///
+    /// The default replaces all options by what they were a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// If the options with it are out of their range; nothing is changed then.
+    fn set_max_waiting(&self, max_waiting: usize) -> Result<(), OptionsError> {
+        self.set_options(PoolOptions { max_waiting, ..self.options() })
+    }
     /// See [`Pool::pause`].
     fn pause(&self);
     /// See [`Pool::resume`].
@@ -147,6 +157,9 @@ impl<C: Connector> PoolControl for Pool<C> {
     }
     fn resize(&self, max_connections: usize) -> Result<(), OptionsError> {
         self.resize(max_connections)
+    }
+    fn set_max_waiting(&self, max_waiting: usize) -> Result<(), OptionsError> {
+        self.reconfigure(|options| options.max_waiting = max_waiting)
     }
     fn pause(&self) {
         self.pause();

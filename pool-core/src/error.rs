@@ -68,7 +68,8 @@ impl fmt::Display for ConnectError {
 }
 
 /// Shows an error and its sources in one line, leaving out a source that its parent already quotes.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
+#[derive(Debug, Clone, Copy)]
+pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

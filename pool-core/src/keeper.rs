@@ -17,9 +17,10 @@ use crate::connection::{ConnectionId, Span};
 use crate::connector::{Connector, ErrorClass};
 use crate::error::ConnectError;
 use crate::event::{Occasion, PoolEvent};
+use crate::gate::Entered;
 use crate::shared::{Resident, Shared};
 use crate::shelf::Place;
-use crate::state::{Failing, Lease, Ticket, Turn, Work};
+use crate::state::{Failing, Failure, Lease, Ticket, Turn, Work};
 
 /// How long a goodbye to the server may take before the connection is dropped without one.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -120,10 +121,20 @@ impl<C: Connector> Drop for Unborn<C> {
 async fn connect<C: Connector>(mut unborn: Unborn<C>) {
     let shared = Arc::clone(&unborn.shared);
     let limit = shared.read(|state, _| state.options().connect_timeout);
+    let entered = match Entered::ask(&shared) {
+        Ok(entered) => entered,
+        Err(refused) => {
+            let Some(ticket) = unborn.ticket.take() else { return };
+            return shared.with(|state, now, fx| state.connect_failed(&ticket, refused, now, fx));
+        }
+    };
+    let begun = Instant::now();
     let outcome = timeout(limit, shared.guard_async("connect", || shared.connector.connect())).await;
+    let took = begun.elapsed();
     let Some(ticket) = unborn.ticket.take() else { return };
-    let (cause, class) = match outcome {
+    let mut failure = match outcome {
         Ok(Ok(Ok(connection))) => {
+            entered.succeeded(&shared, took);
             return shared.with(|state, now, fx| {
                 let shared = Arc::clone(&shared);
                 state.connected(&ticket, Resident { connection, shared }, now, fx);
@@ -131,12 +142,14 @@ async fn connect<C: Connector>(mut unborn: Unborn<C>) {
         }
         Ok(Ok(Err(error))) => {
             let class = classify(&shared, &error);
-            (ConnectError::Failed(Arc::new(error)), class)
+            let retry_after = shared.guard("retry_after", || shared.connector.retry_after(&error)).flatten();
+            Failure { cause: ConnectError::Failed(Arc::new(error)), class, retry_after }
         }
-        Ok(Err(message)) => (ConnectError::Panicked(message), ErrorClass::Transient),
-        Err(_) => (ConnectError::TimedOut(limit), ErrorClass::Transient),
+        Ok(Err(message)) => Failure::new(ConnectError::Panicked(message), ErrorClass::Transient),
+        Err(_) => Failure::new(ConnectError::TimedOut(limit), ErrorClass::Transient),
     };
-    shared.with(|state, now, fx| state.connect_failed(&ticket, cause, class, now, fx));
+    entered.failed(&shared, took, &mut failure);
+    shared.with(|state, now, fx| state.connect_failed(&ticket, failure, now, fx));
 }
 
 /// A connection on its way out. Its slot is given back when the goodbye is over, or was cut short.

@@ -40,6 +40,7 @@
 //! | get one on a plain thread | [`Pool::acquire_blocking`] |
 //! | know how the pool is | [`Pool::snapshot`], [`Pool::histograms`], [`Pool::connections`], [`Pool::holders`] |
 //! | be told what happens | [`Observer`], [`PoolBuilder::on_error`] |
+//! | put a circuit breaker before its connects | [`PoolBuilder::gate`] |
 //! | let it find its own size | [`PoolBuilder::sizing`], [`Pool::sizing_advice`] |
 //! | change it at run time | [`Pool::reconfigure`], [`Pool::resize`], [`Pool::pause`], [`Pool::evict_all`] |
 //! | shut it down | [`Pool::close`] |
@@ -56,6 +57,7 @@ mod control;
 mod engine;
 mod error;
 mod event;
+mod gate;
 mod histogram;
 mod keeper;
 mod options;
@@ -81,8 +83,11 @@ pub use builder::PoolBuilder;
 pub use connection::{CloseReason, ConnectionId, ConnectionInfo, ConnectionState, Holder, Owner, Span};
 pub use connector::{Condition, Connector, ErrorClass};
 pub use control::{ConnectionPool, ControlFuture, PoolControl};
-pub use error::{AcquireError, BuildError, ConnectError, ConnectFailure, Diagnosis, Outage, WarmUpError};
+pub use error::{
+    AcquireError, BuildError, Chain, ConnectError, ConnectFailure, Diagnosis, Outage, WarmUpError,
+};
 pub use event::{Observer, Occasion, PoolEvent};
+pub use gate::{ConnectGate, ConnectPass, ConnectRefused};
 pub use histogram::{Histogram, PoolHistograms};
 pub use options::{Fairness, OptionProblem, OptionsError, PoolOptions, Reuse};
 pub use pool::{CheckReport, CloseReport, Pool};

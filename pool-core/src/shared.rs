@@ -17,6 +17,7 @@ use crate::connector::Connector;
 use crate::engine::Engine;
 use crate::error::Chain;
 use crate::event::{Observers, PoolEvent};
+use crate::gate::ConnectGate;
 use crate::keeper;
 use crate::panic::{Caught, PoolSerial, catch};
 use crate::shelf::Housed;
@@ -27,6 +28,7 @@ pub(crate) struct Shared<C: Connector> {
     pub(crate) serial: PoolSerial,
     pub(crate) name: Arc<str>,
     pub(crate) connector: C,
+    pub(crate) gate: Option<Arc<dyn ConnectGate>>,
     pub(crate) observers: Observers,
     /// Where the keeper runs and where timers tick.
     pub(crate) runtime: Handle,
@@ -45,6 +47,7 @@ impl<C: Connector> Shared<C> {
     pub(crate) fn new(
         name: Arc<str>,
         connector: C,
+        gate: Option<Arc<dyn ConnectGate>>,
         observers: Observers,
         runtime: Handle,
         engine: Engine<Resident<C>>,
@@ -53,6 +56,7 @@ impl<C: Connector> Shared<C> {
             serial: PoolSerial::next(),
             name,
             connector,
+            gate,
             observers,
             runtime,
             engine,

@@ -42,6 +42,7 @@ use tokio::time::Instant;
 pub(crate) use self::admission::{Admission, Claim};
 use self::advice::SizingWindow;
 use self::connecting::Connecting;
+pub(crate) use self::connecting::Failure;
 pub(crate) use self::effects::Effects;
 pub(crate) use self::returns::{Failing, Verdict};
 pub(crate) use self::rush::Left;

@@ -33,6 +33,12 @@
 //! | be told when that changes | [`HealthMonitor::on_lost`] and its kin, [`HealthObserver`] |
 //! | know which connections are bad | [`HealthMonitor::connections`], [`HealthMonitor::unhealthy_connections`] |
 //! | know whether the connection I hold works | [`Validator`] |
+//! | stop calling what does not answer | [`CircuitBreaker`] |
+//! | put that in front of a pool's connects | the breaker as its [`gate`](pool_core::PoolBuilder::gate), or [`Guarded`] |
+//! | try again, but not too often and not too long | [`Retry`] |
+//! | keep all callers of a process from trying again at once | [`RetryBudget`] |
+//! | refuse callers who would wait in vain | [`LoadShedder`] |
+//! | leave out optional work while the database is slow | [`Brownout`] |
 
 mod breaker;
 mod brownout;
@@ -50,9 +56,17 @@ mod slowness;
 mod status;
 mod validator;
 
+pub use breaker::{
+    BreakerOpen, BreakerSettings, BreakerSnapshot, BreakerState, BreakerWindow, Cause, CircuitBreaker,
+    Permit, StateChange,
+};
+pub use brownout::{Brownout, BrownoutSettings};
 pub use event::{HealthEvent, HealthObserver};
+pub use guarded::{Guarded, GuardedError};
 pub use monitor::{HealthMonitor, UnknownPool};
 pub use report::{ConnectionHealth, HealthReport};
-pub use settings::{HealthSettings, SettingsError, SettingsProblem};
+pub use retry::{Backoff, BudgetSnapshot, GaveUp, Retry, RetryBudget, RetryError, RetrySettings};
+pub use settings::{HealthSettings, SettingProblem, SettingsError};
+pub use shedding::{LoadShedder, SheddingSettings};
 pub use status::{HealthStatus, Issue};
 pub use validator::{Validation, ValidationError, Validator};

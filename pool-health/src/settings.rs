@@ -3,8 +3,14 @@
 //! The counts and the three intervals are those of HAProxy's health checks (`fall`, `rise`, `inter`, `fastinter`, `downinter`:
 //! <https://docs.haproxy.org/3.0/configuration.html#5.2>).
 
-use std::fmt;
+mod problem;
+
 use std::time::Duration;
+
+pub(crate) use problem::Checks;
+pub use problem::{SettingProblem, SettingsError};
+
+use pool_core::Span;
 
 /// How closely targets are watched, and when they count as down.
 ///
@@ -87,12 +93,7 @@ impl HealthSettings {
     ///
     /// Names every setting that is out of its range, not just the first.
     pub fn check(&self) -> Result<(), SettingsError> {
-        let mut problems = Vec::new();
-        let mut require = |holds: bool, setting: &'static str, value: String, rule: &'static str| {
-            if !holds {
-                problems.push(SettingsProblem { setting, value, rule });
-            }
-        };
+        let mut checks = Checks::default();
         for (setting, duration) in [
             ("check_interval", self.check_interval),
             ("timeout", self.timeout),
@@ -100,52 +101,15 @@ impl HealthSettings {
             ("down_interval", self.down_interval),
         ] {
             let holds = duration >= Duration::from_millis(1) && duration <= Self::LONGEST;
-            require(holds, setting, format!("{duration:?}"), "must be from 1 ms to 10 years");
+            checks.require(holds, setting, &Span(duration), "must be from 1 ms to 10 years");
         }
         for (setting, count) in [("fall", self.fall), ("rise", self.rise)] {
-            require(count >= 1, setting, count.to_string(), "must be at least 1");
+            checks.require(count >= 1, setting, &count, "must be at least 1");
         }
-        let (jitter, checks) = (self.jitter, self.max_concurrent_checks);
-        require((0.0..=0.5).contains(&jitter), "jitter", jitter.to_string(), "must be from 0 to 0.5");
-        require(checks >= 1, "max_concurrent_checks", checks.to_string(), "must be at least 1");
-        if problems.is_empty() { Ok(()) } else { Err(SettingsError { problems }) }
-    }
-}
-
-/// One setting that is out of its range.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SettingsProblem {
-    /// The setting's name.
-    pub setting: &'static str,
-    /// The value that was given.
-    pub value: String,
-    /// What is allowed.
-    pub rule: &'static str,
-}
-
-impl fmt::Display for SettingsProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { setting, value, rule } = self;
-        write!(f, "{setting} = {value} {rule}")
-    }
-}
-
-/// Says which settings are out of their range.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub struct SettingsError {
-    /// Every problem found; never empty.
-    pub problems: Vec<SettingsProblem>,
-}
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("accept the settings: ")?;
-        for (index, problem) in self.problems.iter().enumerate() {
-            write!(f, "{}{problem}", if index == 0 { "" } else { "; " })?;
-        }
-        Ok(())
+        let (jitter, begun) = (self.jitter, self.max_concurrent_checks);
+        checks.require((0.0..=0.5).contains(&jitter), "jitter", &jitter, "must be from 0 to 0.5");
+        checks.require(begun >= 1, "max_concurrent_checks", &begun, "must be at least 1");
+        checks.finish("health monitor")
     }
 }
 
@@ -167,6 +131,6 @@ mod tests {
             max_concurrent_checks: 0,
             ..HealthSettings::default()
         };
-        insta::assert_snapshot!(settings.check().unwrap_err(), @"accept the settings: timeout = 0ns must be from 1 ms to 10 years; rise = 0 must be at least 1; jitter = NaN must be from 0 to 0.5; max_concurrent_checks = 0 must be at least 1");
+        insta::assert_snapshot!(settings.check().unwrap_err(), @"accept the health monitor settings: timeout = 0s must be from 1 ms to 10 years; rise = 0 must be at least 1; jitter = NaN must be from 0 to 0.5; max_concurrent_checks = 0 must be at least 1");
     }
 }

@@ -4,6 +4,7 @@
 //! then, if nothing is, all are opened. So a mistake in one pool leaves no half of a system behind, and a reload that is
 //! refused has changed nothing.
 
+mod breaker;
 mod fingerprint;
 #[cfg(feature = "_login")]
 mod login;
@@ -39,6 +40,7 @@ use pool_core::{BuildError, Observer, PoolOptions};
 
 use crate::any::{AnyConnector, AnyPool, Setup};
 
+pub(crate) use breaker::Gate;
 pub(crate) use fingerprint::Fingerprint;
 pub use options::pool_options;
 #[cfg(feature = "_net")]
@@ -56,13 +58,16 @@ pub(crate) struct Blueprint {
     pub(crate) name: String,
     pub(crate) connector: AnyConnector,
     pub(crate) options: PoolOptions,
+    /// What decides whether it connects.
+    pub(crate) gate: Arc<Gate>,
     /// What the files hold that the configuration names.
     pub(crate) fingerprint: Fingerprint,
 }
 
-/// What blueprints have in common and keep for each other: what was read for TLS, and tokens.
+/// What blueprints have in common and keep for each other: circuit breakers, what was read for TLS, and tokens.
 #[derive(Default)]
 pub(crate) struct Kit {
+    breakers: breaker::Breakers,
     #[cfg(feature = "_net")]
     tls: tls::Shelf,
     #[cfg(all(feature = "_login", feature = "oauth2"))]
@@ -122,10 +127,6 @@ impl Blueprint {
     /// Draws one pool. `None` if something is wrong with it, which is then put down.
     fn draw(
         config: &PoolConfig,
-        #[cfg_attr(
-            not(feature = "_net"),
-            expect(unused_variables, reason = "only what goes over a network uses it")
-        )]
         kit: &Kit,
         problems: &mut Vec<BuildProblem>,
     ) -> Option<Blueprint> {
@@ -152,8 +153,11 @@ impl Blueprint {
             return None;
         }
         let connector = connector(config, &mut drawing);
-        let connector = connector.filter(|_| !drawing.objections.any())?;
-        Some(Blueprint { name: config.name.clone(), connector, options, fingerprint: drawing.fingerprint })
+        let connector = connector?;
+        let (breaker, target) = (&config.settings.circuit_breaker, connector.target());
+        let gate = Arc::new(Gate::of(breaker, &config.name, target, &kit.breakers, &mut drawing));
+        let (name, fingerprint) = (config.name.clone(), drawing.fingerprint);
+        (!drawing.objections.any()).then_some(Blueprint { name, connector, options, gate, fingerprint })
     }
 
     /// Opens the pool, which connects in its own time.
@@ -162,8 +166,8 @@ impl Blueprint {
     ///
     /// Fails outside a runtime, and with an empty name.
     pub(crate) fn open(self, observers: &[Arc<dyn Observer>]) -> Result<AnyPool, BuildError> {
-        let Blueprint { name, connector, options, .. } = self;
-        connector.open(Setup { name: &name, options, observers })
+        let Blueprint { name, connector, options, gate, .. } = self;
+        connector.open(Setup { name: &name, options, gate, observers })
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 
 use pool_config::{ConfigError, Driver};
 use pool_core::{AcquireError, BuildError, WarmUpError};
+use pool_health::SettingsError;
 
 use crate::audit::AuditError;
 use crate::blueprint::BuildErrors;
@@ -25,6 +26,9 @@ pub enum StartError {
     /// The audit log that it asks for cannot be written.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A configuration made in code has what the monitor of health cannot do.
+    #[error(transparent)]
+    Health(#[from] SettingsError),
     /// The process cannot be told of hangups.
     #[error("listen to SIGHUP")]
     Hangups(#[source] io::Error),

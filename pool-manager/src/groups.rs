@@ -1,7 +1,7 @@
 //! The groups that the configurations of pools name, kept as the pools come, go and change.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pool_config::{Driver, Routing};
@@ -29,6 +29,7 @@ struct Known {
 trait AnyGroup: Any + Send + Sync {
     fn set(&self, entries: &[&Entry], routing: &Routing);
     fn stats(&self) -> Vec<MemberStats>;
+    fn set_unhealthy(&self, pool: &str, unhealthy: bool);
     fn has_members(&self) -> bool;
     /// Whether somebody else has a handle of it.
     fn is_held(&self) -> bool;
@@ -46,6 +47,10 @@ impl<C: Connector> AnyGroup for Group<C> {
 
     fn stats(&self) -> Vec<MemberStats> {
         self.stats()
+    }
+
+    fn set_unhealthy(&self, pool: &str, unhealthy: bool) {
+        self.set_unhealthy(pool, unhealthy);
     }
 
     fn has_members(&self) -> bool {
@@ -110,6 +115,17 @@ impl Groups {
                 LookupError::UnknownGroup { name, nearest }
             }
         })
+    }
+
+    /// Has each group that this pool is in leave it out, or take it back.
+    pub(crate) fn set_unhealthy(&self, pool: &str, unhealthy: bool) {
+        self.0.values().flatten().for_each(|known| known.group.set_unhealthy(pool, unhealthy));
+    }
+
+    /// The pools that are in a group.
+    pub(crate) fn pools(&self) -> BTreeSet<String> {
+        let members = self.0.values().flatten().flat_map(|known| known.group.stats());
+        members.map(|member| member.name.to_string()).collect()
     }
 
     pub(crate) fn stats(&self) -> BTreeMap<String, Vec<MemberStats>> {

@@ -72,6 +72,7 @@ mod event;
 #[cfg(feature = "_any")]
 mod examine;
 mod groups;
+mod health;
 mod manager;
 mod readiness;
 mod registry;

@@ -3,6 +3,7 @@
 mod builder;
 mod groups;
 mod janitor;
+pub(crate) mod shedding;
 mod source;
 mod targets;
 mod watching;
@@ -39,6 +40,7 @@ use crate::audit::Audit;
 use crate::blueprint::{Blueprint, Kit};
 use crate::error::{AccessError, CreateError, LookupError, StartError, WarmUpErrors};
 use crate::event::{ManagerEvent, ManagerObserver, tell};
+use crate::health::{Ejector, Health};
 use crate::readiness::{PoolReadiness, Readiness, look};
 use crate::registry::{Entry, Origin, Registry};
 use crate::reload::Reloads;
@@ -102,6 +104,8 @@ pub(crate) struct Shared {
     pub(crate) source: Option<Source>,
     pub(crate) reloads: Reloads,
     pub(crate) audit: Option<Audit>,
+    pub(crate) health: Health,
+    pub(crate) shedding: shedding::Duty,
     janitor: janitor::Duty,
     watching: watching::Watching,
     /// Whether observers were told that all is closed.
@@ -185,7 +189,7 @@ impl PoolManager {
         config: Config,
         source: Option<Source>,
     ) -> Result<Self, StartError> {
-        let PoolManagerBuilder { mut observers, listeners, reload_on_hangup, .. } = builder;
+        let PoolManagerBuilder { mut observers, listeners, health_observers, reload_on_hangup, .. } = builder;
         let kit = Kit::default();
         let blueprints = Blueprint::draw_all(described(&config), &kit)?;
         let audit = Audit::open(&config.monitoring.audit_log)?;
@@ -196,17 +200,20 @@ impl PoolManager {
         }
         let watches = source.is_some() && (reload_on_hangup || config.reload.watch == Watch::Poll);
         let reloads = Reloads::new(&config);
-        let mut registry = Registry::new(config);
         let set = PoolSet::new();
+        let health = Health::new(set.clone(), &config.health_monitoring)?;
+        observers.push(builder::asked(health.monitor.observer()));
+        let mut registry = Registry::new(config);
         for blueprint in blueprints {
             let (name, fingerprint) = (blueprint.name.clone(), blueprint.fingerprint);
+            let gate = Arc::clone(&blueprint.gate);
             let config = registry.config.pool(&name).cloned().map(Arc::new);
             let config = config.expect("each blueprint was drawn of a pool of the configuration");
+            health.set_interval(&name, config.settings.health_check_interval);
             let pool = blueprint.open(&observers)?;
             if pool.insert_into(&set).is_ok() {
-                registry
-                    .named
-                    .insert(name, Entry { pool, config, fingerprint, origin: Origin::Configuration });
+                let entry = Entry { pool, config, gate, fingerprint, origin: Origin::Configuration };
+                registry.named.insert(name, entry);
             }
         }
         drop(registry.regroup());
@@ -220,6 +227,8 @@ impl PoolManager {
                 source,
                 reloads,
                 audit,
+                health,
+                shedding: shedding::Duty::default(),
                 janitor: janitor::Duty::default(),
                 watching: watching::Watching::default(),
                 has_told_closed: AtomicBool::new(false),
@@ -228,6 +237,11 @@ impl PoolManager {
         if watches {
             watching::begin(&manager.shared, watcher);
         }
+        let monitor = manager.health();
+        monitor.subscribe(Arc::new(Ejector(Arc::downgrade(&manager.shared))));
+        health_observers.into_iter().for_each(|observer| monitor.subscribe(observer));
+        manager.shared.health.follow(&manager.config().health_monitoring);
+        shedding::call(&manager.shared);
         for pool in manager.names() {
             manager.shared.tell(&ManagerEvent::PoolAdded { pool });
         }
@@ -393,6 +407,8 @@ impl PoolManager {
         let mut drawn = Blueprint::draw_all([&config], &self.shared.kit)?;
         let blueprint = drawn.pop().expect("one for each configuration, or an error");
         let (name, fingerprint) = (blueprint.name.clone(), blueprint.fingerprint);
+        let gate = Arc::clone(&blueprint.gate);
+        let interval = config.settings.health_check_interval;
         let left;
         let pool = {
             let mut registry = self.shared.write();
@@ -406,14 +422,18 @@ impl PoolManager {
                 return Err(CreateError::GroupDriver { name, driver: config.driver, group, member, found });
             }
             let pool = self.shared.open(blueprint)?;
+            let (pool_of_entry, config) = (pool.clone(), Arc::new(config));
             let entry =
-                Entry { pool: pool.clone(), config: Arc::new(config), fingerprint, origin: Origin::Program };
+                Entry { pool: pool_of_entry, config, gate, fingerprint, origin: Origin::Program };
             registry.put(name.clone(), entry);
             // To be dropped without the lock.
             left = (registry.regroup(), registry.take_ended());
             pool
         };
         drop(left);
+        self.shared.health.set_interval(&name, interval);
+        self.shared.judge_members();
+        shedding::call(&self.shared);
         self.shared.tell(&ManagerEvent::PoolAdded { pool: name });
         Ok(pool)
     }
@@ -438,6 +458,7 @@ impl PoolManager {
             (pool, registry.regroup())
         };
         drop(groups);
+        self.shared.health.forget(name);
         let close = removed.control().close(deadline);
         self.shared.tell(&ManagerEvent::PoolRemoved { pool: name.to_owned() });
         let report = close.await;
@@ -462,6 +483,7 @@ impl PoolManager {
         };
         drop(groups);
         for pool in &removed {
+            self.shared.health.forget(pool.control().name());
             self.shared.tell(&ManagerEvent::PoolRemoved { pool: pool.control().name().to_owned() });
         }
         let report = close_all(removed, deadline).await;
@@ -512,8 +534,9 @@ impl PoolManager {
     }
 
     /// Finds out whether each pool that is `required` can deliver. One that is closed or paused cannot, nor one of the
-    /// configuration that the program has removed. One that has a connection open is not asked further; one that has none
-    /// tries to open one, for at most its `acquire_timeout`.
+    /// configuration that the program has removed, nor one that the [monitor](Self::health) has found unhealthy. Any other
+    /// that has a connection open is not asked further; one that has none tries to open one, for at most its
+    /// `acquire_timeout`.
     ///
     /// # Cancel safety
     ///
@@ -528,8 +551,9 @@ impl PoolManager {
         let mut looking = JoinSet::new();
         for (name, Entry { pool, config, .. }) in entries {
             let required = config.required;
+            let against = self.shared.health.against(&name);
             looking.spawn(async move {
-                let state = look(&pool, required).await;
+                let state = look(&pool, required, against.as_ref()).await;
                 PoolReadiness { pool: name, required, state }
             });
         }
@@ -542,6 +566,8 @@ impl PoolManager {
     /// Closes all pools at the same time: callers that wait fail at once, and busy connections may finish until
     /// `deadline` has passed. Those that were removed before and still have connections in use are waited for as well. No
     /// pool is made any more; those that were are still there to be asked for statistics.
+    ///
+    /// The health of the pools is watched no more, from the beginning on.
     ///
     /// The audit log is written to its end within what is left of `deadline`, but for at least a quarter of a second. A disk
     /// that stands still keeps nobody longer; that something was not written is logged.
@@ -564,6 +590,7 @@ impl PoolManager {
             pools
         };
         self.shared.watching.end();
+        self.shared.health.stop();
         let begun = Instant::now();
         self.shared.reloads.end();
         let report = close_all(pools, deadline).await;

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use pool_config::PoolConfig;
-use pool_core::PoolControl;
+use pool_core::{PoolControl, Span};
+use pool_health::HealthReport;
 
 use crate::any::AnyPool;
 
@@ -41,6 +42,8 @@ pub enum ReadyState {
     Unknown,
     /// None is open, and none can be had, for this reason.
     Unusable(String),
+    /// The monitor has found its target unhealthy, for this reason, whether connections are open or not.
+    Unhealthy(String),
     /// It gives none until it is resumed.
     Paused,
     /// It gives none any more.
@@ -54,7 +57,11 @@ impl ReadyState {
     fn is_bad(&self) -> bool {
         match self {
             ReadyState::Open(_) | ReadyState::Reachable | ReadyState::Unknown => false,
-            ReadyState::Unusable(_) | ReadyState::Paused | ReadyState::Closed | ReadyState::Missing => true,
+            ReadyState::Unusable(_)
+            | ReadyState::Unhealthy(_)
+            | ReadyState::Paused
+            | ReadyState::Closed
+            | ReadyState::Missing => true,
         }
     }
 }
@@ -105,6 +112,7 @@ impl fmt::Display for ReadyState {
             ReadyState::Reachable => f.write_str("reachable"),
             ReadyState::Unknown => f.write_str("no connection is open"),
             ReadyState::Unusable(reason) => write!(f, "failed to {reason}"),
+            ReadyState::Unhealthy(reason) => f.write_str(reason),
             ReadyState::Paused => f.write_str("paused"),
             ReadyState::Closed => f.write_str("closed"),
             ReadyState::Missing => f.write_str("missing: the configuration has it, and it was removed"),
@@ -112,14 +120,18 @@ impl fmt::Display for ReadyState {
     }
 }
 
-/// Looks at a pool, and if it has no connection and must have one, tries to get one.
-pub(crate) async fn look(pool: &AnyPool, required: bool) -> ReadyState {
+/// Looks at a pool, and if it has no connection and must have one, tries to get one; unless the monitor has something
+/// `against` it.
+pub(crate) async fn look(pool: &AnyPool, required: bool, against: Option<&HealthReport>) -> ReadyState {
     let control: &dyn PoolControl = pool.control();
     if control.is_closed() {
         return ReadyState::Closed;
     }
     if control.is_paused() {
         return ReadyState::Paused;
+    }
+    if let Some(report) = against {
+        return ReadyState::Unhealthy(verdict(report));
     }
     match control.stats().healthy() {
         0 if !required => ReadyState::Unknown,
@@ -129,4 +141,14 @@ pub(crate) async fn look(pool: &AnyPool, required: bool) -> ReadyState {
         },
         open => ReadyState::Open(open),
     }
+}
+
+/// What a report says, without the name of its pool.
+fn verdict(report: &HealthReport) -> String {
+    let mut verdict = format!("{} for {}", report.status, Span(report.since));
+    for (index, issue) in report.issues.iter().enumerate() {
+        let separator = if index == 0 { ": " } else { "; " };
+        verdict.push_str(&format!("{separator}{issue}"));
+    }
+    verdict
 }

@@ -12,7 +12,7 @@ use pool_core::Target;
 use tokio::time::Instant;
 
 use crate::any::AnyPool;
-use crate::blueprint::Fingerprint;
+use crate::blueprint::{Fingerprint, Gate};
 use crate::error::{LookupError, nearest};
 use crate::groups::Groups;
 
@@ -39,6 +39,8 @@ pub(crate) struct Registry {
 pub(crate) struct Entry {
     pub(crate) pool: AnyPool,
     pub(crate) config: Arc<PoolConfig>,
+    /// What decides whether the pool connects.
+    pub(crate) gate: Arc<Gate>,
     /// What the files held that the configuration names.
     pub(crate) fingerprint: Fingerprint,
     pub(crate) origin: Origin,

@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Show(Show),
     /// Open one connection of each pool, and tell what works and what does not
     Doctor(Doctor),
+    /// Watch the pools of a configuration, and tell how their targets are
+    Health(Health),
     /// Print a script that completes this command line
     Completions {
         /// The shell it is for
@@ -152,6 +154,48 @@ pub(crate) struct Doctor {
 
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+/// Of the command that watches.
+const HEALTH_EXIT_CODES: &str = "\
+Exit codes:
+  0  all pools are healthy, or degraded
+  1  one is unhealthy, or nothing is known of it; or the configuration is invalid
+  2  wrong command line, or a file that cannot be read
+  3  one is degraded or recovering, with --lint";
+
+#[derive(Debug, Args)]
+#[command(after_help = HEALTH_EXIT_CODES)]
+pub(crate) struct Health {
+    /// The file whose pools are to be watched
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+
+    /// How long to watch them [default: as long as it takes to be sure]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Exit with 3 if a pool works but not well
+    #[arg(long)]
+    pub(crate) lint: bool,
+
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Table::Table)]
+    pub(crate) format: Table,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// How a list is printed on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// For people
+    #[value(help = None)]
+    Table,
+    /// For programs
+    #[value(help = None)]
+    Json,
 }
 
 /// What is printed on standard output.

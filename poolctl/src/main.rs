@@ -6,6 +6,7 @@ mod diff;
 mod doctor;
 mod duration;
 mod exit;
+mod health;
 mod output;
 mod reading;
 mod schema;
@@ -39,6 +40,7 @@ fn carry_out(command: &Command) -> Result<u8, Failure> {
         Command::Diff(diff) => diff::diff(diff),
         Command::Show(show) => show::show(show),
         Command::Doctor(doctor) => doctor::doctor(doctor),
+        Command::Health(health) => health::health(health),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "poolctl", &mut script);

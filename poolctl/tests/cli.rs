@@ -58,7 +58,7 @@ const WARNING: &str = "connection_pool: {default_pool: {max_lifetime_ms: 0}}";
 #[test]
 fn the_help_is_complete() {
     insta::assert_snapshot!(poolctl(&["--help"], &[]).out);
-    for command in ["check", "schema", "diff", "show", "doctor", "completions", "man"] {
+    for command in ["check", "schema", "diff", "show", "doctor", "health", "completions", "man"] {
         let ran = poolctl(&[command, "--help"], &[]);
         assert_eq!(ran.code, 0);
         insta::assert_snapshot!(format!("{command}_help"), ran.out);
@@ -378,4 +378,78 @@ fn what_the_doctor_finds_can_be_read_by_programs() {
       "tookMs": null
     }
     "#);
+}
+
+/// A pool that works, and one of a server that is not there.
+fn one_of_two(port: u16) -> String {
+    format!(
+        "connection_pool:
+  default_pool: {{min_connections: 0, connection_timeout_ms: 2000, validation_timeout_ms: 1000}}
+  pools:
+    - {{name: embedded, driver: sqlite, database: ':memory:'}}
+    - {{name: cache, driver: redis, host: 127.0.0.1, port: {port}, password: canary}}
+"
+    )
+}
+
+/// A port on which nobody listens.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+fn health(text: &str, more: &[&str]) -> Ran {
+    with_file(text, |path| {
+        let mut ran = poolctl(&[&["health", "--config", path][..], more].concat(), &[]);
+        ran.out = ran.out.replace(path, "connection_pool.yaml");
+        ran
+    })
+}
+
+/// The lines of a table, with a space between two columns and `TIME` for what differs from run to run.
+fn table_without_times(table: &str) -> String {
+    let word = |word: &str| {
+        let number = word.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == 'µ');
+        let is_time = number.len() < word.len() && number.parse::<f64>().is_ok();
+        if is_time { "TIME".to_owned() } else { word.to_owned() }
+    };
+    let line = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ") + "\n";
+    table.lines().map(line).collect()
+}
+
+#[test]
+fn health_tells_of_each_pool_how_it_is_and_why() {
+    let port = free_port();
+    let ran = health(&one_of_two(port), &[]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""));
+    insta::assert_snapshot!(table_without_times(&ran.out).replace(&port.to_string(), "PORT"));
+}
+
+#[test]
+fn health_can_be_read_by_programs() {
+    let port = free_port();
+    let ran = health(&one_of_two(port), &["--format", "json", "--for", "50ms"]);
+    assert_eq!(ran.code, 1);
+    assert!(!ran.out.contains("canary"), "{}", ran.out);
+    let mut json: Json = serde_json::from_str(&ran.out).unwrap();
+    let pools = json["pools"].as_array_mut().expect("there are two");
+    for pool in pools {
+        for (key, value) in pool.as_object_mut().expect("it is one") {
+            if key.ends_with("Ms") || ["checks", "failedChecks", "consecutiveFailures"].contains(&key.as_str()) {
+                assert!(value.is_number() || value.is_null(), "{key}: {value}");
+                *value = "some number".into();
+            }
+        }
+    }
+    insta::assert_snapshot!(format!("{json:#}").replace(&port.to_string(), "PORT"));
+}
+
+#[test]
+fn health_is_well_when_all_pools_are() {
+    let sqlite = "connection_pool: {pools: [{name: embedded, driver: sqlite, database: ':memory:'}]}";
+    assert_eq!(health(sqlite, &[]).code, 0);
+    assert_eq!(health(sqlite, &["--lint", "--for", "20ms"]).code, 0);
+    assert_eq!(health("connection_pool: {enabled: maybe}", &[]).code, 1);
+    assert_eq!(poolctl(&["health", "--config", "no/such/file.yaml"], &[]).code, 2);
+    assert_eq!(poolctl(&["health"], &[]).code, 2);
 }

@@ -48,6 +48,25 @@ fn a_change_of_what_pools_inherit_shows_in_each_that_inherits_it() {
 }
 
 #[test]
+fn all_that_is_about_health_changes_while_the_system_runs() {
+    let before = "  pools: [{name: a, database: a}]";
+    let after = "  default_pool: {max_waiting: auto}
+  pools: [{name: a, database: a, health_check_interval_ms: 5000, circuit_breaker: {enabled: true, open_ms: 500}}]
+  health_monitoring: {enabled: false, passive_errors: 0, slow_check_ms: 250}";
+    insta::assert_snapshot!(changes(before, after), @r#"
+    pool "a" changed
+      max_waiting: 0 -> "auto" (live)
+      health_check_interval_ms: none -> 5000 (live)
+      circuit_breaker.enabled: false -> true (live)
+      circuit_breaker.open_ms: 1000 -> 500 (live)
+    default_pool.max_waiting: 0 -> "auto" (live)
+    health_monitoring.enabled: true -> false (live)
+    health_monitoring.passive_errors: 5 -> 0 (live)
+    health_monitoring.slow_check_ms: 0 -> 250 (live)
+    "#);
+}
+
+#[test]
 fn a_changed_secret_is_told_and_not_shown() {
     let pool = |password: &str| format!("  pools: [{{name: a, database: a, {password}}}]");
     insta::assert_snapshot!(changes(&pool("password: canary1"), &pool("password: canary2")), @r#"

@@ -102,9 +102,19 @@ impl Millis {
     /// At least one millisecond.
     pub(crate) const POSITIVE: Self = Millis(Whole::within(1..=YEAR_MS).of("ms"));
 
+    /// Within a range of milliseconds.
+    pub(crate) const fn within(range: RangeInclusive<u64>) -> Self {
+        Millis(Whole::within(range).of("ms"))
+    }
+
     /// A duration whose 0 has a meaning of its own, such as "never".
     pub(crate) const fn zero(meaning: &'static str) -> Self {
-        Millis(Whole::within(0..=YEAR_MS).of("ms").zero(meaning))
+        Millis::zero_to(YEAR_MS, meaning)
+    }
+
+    /// The same, with another longest duration.
+    pub(crate) const fn zero_to(most: u64, meaning: &'static str) -> Self {
+        Millis(Whole::within(0..=most).of("ms").zero(meaning))
     }
 }
 

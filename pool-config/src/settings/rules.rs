@@ -1,7 +1,7 @@
-//! Rules between two keys of a pool, such as `min_connections` at most `max_connections`, and what is allowed but hardly
-//! meant.
+//! Which rules hold between two keys of a pool, and what is allowed but hardly meant.
 
 use crate::problem::Mistake;
+use crate::rule::{Relation, Rule};
 use crate::section::{Origin, Section};
 use crate::settings::PoolSettings;
 
@@ -16,7 +16,7 @@ pub(super) fn check(settings: &PoolSettings, section: &mut Section<'_>) {
 }
 
 /// All rules between two keys.
-const RULES: &[Rule] = &[
+const RULES: &[Rule<PoolSettings>] = &[
     Rule {
         key: "min_connections",
         relation: Relation::AtMost,
@@ -60,77 +60,6 @@ const RULES: &[Rule] = &[
         values: |s| (s.leak_detection_threshold.as_millis(), s.max_lifetime.as_millis()),
     },
 ];
-
-/// A rule between two keys of the same pool.
-struct Rule {
-    key: &'static str,
-    relation: Relation,
-    other: &'static str,
-    /// Both values, in the units of the file.
-    values: fn(&PoolSettings) -> (u128, u128),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Relation {
-    /// At most the other. A default that nobody wrote gives way: see [`PoolSettings::settle`].
-    AtMost,
-    Below,
-    /// Below, unless one of the two is off (0, which is below anything else) or nobody wrote it.
-    ///
-    /// A default must not turn a file into a wrong one: a pool whose `max_lifetime_ms` is a minute is allowed,
-    /// although the built-in `keepalive_interval_ms` is two. Such a default is harmless: the longer time never comes.
-    BelowIfWritten,
-}
-
-impl Rule {
-    /// Reports to `section` if the settings read from it break this rule.
-    ///
-    /// Only if one of both keys stands in this section: otherwise it was reported where they stand.
-    fn check(&self, settings: &PoolSettings, section: &mut Section<'_>) {
-        let origins = [section.effective_origin(self.key), section.effective_origin(self.other)];
-        if origins.contains(&Origin::Refused) || self.holds(settings, origins) {
-            return;
-        }
-        let at = match (section.is_written(self.key), section.is_written(self.other)) {
-            (true, _) => self.key,
-            (false, true) => self.other,
-            (false, false) => return,
-        };
-        let mistake = self.mistake(at, settings, section);
-        section.report(at, mistake);
-    }
-
-    fn holds(&self, settings: &PoolSettings, [key, other]: [Origin; 2]) -> bool {
-        let (value, limit) = (self.values)(settings);
-        match self.relation {
-            Relation::AtMost => value <= limit || key == Origin::Default,
-            Relation::Below => value < limit,
-            Relation::BelowIfWritten => {
-                value < limit || limit == 0 || key == Origin::Default || other == Origin::Default
-            }
-        }
-    }
-
-    fn mistake(&self, at: &str, settings: &PoolSettings, section: &Section<'_>) -> Mistake {
-        let Self { key, other, .. } = *self;
-        let (value, other_value) = (self.values)(settings);
-        let (found, opposite, opposite_value) =
-            if at == key { (value, other, other_value) } else { (other_value, key, value) };
-        let origin = match section.effective_origin(opposite) {
-            Origin::Written(place) => section.whereabouts(place, at),
-            Origin::Default | Origin::Refused => "built in".to_owned(),
-        };
-        let relation = match self.relation {
-            Relation::AtMost => "at most",
-            Relation::Below | Relation::BelowIfWritten => "below",
-        };
-        Mistake::new(
-            format!("{found} while {opposite} is {opposite_value} ({origin})"),
-            format!("{key} {relation} {other}"),
-            format!("lower {key} or raise {other}"),
-        )
-    }
-}
 
 /// All that is allowed and hardly meant. Only what is written is judged: nobody is warned of a default.
 const HINTS: &[Hint] = &[

@@ -4,7 +4,11 @@
 //! with jitter; the first success ends it, and growth resumes with 1, 2, 4 … connects at once. An outage is
 //! *known* once the run has lasted [`BLIP`]; until then callers wait, so that a server which is back within
 //! a moment costs nobody an error. A refused login is known at once: waiting cannot help it.
+//!
+//! A connector that knows when to retry (see [`Connector::retry_after`](crate::Connector::retry_after)) is heeded instead of
+//! the back-off; only a refused login waits for the later of the two.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -49,6 +53,32 @@ impl Schedule {
     }
 }
 
+/// The shortest and the longest time that a connector's own word on when to retry may ask for: one that says "at once"
+/// each time would keep a core busy, and one that says "tomorrow" would be a pool that is never back.
+const HINTS: RangeInclusive<Duration> = Duration::from_millis(25)..=Duration::from_secs(3_600);
+/// By which part of such a time the next attempt may be later, so that pools told the same do not come together.
+const HINT_JITTER: f64 = 0.1;
+
+/// When to retry after a connector has said how long to wait: never earlier, and a little later at most.
+fn heed(hint: Duration, rng: &mut fastrand::Rng) -> Duration {
+    hint.clamp(*HINTS.start(), *HINTS.end()).mul_f64(1.0 + HINT_JITTER * rng.f64())
+}
+
+/// What a connect died of.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) cause: ConnectError,
+    pub(crate) class: ErrorClass,
+    /// How long to wait by the connector's own word.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    pub(crate) fn new(cause: ConnectError, class: ErrorClass) -> Self {
+        Failure { cause, class, retry_after: None }
+    }
+}
+
 /// Connects that failed in a row.
 #[derive(Debug)]
 struct Run {
@@ -60,7 +90,8 @@ struct Run {
     /// From when on the target is believed to be down; later than `since` if that was doubted.
     believed_since: Instant,
     next_attempt: Instant,
-    /// Whether a connect failed when the run was long enough, or the login was refused.
+    /// Whether a connect failed when the run was long enough, or the login was refused, or the connector knows that
+    /// there is nothing to try for long.
     known: bool,
     refused_login: bool,
     /// The last connect succeeded, and yielded nothing usable.
@@ -197,20 +228,23 @@ impl Connecting {
     /// Records a failure of a connect begun at `begun`.
     pub(crate) fn failed(
         &mut self,
-        cause: ConnectError,
-        class: ErrorClass,
+        failure: Failure,
         begun: Instant,
         now: Instant,
         connect_timeout: Duration,
         rng: &mut fastrand::Rng,
     ) -> Failed {
+        let Failure { cause, class, retry_after } = failure;
         let unusable = matches!(cause, ConnectError::Unusable(_));
         let before = self.last.replace(Recorded { cause, class, at: now });
         let class_before = before.as_ref().map(|recorded| recorded.class);
         let forgotten = before.map(|recorded| recorded.cause);
         if class == ErrorClass::Capacity {
             let failures = self.full.map_or(1, |(failures, _)| failures.saturating_add(1));
-            let retry_in = FULL.delay(failures, rng);
+            let retry_in = match retry_after {
+                Some(hint) => heed(hint, rng),
+                None => FULL.delay(failures, rng),
+            };
             self.full = Some((failures, now + retry_in));
             return Failed { failures, retry_in, ended: self.end_run(now), forgotten };
         }
@@ -233,13 +267,21 @@ impl Connecting {
         run.streak = if class_before == Some(class) { run.streak.saturating_add(1) } else { 1 };
         run.refused_login = class == ErrorClass::Auth;
         run.unusable = unusable;
-        run.known = run.refused_login || now.saturating_duration_since(run.believed_since) >= BLIP;
+        run.known = run.refused_login
+            || now.saturating_duration_since(run.believed_since) >= BLIP
+            || retry_after.is_some_and(|hint| hint >= BLIP);
         let schedule = match class {
             ErrorClass::Auth => LOGIN,
             _ if now.saturating_duration_since(run.since) < YOUTH => YOUNG,
             _ => OLD,
         };
-        let retry_in = schedule.delay(run.streak, rng);
+        let scheduled = schedule.delay(run.streak, rng);
+        let retry_in = match retry_after.map(|hint| heed(hint, rng)) {
+            // What asks for patience does not know what a hasty login may cost.
+            Some(hinted) if class == ErrorClass::Auth => hinted.max(scheduled),
+            Some(hinted) => hinted,
+            None => scheduled,
+        };
         run.next_attempt = now + retry_in;
         Failed { failures: run.failures, retry_in, ended: None, forgotten }
     }
@@ -294,6 +336,7 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(5);
+    const NANO: Duration = Duration::from_nanos(1);
 
     fn cause() -> ConnectError {
         ConnectError::TimedOut(Duration::from_secs(1))
@@ -307,7 +350,7 @@ mod tests {
         while now - start <= lasting {
             assert!(connecting.allowance(0, 0, 4, now) >= 1);
             times.push(now - start);
-            let failed = connecting.failed(cause(), class, now, now, PATIENCE, &mut rng);
+            let failed = connecting.failed(Failure::new(cause(), class), now, now, PATIENCE, &mut rng);
             assert_eq!(connecting.allowance(0, 0, 4, now), 0, "not before the back-off has passed");
             now += failed.retry_in;
         }
@@ -347,10 +390,10 @@ mod tests {
     fn an_outage_is_known_after_a_blip_and_announced_once() {
         let (start, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
-        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, start, PATIENCE, &mut rng);
         let late = start + BLIP;
         assert!(!connecting.is_known_down(late, PATIENCE), "time alone proves nothing");
-        connecting.failed(cause(), ErrorClass::Transient, late, late, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), late, late, PATIENCE, &mut rng);
         assert!(connecting.is_known_down(late, PATIENCE));
         assert!(connecting.announce(late, PATIENCE) && !connecting.announce(late, PATIENCE));
         assert_eq!(connecting.succeeded(Duration::ZERO, 4, late, &mut rng), Some(BLIP));
@@ -361,7 +404,7 @@ mod tests {
     fn an_unannounced_failure_ends_in_silence() {
         let (start, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
-        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, start, PATIENCE, &mut rng);
         assert_eq!(connecting.succeeded(Duration::ZERO, 4, start, &mut rng), None);
     }
 
@@ -370,7 +413,7 @@ mod tests {
         let (now, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
         assert_eq!(connecting.allowance(1, 1, 8, now), 7);
-        connecting.failed(cause(), ErrorClass::Transient, now, now, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), now, now, PATIENCE, &mut rng);
         let mut rounds = Vec::new();
         connecting.succeeded(Duration::ZERO, 8, now, &mut rng);
         for _ in 0..5 {
@@ -388,7 +431,8 @@ mod tests {
         let mut waits = Vec::new();
         let mut now = start;
         for _ in 0..10 {
-            let failed = connecting.failed(cause(), ErrorClass::Capacity, now, now, PATIENCE, &mut rng);
+            let failed =
+                connecting.failed(Failure::new(cause(), ErrorClass::Capacity), now, now, PATIENCE, &mut rng);
             assert!(!connecting.is_failing(), "it answers: no outage");
             now += failed.retry_in;
             waits.push(failed.retry_in);
@@ -401,7 +445,7 @@ mod tests {
         let (now, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
         let unusable = ConnectError::Unusable(String::from("no answer"));
-        connecting.failed(unusable, ErrorClass::Transient, now, now, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(unusable, ErrorClass::Transient), now, now, PATIENCE, &mut rng);
         connecting.succeeded(Duration::ZERO, 4, now, &mut rng);
         assert!(connecting.is_failing());
         assert_eq!(connecting.proved(now), None, "never announced");
@@ -412,10 +456,16 @@ mod tests {
     fn an_exhausted_round_is_told_once() {
         let (start, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
-        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, start, PATIENCE, &mut rng);
         let round = Duration::from_secs(3);
         assert_eq!(connecting.exhaust(round, start + round), None, "no outage was announced");
-        connecting.failed(cause(), ErrorClass::Transient, start, start + BLIP, PATIENCE, &mut rng);
+        connecting.failed(
+            Failure::new(cause(), ErrorClass::Transient),
+            start,
+            start + BLIP,
+            PATIENCE,
+            &mut rng,
+        );
         assert!(connecting.announce(start + BLIP, PATIENCE));
         assert_eq!(connecting.exhaust(Duration::ZERO, start + round), None, "zero is never");
         assert_eq!(connecting.exhaust(round, start + round / 2), None);
@@ -427,19 +477,80 @@ mod tests {
     fn a_full_server_ends_an_outage() {
         let (start, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
-        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, start, PATIENCE, &mut rng);
         let later = start + BLIP;
-        connecting.failed(cause(), ErrorClass::Transient, later, later, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), later, later, PATIENCE, &mut rng);
         assert!(connecting.announce(later, PATIENCE));
-        let failed = connecting.failed(cause(), ErrorClass::Capacity, later, later, PATIENCE, &mut rng);
+        let failed =
+            connecting.failed(Failure::new(cause(), ErrorClass::Capacity), later, later, PATIENCE, &mut rng);
         assert_eq!(failed.ended, Some(BLIP));
+    }
+
+    fn hinted(class: ErrorClass, hint: Duration) -> Failure {
+        Failure { retry_after: Some(hint), ..Failure::new(cause(), class) }
+    }
+
+    #[test]
+    fn a_hint_is_never_anticipated_and_hardly_exceeded() {
+        for seed in 0..200 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            for class in
+                [ErrorClass::Transient, ErrorClass::FatalThis, ErrorClass::FatalAll, ErrorClass::Capacity]
+            {
+                let (mut now, mut connecting) = (Instant::now(), Connecting::default());
+                for hint in [30, 100, 700, 3_000, 90_000].map(Duration::from_millis) {
+                    let failed = connecting.failed(hinted(class, hint), now, now, PATIENCE, &mut rng);
+                    assert!(failed.retry_in >= hint && failed.retry_in <= hint.mul_f64(1.1), "{failed:?}");
+                    assert_eq!(
+                        connecting.allowance(0, 0, 4, now + failed.retry_in - NANO),
+                        0,
+                        "{class:?} {hint:?}"
+                    );
+                    now += failed.retry_in;
+                    assert!(connecting.allowance(0, 0, 4, now) >= 1, "{class:?} {hint:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_hint_of_nothing_or_for_ever_is_not_taken_at_its_word() {
+        let (now, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        let failed =
+            connecting.failed(hinted(ErrorClass::Transient, Duration::ZERO), now, now, PATIENCE, &mut rng);
+        assert!(failed.retry_in >= *HINTS.start());
+        let failed =
+            connecting.failed(hinted(ErrorClass::Transient, Duration::MAX), now, now, PATIENCE, &mut rng);
+        assert!(failed.retry_in <= HINTS.end().mul_f64(1.0 + HINT_JITTER));
+    }
+
+    #[test]
+    fn a_refused_login_is_never_hurried_by_a_hint() {
+        let (now, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        let soon = hinted(ErrorClass::Auth, Duration::from_millis(100));
+        assert!(connecting.failed(soon, now, now, PATIENCE, &mut rng).retry_in >= LOGIN.first / 2);
+        let late = hinted(ErrorClass::Auth, Duration::from_secs(300));
+        assert!(connecting.failed(late, now, now, PATIENCE, &mut rng).retry_in >= Duration::from_secs(300));
+    }
+
+    #[test]
+    fn who_is_told_to_wait_long_knows_of_the_outage_at_once() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let (now, mut connecting) = (Instant::now(), Connecting::default());
+        connecting.failed(hinted(ErrorClass::Transient, BLIP - NANO), now, now, PATIENCE, &mut rng);
+        assert!(!connecting.is_known_down(now, PATIENCE), "a blip is ridden out");
+        let mut connecting = Connecting::default();
+        connecting.failed(hinted(ErrorClass::Transient, BLIP), now, now, PATIENCE, &mut rng);
+        assert!(connecting.is_known_down(now, PATIENCE));
     }
 
     #[test]
     fn a_class_begins_its_own_schedule() {
         let (_, mut connecting, now) = attempts(ErrorClass::Transient, Duration::from_secs(5), 7);
         let mut rng = fastrand::Rng::with_seed(7);
-        let failed = connecting.failed(cause(), ErrorClass::Auth, now, now, PATIENCE, &mut rng);
+        let failed = connecting.failed(Failure::new(cause(), ErrorClass::Auth), now, now, PATIENCE, &mut rng);
         assert!(failed.retry_in <= LOGIN.first, "{:?}", failed.retry_in);
     }
 
@@ -447,14 +558,26 @@ mod tests {
     fn what_was_known_grows_stale_when_nothing_is_tried() {
         let (start, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
-        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
-        connecting.failed(cause(), ErrorClass::Transient, start, start + BLIP, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, start, PATIENCE, &mut rng);
+        connecting.failed(
+            Failure::new(cause(), ErrorClass::Transient),
+            start,
+            start + BLIP,
+            PATIENCE,
+            &mut rng,
+        );
         assert!(connecting.is_known_down(start + Duration::from_secs(5), PATIENCE));
         let later = start + Duration::from_secs(60);
         assert!(!connecting.is_known_down(later, PATIENCE));
-        connecting.failed(cause(), ErrorClass::Transient, later, later, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), later, later, PATIENCE, &mut rng);
         assert!(!connecting.is_known_down(later, PATIENCE), "believed anew, from then on");
-        connecting.failed(cause(), ErrorClass::Transient, later, later + BLIP, PATIENCE, &mut rng);
+        connecting.failed(
+            Failure::new(cause(), ErrorClass::Transient),
+            later,
+            later + BLIP,
+            PATIENCE,
+            &mut rng,
+        );
         assert!(connecting.is_known_down(later + BLIP, PATIENCE));
     }
 
@@ -462,7 +585,7 @@ mod tests {
     fn a_hung_probe_is_not_the_last_one() {
         let (start, mut connecting) = (Instant::now(), Connecting::default());
         let mut rng = fastrand::Rng::with_seed(7);
-        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, start, PATIENCE, &mut rng);
         let later = start + Duration::from_secs(1);
         assert_eq!(connecting.allowance(1, 1, 2, later), 0);
         assert_eq!(connecting.allowance(1, 0, 2, later), 1, "the one under way is overdue");

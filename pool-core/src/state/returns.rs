@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::connecting::Failure;
 use super::slots::{SlotIndex, Stage};
 use super::{Effects, Lease, State, Work};
 use crate::acquire::Priority;
@@ -316,7 +317,8 @@ impl<T> State<T> {
         if fresh && !failing.clipped {
             // A connect that yields nothing usable is a failed connect; without back-off it would be
             // repeated as fast as the server answers.
-            self.record_failure(ConnectError::Unusable(failing.problem), failing.class, born, now, fx);
+            let failure = Failure::new(ConnectError::Unusable(failing.problem), failing.class);
+            self.record_failure(failure, born, now, fx);
         }
     }
 

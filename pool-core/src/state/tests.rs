@@ -334,8 +334,8 @@ impl World {
     /// The oldest connect fails.
     pub(super) fn connect_fails(&mut self, class: ErrorClass) {
         let ticket = self.connects.remove(0);
-        let cause = ConnectError::TimedOut(Duration::from_secs(1));
-        self.run(|state, now, fx| state.connect_failed(&ticket, cause, class, now, fx));
+        let failure = Failure::new(ConnectError::TimedOut(Duration::from_secs(1)), class);
+        self.run(|state, now, fx| state.connect_failed(&ticket, failure, now, fx));
     }
 
     /// The oldest job ends; `good` tells how.

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::connecting::Failure;
 use super::lifetime::{self, Dates};
 use super::slots::{Slot, SlotIndex, Stage};
 use super::{Effects, Lease, Phase, State};
 use crate::acquire::Priority;
 use crate::connection::{CloseReason, ConnectionId};
-use crate::connector::ErrorClass;
-use crate::error::{ConnectError, ConnectFailure};
+use crate::error::ConnectFailure;
 use crate::event::{Occasion, PoolEvent};
 use crate::options::{PoolOptions, Reuse};
 use crate::shelf::Housed;
@@ -215,8 +215,7 @@ impl<T> State<T> {
     pub(crate) fn connect_failed(
         &mut self,
         ticket: &Ticket,
-        cause: ConnectError,
-        class: ErrorClass,
+        failure: Failure,
         now: Instant,
         fx: &mut Effects<T>,
     ) {
@@ -230,11 +229,12 @@ impl<T> State<T> {
         if outdated {
             // Begun before `evict_all`, for instance with the old password, or before one that succeeded meanwhile, as the one
             // that hung: says nothing of how it is now.
+            let Failure { cause, class, .. } = failure;
             let failure = ConnectFailure { cause, class, age: Duration::ZERO };
             let failures = self.connecting.outage(now).map_or(0, |outage| outage.failures);
             fx.events.push(PoolEvent::ConnectFailed { failure, failures, retry_in: Duration::ZERO });
         } else {
-            self.record_failure(cause, class, ticket.begun, now, fx);
+            self.record_failure(failure, ticket.begun, now, fx);
         }
         fx.changed = true;
         self.settle(now, fx);
@@ -251,14 +251,13 @@ impl<T> State<T> {
 
     pub(super) fn record_failure(
         &mut self,
-        cause: ConnectError,
-        class: ErrorClass,
+        failure: Failure,
         begun: Instant,
         now: Instant,
         fx: &mut Effects<T>,
     ) {
         let connect_timeout = self.options.connect_timeout;
-        let failed = self.connecting.failed(cause, class, begun, now, connect_timeout, &mut self.rng);
+        let failed = self.connecting.failed(failure, begun, now, connect_timeout, &mut self.rng);
         fx.causes.extend(failed.forgotten);
         fx.events.extend(failed.ended.map(|lasted| PoolEvent::OutageEnded { lasted }));
         let Some(failure) = self.connecting.last_failure(now) else { return };

@@ -2,6 +2,7 @@
 
 use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use pool_core::fake::{Act, FakeConnector};
 use pool_core::{
@@ -20,6 +21,7 @@ enum Place {
     Close,
     Condition,
     Classify,
+    RetryAfter,
     Target,
     /// Connecting hangs, and its future panics when it is dropped.
     DropOfConnect,
@@ -73,7 +75,7 @@ impl Connector for Rude {
     fn connect(&self) -> impl Future<Output = Result<Thing, std::io::Error>> + Send {
         self.pass(Place::Connect);
         let hang = self.turn(Place::DropOfConnect);
-        let fail = *self.0.lock().unwrap() == Some(Place::Classify);
+        let fail = matches!(*self.0.lock().unwrap(), Some(Place::Classify | Place::RetryAfter));
         async move {
             if hang {
                 let _bomb = Bomb;
@@ -123,6 +125,11 @@ impl Connector for Rude {
         ErrorClass::Transient
     }
 
+    fn retry_after(&self, _error: &std::io::Error) -> Option<Duration> {
+        self.pass(Place::RetryAfter);
+        None
+    }
+
     fn target(&self) -> Option<Target> {
         self.pass(Place::Target);
         Some(Target::new("rude", "nowhere"))
@@ -168,6 +175,7 @@ async fn a_panic_in_any_method_of_a_connector_is_a_failure_of_that_call() {
         (Place::Close, "close", Some(CloseReason::Evicted)),
         (Place::Condition, "condition", Some(CloseReason::Broken)),
         (Place::Classify, "classify", None),
+        (Place::RetryAfter, "retry_after", None),
         (Place::Target, "target", None),
     ] {
         let (pool, recorder) = live_through(place).await;
@@ -178,7 +186,7 @@ async fn a_panic_in_any_method_of_a_connector_is_a_failure_of_that_call() {
             matches!(event, PoolEvent::Panicked { place, message } if *place == name && *message == text)
         });
         assert_eq!(told, 1, "{place:?}");
-        let failed = u64::from(matches!(place, Place::Connect | Place::Classify));
+        let failed = u64::from(matches!(place, Place::Connect | Place::Classify | Place::RetryAfter));
         assert_eq!(counters.connect_failed, failed, "{place:?}");
         if let Some(reason) = expected {
             assert_eq!(counters.closed[reason], 1, "{place:?}: {counters:?}");

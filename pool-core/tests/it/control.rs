@@ -501,3 +501,15 @@ async fn resets_under_load_lose_no_count() {
     pool.reset_stats();
     assert_eq!(pool.counters(), PoolCounters::default());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_the_queue_is_changed_alone() {
+    let (builder, _connector) = lazy(2);
+    let pool = builder.build().unwrap();
+    let control: &dyn PoolControl = &pool;
+    let before = control.options();
+    control.set_max_waiting(7).unwrap();
+    assert_eq!(control.options(), PoolOptions { max_waiting: 7, ..before.clone() });
+    control.set_max_waiting(0).unwrap();
+    assert_eq!(control.options(), before);
+}

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pool_core::fake::{Act, FakeConnector, FakeError};
-use pool_core::{ErrorClass, PoolEvent};
+use pool_core::fake::{Act, FakeConnection, FakeConnector, FakeError};
+use pool_core::{Connector, ErrorClass, Pool, PoolEvent};
 use tokio::time::Instant;
 
 use crate::support::{FakePool, Timeline, check_at_rest, lazy, ms, pass, secs, settle, start_acquire};
@@ -336,4 +336,55 @@ async fn without_fail_fast_warm_up_waits_for_a_target_that_is_still_starting() {
     assert!(!warm.is_finished());
     connector.come_back();
     warm.await.unwrap().unwrap();
+}
+
+/// A connector that knows when to try again.
+struct Told {
+    fake: FakeConnector,
+    after: Duration,
+}
+
+impl Connector for Told {
+    type Connection = FakeConnection;
+    type Error = FakeError;
+
+    async fn connect(&self) -> Result<FakeConnection, FakeError> {
+        self.fake.connect().await
+    }
+
+    async fn validate(&self, connection: &mut FakeConnection) -> Result<(), FakeError> {
+        self.fake.validate(connection).await
+    }
+
+    fn classify(&self, error: &FakeError) -> ErrorClass {
+        self.fake.classify(error)
+    }
+
+    fn retry_after(&self, _error: &FakeError) -> Option<Duration> {
+        Some(self.after)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_that_knows_when_to_retry_is_heeded_and_callers_need_not_wait_for_it() {
+    for class in [ErrorClass::Transient, ErrorClass::Capacity] {
+        let fake = FakeConnector::new();
+        fake.connects().always(Act::FailAs(class, "come again later"));
+        let told = Told { fake: fake.clone(), after: secs(20) };
+        let builder = Pool::builder(told).min_connections(1).acquire_timeout(secs(1));
+        let pool = builder.build().unwrap();
+        settle().await;
+        let begun = Instant::now();
+        let error = pool.acquire().await.unwrap_err();
+        assert!(error.to_string().contains("come again later"), "{error}");
+        // A full server is no outage: its callers wait for what others give back.
+        let expected = if class == ErrorClass::Transient { Duration::ZERO } else { secs(1) };
+        assert_eq!((begun.elapsed(), error.is_unavailable()), (expected, expected.is_zero()), "{error}");
+
+        fake.connects().always(Act::Succeed);
+        tokio::time::sleep_until(begun + secs(20) - ms(1)).await;
+        assert_eq!(fake.connects().calls(), 1, "never earlier");
+        pass(secs(2) + ms(2)).await;
+        assert_eq!(pool.stats().idle, 1, "a tenth later at most, and without a caller");
+    }
 }

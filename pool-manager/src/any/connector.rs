@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pool_core::{BuildError, Connector, Observer, Pool, PoolOptions, Target};
+use pool_core::{BuildError, ConnectGate, Connector, Observer, Pool, PoolOptions, Target};
 #[cfg(feature = "_any")]
 use pool_drivers::Replaceable;
 #[cfg(feature = "http")]
@@ -41,12 +41,13 @@ pub(crate) enum AnyConnector {
 pub(crate) struct Setup<'a> {
     pub(crate) name: &'a str,
     pub(crate) options: PoolOptions,
+    pub(crate) gate: Arc<dyn ConnectGate>,
     pub(crate) observers: &'a [Arc<dyn Observer>],
 }
 
 impl Setup<'_> {
     fn build<C: Connector>(self, connector: C) -> Result<Pool<C>, BuildError> {
-        let builder = Pool::builder(connector).name(self.name).options(self.options);
+        let builder = Pool::builder(connector).name(self.name).options(self.options).gate(self.gate);
         let add = |builder: pool_core::PoolBuilder<C>, observer: &Arc<dyn Observer>| {
             builder.shared_observer(Arc::clone(observer))
         };

@@ -1,6 +1,6 @@
 //! From the settings of a file to the options of a pool: the one place where the two meet.
 
-use pool_config::PoolSettings;
+use pool_config::{MaxWaiting, PoolSettings};
 use pool_core::{Fairness, PoolOptions, Reuse, Sizing};
 
 /// The options of a pool that a file describes.
@@ -36,6 +36,8 @@ pub fn pool_options(settings: &PoolSettings) -> PoolOptions {
         precise_timing,
         // For whoever watches the target; a pool does not.
         health_check_interval: _,
+        // For the gate before the pool's connects.
+        circuit_breaker: ref _circuit_breaker,
         // For the connector.
         session: ref _session,
     } = settings;
@@ -55,7 +57,11 @@ pub fn pool_options(settings: &PoolSettings) -> PoolOptions {
         keepalive_interval,
         maintenance_interval,
         leak_detection_threshold,
-        max_waiting,
+        // Whoever measures how long the queue may be sets it from time to time; until then it is unbounded.
+        max_waiting: match max_waiting {
+            MaxWaiting::Auto => 0,
+            MaxWaiting::Callers(callers) => callers,
+        },
         connect_concurrency,
         max_retries,
         retry_delay,
@@ -84,7 +90,7 @@ pub fn pool_options(settings: &PoolSettings) -> PoolOptions {
 mod tests {
     use std::time::Duration;
 
-    use pool_config::SessionSettings;
+    use pool_config::{CircuitBreakerSettings, SessionSettings};
 
     use super::*;
 
@@ -113,7 +119,7 @@ mod tests {
             keepalive_interval: millis(113),
             maintenance_interval: millis(114),
             leak_detection_threshold: millis(115),
-            max_waiting: 116,
+            max_waiting: MaxWaiting::Callers(116),
             connect_concurrency: 117,
             max_retries: 118,
             retry_delay: millis(119),
@@ -121,7 +127,8 @@ mod tests {
             reuse: pool_config::Reuse::Fifo,
             reserve_connections: 122,
             reset_timeout: millis(123),
-            health_check_interval: millis(124),
+            health_check_interval: Some(millis(124)),
+            circuit_breaker: CircuitBreakerSettings::default(),
             fairness: pool_config::Fairness::Strict,
             sizing: pool_config::Sizing::Observe,
             precise_timing: true,

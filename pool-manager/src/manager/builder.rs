@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pool_config::{Config, Loader};
 use pool_core::{Observer, PoolEvent};
+use pool_health::HealthObserver;
 
 use super::{PoolManager, Source};
 use crate::error::StartError;
@@ -16,6 +17,7 @@ use crate::event::ManagerObserver;
 pub struct PoolManagerBuilder {
     pub(super) observers: Vec<Arc<dyn Observer>>,
     pub(super) listeners: Vec<Arc<dyn ManagerObserver>>,
+    pub(super) health_observers: Vec<Arc<dyn HealthObserver>>,
     pub(super) reload_on_hangup: bool,
     loader: Option<Loader>,
 }
@@ -35,6 +37,12 @@ impl PoolManagerBuilder {
     /// Adds an observer of the manager itself.
     pub fn manager_observer(mut self, observer: impl ManagerObserver) -> Self {
         self.listeners.push(Arc::new(observer));
+        self
+    }
+
+    /// Adds an observer of the health of all pools, from the first check on. [`PoolManager::health`] takes further ones.
+    pub fn health_observer(mut self, observer: impl HealthObserver) -> Self {
+        self.health_observers.push(Arc::new(observer));
         self
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use pool_core::Target;
+use pool_core::{PoolSnapshot, Target};
 use tokio::time::{Instant, sleep};
 
 use super::Shared;
@@ -60,7 +60,7 @@ struct Found {
     pool: AnyPool,
     /// How often it had been asked for.
     asked_for: u64,
-    /// How many had asked it for a connection, if nobody had one or waited for one.
+    /// How many had asked it for a connection, if nobody had one or waited for one. Checks of its health do not count.
     at_rest: Option<u64>,
 }
 
@@ -97,6 +97,7 @@ fn round(shared: &Arc<Shared>) -> Option<Duration> {
     };
     for pool in removed {
         let name = pool.control().name().to_owned();
+        shared.health.forget(&name);
         // The last handle: that closes it.
         drop(pool);
         shared.tell(&ManagerEvent::PoolRemoved { pool: name });
@@ -116,9 +117,12 @@ fn look(shared: &Shared) -> Vec<Found> {
             .collect()
     };
     let look = |(key, pool, asked_for): (Target, AnyPool, u64)| {
-        let snapshot = pool.control().snapshot();
-        let is_at_rest = snapshot.stats.total == 0 && snapshot.stats.pending == 0;
-        Found { key, pool, asked_for, at_rest: is_at_rest.then_some(snapshot.counters.requests) }
+        let checks = shared.health.checks_of(pool.control().name());
+        let PoolSnapshot { stats, counters, .. } = pool.control().snapshot();
+        // A check that is under way waits for a connection or has one.
+        let of_others = (stats.active + stats.pending).saturating_sub(usize::from(checks.is_checked));
+        let requests = counters.requests.saturating_sub(checks.begun);
+        Found { key, pool, asked_for, at_rest: (of_others == 0).then_some(requests) }
     };
     pools.into_iter().map(look).collect()
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use pool_config::{Config, Driver, PoolConfig, Secret, SecretSource};
 use pool_core::Target;
 
-use super::{PoolManager, janitor};
+use super::{PoolManager, janitor, shedding};
 use crate::any::{AnyConnection, AnyPool};
 use crate::blueprint::Blueprint;
 #[cfg(feature = "_net")]
@@ -61,7 +61,7 @@ impl PoolManager {
         let name = name_of(&key);
         blueprint.name.clone_from(&name);
 
-        let replaces;
+        let (replaces, interval);
         let pool = {
             let mut registry = self.shared.write();
             if registry.is_closed {
@@ -71,14 +71,17 @@ impl PoolManager {
             if let Some(pool) = registry.pool_spelled(target, &key) {
                 return Ok(pool);
             }
-            let fingerprint = blueprint.fingerprint;
+            let (fingerprint, gate) = (blueprint.fingerprint, Arc::clone(&blueprint.gate));
             let pool = self.shared.open(blueprint)?;
             let config = Arc::new(PoolConfig { name: name.clone(), ..config });
-            let entry = Entry { pool: pool.clone(), config, fingerprint, origin: Origin::Program };
+            interval = config.settings.health_check_interval;
+            let entry = Entry { pool: pool.clone(), config, gate, fingerprint, origin: Origin::Program };
             replaces = registry.put_on_demand(key, OnDemand::new(entry, target.clone(), password));
             pool
         };
+        self.shared.health.set_interval(&name, interval);
         janitor::call(&self.shared);
+        shedding::call(&self.shared);
         if replaces {
             self.shared.forget_ended();
             self.shared.tell(&ManagerEvent::PoolRemoved { pool: name.clone() });

@@ -8,15 +8,16 @@ use std::time::Duration;
 
 #[cfg(feature = "sqlite")]
 use pool_config::Driver;
-use pool_config::{Changes, Config, PoolConfig, ReloadClass, diff};
+use pool_config::{Changes, Config, MaxWaiting, PoolConfig, ReloadClass, diff};
 use pool_core::{BuildError, PoolOptions, Target};
 
 use super::drain::Draining;
 use super::{ReloadError, ReloadReport, hash_of};
 use crate::any::AnyPool;
-use crate::blueprint::{Blueprint, BuildProblem, pool_options};
+use crate::blueprint::{Blueprint, BuildProblem, Gate, pool_options};
 use crate::event::ManagerEvent;
-use crate::manager::{Shared, config_of, described};
+use crate::health::Health;
+use crate::manager::{Shared, config_of, described, shedding};
 use crate::registry::{Entry, OnDemand, Origin, Registry};
 
 /// What a reload is going to do. Everything in it can be had.
@@ -37,6 +38,8 @@ struct Change {
     before: Arc<PoolConfig>,
     config: Arc<PoolConfig>,
     blueprint: Blueprint,
+    /// What has decided so far whether the pool connects.
+    gate: Arc<Gate>,
     /// The options, if they differ.
     options: Option<PoolOptions>,
     /// Whether further connections are opened by the new connector.
@@ -107,9 +110,11 @@ impl Shared {
             tracing::warn!("a pool made on demand stays as it was: {problem}");
         }
         let grace = plan.config.reload.grace;
+        let added = plan.added.iter().map(|(config, _)| (config.name.clone(), config.settings.health_check_interval));
+        let intervals: Vec<_> = added.collect();
         let (removed, changed) = self.swap(plan)?;
         report.removed.retain(|name| removed.iter().any(|pool| pool.control().name() == name));
-        let mut draining: Vec<_> = changed.into_iter().filter_map(Change::carry_out).collect();
+        let mut draining: Vec<_> = changed.into_iter().filter_map(|change| change.carry_out(self)).collect();
         if !report.drained.is_empty() {
             // Once more: the groups see only now that a pool leads elsewhere.
             let groups = self.write().regroup();
@@ -117,9 +122,17 @@ impl Shared {
         }
         for pool in removed {
             begin_to_close(&pool);
+            self.health.forget(pool.control().name());
             draining.push(Draining::Removed(pool));
         }
         self.forget_ended();
+        for (name, interval) in intervals {
+            self.health.set_interval(&name, interval);
+        }
+        let in_force = Arc::clone(&self.read().config);
+        self.health.follow(&in_force.health_monitoring);
+        self.judge_members();
+        shedding::call(self);
         if !is_unchanged {
             self.drain(generation, draining, grace);
         }
@@ -160,6 +173,7 @@ impl Shared {
 
     /// Finds out what is to be done, and makes it ready. Changes nothing.
     fn plan(&self, config: Config) -> Result<Plan, ReloadError> {
+        Health::check(&config.health_monitoring)?;
         let Before { config: before, entries, on_demand } = self.before()?;
         let changes = diff(&before, &config);
         let keys: Vec<_> =
@@ -271,11 +285,12 @@ impl Shared {
     ) -> Result<Vec<(String, Entry)>, (BuildError, Vec<(String, Entry)>)> {
         let mut opened = Vec::new();
         for (config, blueprint) in added {
-            let fingerprint = blueprint.fingerprint;
+            let (fingerprint, gate) = (blueprint.fingerprint, Arc::clone(&blueprint.gate));
             match blueprint.open(&self.observers) {
                 Ok(pool) => {
                     let name = config.name.clone();
-                    opened.push((name, Entry { pool, config, fingerprint, origin: Origin::Configuration }));
+                    let entry = Entry { pool, config, gate, fingerprint, origin: Origin::Configuration };
+                    opened.push((name, entry));
                 }
                 Err(error) => return Err((error, opened)),
             }
@@ -312,8 +327,8 @@ impl Change {
         }
         let options = Some(blueprint.options.clone())
             .filter(|options| *options != pool_options(&entry.config.settings));
-        let (pool, before, config) = (entry.pool, entry.config, Arc::new(config));
-        Some(Change { pool, which, before, config, blueprint, options, renews, drains })
+        let (pool, before, config, gate) = (entry.pool, entry.config, Arc::new(config), entry.gate);
+        Some(Change { pool, which, before, config, blueprint, gate, options, renews, drains })
     }
 
     fn name(&self) -> String {
@@ -335,14 +350,27 @@ impl Change {
     }
 
     /// Changes the pool. Returns it if connections of before have to go.
-    fn carry_out(self) -> Option<Draining> {
-        let Change { pool, blueprint, options, renews, drains, .. } = self;
+    fn carry_out(self, shared: &Shared) -> Option<Draining> {
+        let Change { pool, before, config, blueprint, gate, options, renews, drains, .. } = self;
+        let limits = [&before, &config].map(|config| config.settings.max_waiting);
+        let options = match (options, limits) {
+            // What was found stays until something else is.
+            (Some(options), [MaxWaiting::Auto, MaxWaiting::Auto]) => {
+                Some(PoolOptions { max_waiting: pool.control().options().max_waiting, ..options })
+            }
+            (options, [MaxWaiting::Auto, MaxWaiting::Callers(_)]) => {
+                Some(options.unwrap_or_else(|| blueprint.options.clone()))
+            }
+            (options, _) => options,
+        };
         if let Some(options) = options
             && let Err(error) = pool.control().set_options(options)
         {
             // They were checked when the blueprint was drawn.
             tracing::error!(pool = pool.control().name(), "failed to {error}");
         }
+        gate.follow(&blueprint.gate);
+        shared.health.set_interval(pool.control().name(), config.settings.health_check_interval);
         if renews {
             blueprint.connector.succeed_in(&pool);
         }

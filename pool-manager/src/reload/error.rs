@@ -4,6 +4,7 @@ use std::fmt;
 
 use pool_config::{ConfigError, KeyChange};
 use pool_core::BuildError;
+use pool_health::SettingsError;
 
 use crate::blueprint::BuildErrors;
 
@@ -17,6 +18,9 @@ pub enum ReloadError {
     /// What it describes cannot be had.
     #[error(transparent)]
     Build(#[from] BuildErrors),
+    /// A configuration made in code has what the monitor of health cannot do.
+    #[error(transparent)]
+    Health(#[from] SettingsError),
     /// It changes what cannot be changed in a running system.
     #[error("change what takes a restart:{}", Listing(keys))]
     Restart {

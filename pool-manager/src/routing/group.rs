@@ -162,6 +162,20 @@ impl<C: Connector> Group<C> {
         places.iter().map(|place| Member::new(place.pool.clone(), place.role).weight(weight(place))).collect()
     }
 
+    /// Says whether the target of the member with this name was found unhealthy. Such a member is left out at once, and let
+    /// back when it no longer is. The cap on members that are left out counts it with those that failed callers.
+    /// [`PoolManager`](crate::PoolManager) does that for its own groups.
+    pub fn set_unhealthy(&self, pool: &str, unhealthy: bool) {
+        if !self.lock().router.set_unhealthy(pool, unhealthy) {
+            return;
+        }
+        let group = &*self.shared.name;
+        match unhealthy {
+            true => tracing::warn!(group, pool, "a member is left out: its target is unhealthy"),
+            false => tracing::info!(group, pool, "a member is no longer left out as unhealthy"),
+        }
+    }
+
     pub(crate) fn has_members(&self) -> bool {
         !self.lock().pools.is_empty()
     }

@@ -1,7 +1,7 @@
 //! Who is to serve the next caller: the state of a group, without clock, pools or locks.
 //!
 //! Three things decide, in this order. What the caller wants: [`Access::roles`]. Whether a member can be of use:
-//! ejected ones, and those whose pools say that they are down, paused or closed, come after all others, of whatever
+//! ejected and unhealthy ones, and those whose pools say that they are down, paused or closed, come after all others, of whatever
 //! role; but they do come, so there is always somebody to ask. Among equals, two choices by load
 //! ([`choice`](super::choice)).
 //!
@@ -56,6 +56,8 @@ struct Member {
     id: MemberId,
     entry: Entry,
     ejection: Ejection,
+    /// Whether somebody has found its target unhealthy.
+    unhealthy: bool,
     reads: u64,
     writes: u64,
     analytics: u64,
@@ -93,13 +95,14 @@ impl Router {
             let known = before.iter().position(|member| member.entry.name == entry.name);
             let member = match known.map(|index| before.swap_remove(index)) {
                 Some(known) if entry.same_place => Member { entry, ..known },
-                Some(known) => Member { entry, ejection: Ejection::default(), ..known },
+                Some(known) => Member { entry, ejection: Ejection::default(), unhealthy: false, ..known },
                 None => {
                     self.next += 1;
                     Member {
                         id: MemberId(self.next),
                         entry,
                         ejection: Ejection::default(),
+                        unhealthy: false,
                         reads: 0,
                         writes: 0,
                         analytics: 0,
@@ -134,7 +137,7 @@ impl Router {
             let look = looks.iter().find(|look| look.member == member.id);
             let up = look.is_some_and(|look| look.up);
             // Smaller is better.
-            let rank = (!up, up && member.ejection.is_ejected(now), order);
+            let rank = (!up, up && self.is_left_out(member, now), order);
             if best.is_none_or(|best| rank < best) {
                 best = Some(rank);
                 equals.clear();
@@ -185,19 +188,46 @@ impl Router {
         Some(member.ejection.eject(&rules, now, random))
     }
 
+    /// Notes whether the target of the member with this name was found unhealthy. Such a member is left out for as long as
+    /// that lasts. Returns whether that is news.
+    pub(super) fn set_unhealthy(&mut self, name: &str, unhealthy: bool) -> bool {
+        let member = self.members.iter_mut().find(|member| &*member.entry.name == name);
+        member.is_some_and(|member| std::mem::replace(&mut member.unhealthy, unhealthy) != unhealthy)
+    }
+
+    /// Whether a member gets nothing while others can serve: it failed callers lately, or is unhealthy. Of the unhealthy ones
+    /// those come first that were named first.
+    fn is_left_out(&self, member: &Member, now: Instant) -> bool {
+        let is_ejected = |member: &Member| member.ejection.is_ejected(now);
+        if is_ejected(member) || !member.unhealthy {
+            return is_ejected(member);
+        }
+        let peers = || self.peers(member.entry.role);
+        let before = peers().take_while(|peer| peer.id != member.id);
+        let before = before.filter(|peer| peer.unhealthy && !is_ejected(peer)).count();
+        peers().filter(|peer| is_ejected(peer)).count() + before < self.allowed(member.entry.role)
+    }
+
     /// Whether one more of the role of this member may be ejected.
     fn may_eject(&self, member: MemberId, now: Instant) -> bool {
         let Some(role) = self.members.iter().find(|known| known.id == member).map(|known| known.entry.role)
         else {
             return false;
         };
-        let peers = || self.members.iter().filter(|known| known.entry.role == role);
-        let ejected = peers().filter(|peer| peer.ejection.is_ejected(now)).count();
-        let allowed = match usize::from(self.rules.max_ejection_percent) {
+        let left_out = |peer: &&Member| peer.id != member && self.is_left_out(peer, now);
+        !self.rules.ejection_time.is_zero() && self.peers(role).filter(left_out).count() < self.allowed(role)
+    }
+
+    fn peers(&self, role: Role) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(move |member| member.entry.role == role)
+    }
+
+    /// How many members of a role may be left out at a time.
+    fn allowed(&self, role: Role) -> usize {
+        match usize::from(self.rules.max_ejection_percent) {
             0 => 0,
-            percent => (peers().count() * percent / 100).max(1),
-        };
-        !self.rules.ejection_time.is_zero() && ejected < allowed
+            percent => (self.peers(role).count() * percent / 100).max(1),
+        }
     }
 
     pub(super) fn stats(&self, now: Instant) -> Vec<MemberStats> {
@@ -215,6 +245,7 @@ impl Router {
                 failures: member.failures,
                 ejections: member.ejections,
                 ejected_for: member.ejection.remaining(now),
+                unhealthy: member.unhealthy,
                 share: if all == 0 { 0.0 } else { given(member) as f64 / all as f64 },
             })
             .collect()

@@ -28,6 +28,9 @@ pub struct MemberStats {
     pub ejections: u64,
     /// How long it is still left out, now; `None` = it is not.
     pub ejected_for: Option<Duration>,
+    /// Whether its target was found unhealthy, by whoever watches that. It is left out then, too, as far as
+    /// `max_ejection_percent` allows.
+    pub unhealthy: bool,
     /// Its part of all connections given for reading and analytics by the members there are now, from 0 to 1; 0 when
     /// there were none.
     pub share: f64,

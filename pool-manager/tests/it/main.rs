@@ -4,6 +4,7 @@
 mod audit;
 mod examine;
 mod groups;
+mod health;
 mod many;
 mod names;
 mod reload;

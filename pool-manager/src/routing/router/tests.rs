@@ -57,6 +57,17 @@ impl World {
         self.router.failed(self.ids[index], Evidence::Down, self.now, &mut self.random)
     }
 
+    fn sickens(&mut self, index: usize, unhealthy: bool) {
+        let name = Arc::clone(&self.router.members[index].entry.name);
+        self.router.set_unhealthy(&name, unhealthy);
+    }
+
+    /// Those that get nothing while others can serve.
+    fn left_out(&self) -> Vec<usize> {
+        let members = self.router.members.iter().enumerate();
+        members.filter(|(_, member)| self.router.is_left_out(member, self.now)).map(|(index, _)| index).collect()
+    }
+
     fn ejected(&self) -> Vec<usize> {
         let stats = self.router.stats(self.now);
         (0..stats.len()).filter(|index| stats[*index].ejected_for.is_some()).collect()
@@ -140,6 +151,53 @@ fn the_cap_leaves_members_in_that_failed() {
 }
 
 #[test]
+fn an_unhealthy_member_is_left_out_for_as_long_as_that_lasts() {
+    let mut world = World::new(&[Role::Primary, Role::Replica, Role::Replica], Routing::default());
+    assert!(world.router.set_unhealthy("replica-1", true));
+    assert!(!world.router.set_unhealthy("replica-1", true), "no news");
+    assert!(!world.router.set_unhealthy("nobody", true));
+    world.now += seconds(3_600);
+    assert_eq!(world.takers(Access::Read), [2]);
+    assert!(world.router.stats(world.now)[1].unhealthy);
+    world.sickens(1, false);
+    assert_eq!(world.takers(Access::Read), [1, 2]);
+    world.sickens(1, true);
+    world.sickens(2, true);
+    assert_eq!(world.takers(Access::Read), [0], "the primary reads");
+    world.sickens(0, true);
+    assert_eq!(world.takers(Access::Read), [1, 2], "when nobody is well, all are asked");
+}
+
+#[test]
+fn the_cap_counts_members_that_are_unhealthy_with_those_that_failed() {
+    let rules = Routing { max_ejection_percent: 50, ..Routing::default() };
+    let mut world = World::new(&[Role::Replica; 4], rules);
+    world.sickens(3, true);
+    assert_eq!(world.left_out(), [3]);
+    assert!(world.fails(0).is_some());
+    assert_eq!(world.fails(1), None, "two of four are left out");
+    world.sickens(1, true);
+    world.sickens(2, true);
+    assert_eq!(world.left_out(), [0, 1], "of the unhealthy ones there is room for one");
+    world.sickens(1, false);
+    assert_eq!(world.left_out(), [0, 2]);
+    let mut world = World::new(&[Role::Replica; 2], Routing { max_ejection_percent: 0, ..Routing::default() });
+    world.sickens(0, true);
+    assert_eq!(world.left_out(), [0; 0], "nobody is ever left out");
+}
+
+#[test]
+fn an_unhealthy_member_that_now_leads_elsewhere_is_asked_again() {
+    let mut world = World::new(&[Role::Replica, Role::Replica], Routing::default());
+    world.sickens(0, true);
+    let same = entry("replica-0", Role::Replica);
+    world.router.set_members(vec![same.clone(), entry("replica-1", Role::Replica)]);
+    assert_eq!(world.left_out(), [0]);
+    world.router.set_members(vec![Entry { same_place: false, ..same }, entry("replica-1", Role::Replica)]);
+    assert_eq!(world.left_out(), [0; 0]);
+}
+
+#[test]
 fn who_stays_keeps_counts_and_ejection_whoever_else_comes_and_goes() {
     let mut world = World::new(&[Role::Primary, Role::Replica, Role::Replica], Routing::default());
     world.router.served(world.ids[1], Access::Read);
@@ -186,6 +244,7 @@ fn shares_are_parts_of_what_was_read() {
 enum Step {
     Fails(usize, bool),
     Succeeds(usize),
+    Sickens(usize, bool),
     GoesDown(usize),
     ComesBack(usize),
     Fills(usize, u8),
@@ -197,6 +256,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (index.clone(), any::<bool>()).prop_map(|(index, sure)| Step::Fails(index, sure)),
         2 => index.clone().prop_map(Step::Succeeds),
+        2 => (index.clone(), any::<bool>()).prop_map(|(index, sick)| Step::Sickens(index, sick)),
         1 => index.clone().prop_map(Step::GoesDown),
         1 => index.clone().prop_map(Step::ComesBack),
         1 => (index, any::<u8>()).prop_map(|(index, fill)| Step::Fills(index, fill)),
@@ -218,7 +278,10 @@ fn check(world: &mut World, roles: &[Role]) {
         let ejected = of_role.iter().filter(|member| member.ejected_for.is_some()).count();
         let allowed = of_role.len() * usize::from(world.router.rules().max_ejection_percent) / 100;
         assert!(ejected <= allowed.max(1), "{ejected} of {} {role:?}", of_role.len());
+        let left_out = world.left_out().into_iter().filter(|index| stats[*index].role == role).count();
+        assert!(left_out <= allowed.max(1), "{left_out} of {} {role:?}", of_role.len());
     }
+    let left_out = world.left_out();
     for member in &stats {
         assert!(member.ejected_for.is_none_or(|time| time <= world.router.rules().max_ejection_time));
     }
@@ -233,9 +296,9 @@ fn check(world: &mut World, roles: &[Role]) {
         assert_eq!(tried.len(), fit.len());
         let uses: Vec<_> = tried
             .iter()
-            .map(|index| match (world.looks[*index].up, stats[*index].ejected_for) {
-                (true, None) => 0,
-                (true, Some(_)) => 1,
+            .map(|index| match (world.looks[*index].up, left_out.contains(index)) {
+                (true, false) => 0,
+                (true, true) => 1,
                 (false, _) => 2,
             })
             .collect();
@@ -271,6 +334,7 @@ proptest! {
                     assert!(time.is_none() || !before.contains(&(index % count)));
                 }
                 Step::Succeeds(index) => world.router.succeeded(world.ids[index % count], world.now),
+                Step::Sickens(index, unhealthy) => world.sickens(index % count, unhealthy),
                 Step::GoesDown(index) => world.looks[index % count].up = false,
                 Step::ComesBack(index) => world.looks[index % count].up = true,
                 Step::Fills(index, fill) => world.looks[index % count].fill = f64::from(fill) / 100.0,
