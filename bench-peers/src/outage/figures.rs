@@ -66,6 +66,9 @@ pub(crate) struct Figures {
     pub(crate) baseline_per_second: f64,
     /// Requests that found too many under way.
     pub(crate) turned_away: usize,
+    /// How much later than scheduled 99 of a hundred requests began at most: more than a few milliseconds, and the machine was
+    /// too busy to be measured on.
+    pub(crate) arrival_lag_p99_ms: f64,
     /// What requests were told, and how often.
     pub(crate) errors: BTreeMap<String, usize>,
 }
@@ -108,6 +111,7 @@ impl Figures {
             outage_ms: ms(*heal - *fault),
             baseline_per_second: per_second,
             turned_away: trace.turned_away.len(),
+            arrival_lag_p99_ms: percentile(&lags(requests), 99).map_or(0.0, ms),
             errors: tally(errors().map(|(_, failure)| failure)),
         }
     }
@@ -152,6 +156,14 @@ fn while_down(trace: &Trace) -> Vec<(&Request, &Failure)> {
     let refused: Vec<_> = refused.collect();
     let Some(first) = refused.iter().map(|(request, _)| request.acquired).min() else { return refused };
     refused.into_iter().filter(|(request, _)| request.began >= first).collect()
+}
+
+/// How late requests began, in order.
+fn lags(requests: &[Request]) -> Vec<Duration> {
+    let mut lags: Vec<_> =
+        requests.iter().map(|request| request.began.saturating_sub(request.scheduled)).collect();
+    lags.sort_unstable();
+    lags
 }
 
 fn overrun(requests: &[Request], limit: Duration) -> Duration {

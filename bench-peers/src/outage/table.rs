@@ -157,6 +157,7 @@ mod tests {
                 outage_ms: 5_000.0,
                 baseline_per_second: 200.0,
                 turned_away: 0,
+                arrival_lag_p99_ms: 0.2,
                 errors: BTreeMap::new(),
             },
         }

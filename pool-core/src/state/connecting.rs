@@ -4,6 +4,11 @@
 //! with jitter; the first success ends it, and growth resumes with 1, 2, 4 … connects at once. An outage is
 //! *known* once the run has lasted [`BLIP`]; until then callers wait, so that a server which is back within
 //! a moment costs nobody an error. A refused login is known at once: waiting cannot help it.
+//!
+//! A target that answers nothing keeps a connect for all of `connect_timeout`, and one that was begun before the target came
+//! back may never be answered. So while the patient one is under way, others beside it are given up after the longest
+//! delay of the schedule ([`Connecting::patience`]): whoever comes back is found within that time, and one that is slow to
+//! accept is not given up on.
 
 use std::time::Duration;
 
@@ -70,6 +75,11 @@ struct Run {
 }
 
 impl Run {
+    /// The schedule of a target that does not answer.
+    fn schedule(&self, now: Instant) -> Schedule {
+        if now.saturating_duration_since(self.since) < YOUTH { YOUNG } else { OLD }
+    }
+
     /// Whether so much time has passed since the last attempt was due that it tells nothing any more.
     fn is_stale(&self, now: Instant, connect_timeout: Duration) -> bool {
         now > self.next_attempt + connect_timeout + BLIP
@@ -104,6 +114,8 @@ pub(crate) struct Connecting {
     /// Consecutive refusals for want of room, and when to ask again.
     full: Option<(u32, Instant)>,
     last: Option<Recorded>,
+    /// When a connect last succeeded.
+    succeeded_at: Option<Instant>,
     /// How long connects take, as a moving average.
     typical: Option<Duration>,
 }
@@ -117,7 +129,11 @@ impl Connecting {
         match &self.run {
             // A probe that hangs must not be the last one.
             Some(run) => usize::from(prompt == 0 && under_way < limit && now >= run.next_attempt),
-            None => self.ramp.map_or(limit, |ramp| ramp.min(limit)).saturating_sub(under_way),
+            // One that hangs since before the target came back is no part of the growth.
+            None => {
+                let overdue = under_way.saturating_sub(prompt);
+                self.ramp.map_or(limit, |ramp| limit.min(ramp + overdue)).saturating_sub(under_way)
+            }
         }
     }
 
@@ -151,6 +167,21 @@ impl Connecting {
         self.typical.map_or(connect_timeout / 10, |typical| 4 * typical).max(SOONEST_OVERDUE)
     }
 
+    /// How long a connect that begins now may take, while another one has all of `connect_timeout` or none has.
+    pub(crate) fn patience(
+        &self,
+        another_is_patient: bool,
+        connect_timeout: Duration,
+        now: Instant,
+    ) -> Duration {
+        match &self.run {
+            Some(run) if another_is_patient => {
+                run.schedule(now).cap.max(self.overdue_after(connect_timeout)).min(connect_timeout)
+            }
+            _ => connect_timeout,
+        }
+    }
+
     /// Records a success after `took`. Returns how long the outage lasted, if one was announced.
     pub(crate) fn succeeded(
         &mut self,
@@ -161,6 +192,7 @@ impl Connecting {
     ) -> Option<Duration> {
         self.typical = Some(self.typical.map_or(took, |typical| (3 * typical + took) / 4));
         self.full = None;
+        self.succeeded_at = Some(now);
         if self.run.is_none() {
             // One more for each success: what is under way doubles with each round.
             self.ramp = self.ramp.map(|ramp| ramp + 1).filter(|ramp| *ramp < limit);
@@ -197,6 +229,8 @@ impl Connecting {
         rng: &mut fastrand::Rng,
     ) -> Failed {
         let unusable = matches!(cause, ConnectError::Unusable(_));
+        let timed_out = matches!(cause, ConnectError::TimedOut(_));
+        let given_up_early = matches!(cause, ConnectError::TimedOut(after) if after < connect_timeout);
         let before = self.last.replace(Recorded { cause, class, at: now });
         let class_before = before.as_ref().map(|recorded| recorded.class);
         let forgotten = before.map(|recorded| recorded.cause);
@@ -205,6 +239,11 @@ impl Connecting {
             let retry_in = FULL.delay(failures, rng);
             self.full = Some((failures, now + retry_in));
             return Failed { failures, retry_in, ended: self.end_run(now), forgotten };
+        }
+        let refuted = timed_out && self.succeeded_at.is_some_and(|at| begun < at);
+        if refuted && self.run.is_none() {
+            // It hung since before the target answered another one.
+            return Failed { failures: 0, retry_in: Duration::ZERO, ended: None, forgotten };
         }
         let run = self.run.get_or_insert(Run {
             failures: 0,
@@ -225,14 +264,16 @@ impl Connecting {
         run.streak = if class_before == Some(class) { run.streak.saturating_add(1) } else { 1 };
         run.refused_login = class == ErrorClass::Auth;
         run.unusable = unusable;
-        run.known = run.refused_login || now.saturating_duration_since(run.believed_since) >= BLIP;
+        let lasts = now.saturating_duration_since(run.believed_since) >= BLIP;
+        // One that was given up early may only have been slow.
+        run.known = run.refused_login || (lasts && (run.known || !given_up_early));
         let schedule = match class {
             ErrorClass::Auth => LOGIN,
-            _ if now.saturating_duration_since(run.since) < YOUTH => YOUNG,
-            _ => OLD,
+            _ => run.schedule(now),
         };
-        let retry_in = schedule.delay(run.streak, rng);
-        run.next_attempt = now + retry_in;
+        // From when it was begun on: one that hung has waited already.
+        run.next_attempt = now.max(begun + schedule.delay(run.streak, rng));
+        let retry_in = run.next_attempt - now;
         Failed { failures: run.failures, retry_in, ended: None, forgotten }
     }
 
@@ -288,7 +329,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(5);
 
     fn cause() -> ConnectError {
-        ConnectError::TimedOut(Duration::from_secs(1))
+        ConnectError::TimedOut(PATIENCE)
     }
 
     /// The times of the attempts that a failing target sees within `lasting`, and what was known then.
@@ -448,6 +489,63 @@ mod tests {
         assert!(!connecting.is_known_down(later, PATIENCE), "believed anew, from then on");
         connecting.failed(cause(), ErrorClass::Transient, later, later + BLIP, PATIENCE, &mut rng);
         assert!(connecting.is_known_down(later + BLIP, PATIENCE));
+    }
+
+    #[test]
+    fn beside_a_patient_connect_others_are_given_up_sooner() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        assert_eq!(connecting.patience(true, PATIENCE, start), PATIENCE, "nothing has failed");
+        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        assert_eq!(connecting.patience(false, PATIENCE, start), PATIENCE, "one always has all the time");
+        assert_eq!(connecting.patience(true, PATIENCE, start), YOUNG.cap);
+        assert_eq!(connecting.patience(true, PATIENCE, start + YOUTH), OLD.cap);
+        let short = YOUNG.cap / 2;
+        assert_eq!(connecting.patience(true, short, start), short);
+
+        // Where connects take long, none is given up before it is overdue.
+        connecting.succeeded(Duration::from_secs(1), 4, start, &mut rng);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        assert_eq!(connecting.patience(true, PATIENCE, start), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn who_was_given_up_early_tells_of_no_outage_that_is_not_known() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        let (early, late) = (ConnectError::TimedOut(YOUNG.cap), start + BLIP);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        connecting.failed(early.clone(), ErrorClass::Transient, start, late, PATIENCE, &mut rng);
+        assert!(!connecting.is_known_down(late, PATIENCE));
+        connecting.failed(cause(), ErrorClass::Transient, start, late, PATIENCE, &mut rng);
+        connecting.failed(early, ErrorClass::Transient, start, late, PATIENCE, &mut rng);
+        assert!(connecting.is_known_down(late, PATIENCE), "nor does it refute one that is");
+    }
+
+    #[test]
+    fn who_hung_until_he_was_given_up_has_waited_already() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        let late = start + Duration::from_secs(1);
+        let failed = connecting.failed(cause(), ErrorClass::Transient, start, late, PATIENCE, &mut rng);
+        assert_eq!(failed.retry_in, Duration::ZERO);
+        assert_eq!(connecting.allowance(0, 0, 2, late), 1);
+    }
+
+    #[test]
+    fn a_connect_that_hangs_since_before_the_heal_neither_stops_growth_nor_tells_of_an_outage() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        connecting.failed(cause(), ErrorClass::Transient, start, start, PATIENCE, &mut rng);
+        let healed = start + Duration::from_secs(2);
+        connecting.succeeded(Duration::ZERO, 2, healed, &mut rng);
+        assert_eq!(connecting.allowance(1, 0, 2, healed), 1, "one hangs, one may be begun");
+        assert_eq!(connecting.allowance(1, 1, 2, healed), 0, "one is under way, and that is the ramp");
+        let later = healed + Duration::from_secs(1);
+        connecting.failed(cause(), ErrorClass::Transient, start, later, PATIENCE, &mut rng);
+        assert!(!connecting.is_failing() && connecting.last_failure(later).is_some());
+        connecting.failed(cause(), ErrorClass::Transient, later, later, PATIENCE, &mut rng);
+        assert!(connecting.is_failing(), "one that was begun since does");
     }
 
     #[test]

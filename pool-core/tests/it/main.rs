@@ -21,6 +21,7 @@ mod every_await;
 mod fairness;
 mod found;
 mod frugal;
+mod healing;
 mod leaks;
 mod lifetime;
 mod outage;

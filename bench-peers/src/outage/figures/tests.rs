@@ -122,6 +122,12 @@ fn an_overrun_is_what_an_acquire_takes_beyond_its_limit() {
 }
 
 #[test]
+fn a_request_that_began_late_is_the_machines_fault() {
+    let late = Request { scheduled: at(990), ..answered(1_000) };
+    assert_eq!(Figures::of(&trace(vec![answered(500), late], &[])).arrival_lag_p99_ms, 10.0);
+}
+
+#[test]
 fn connects_are_told_apart_by_the_heal() {
     let connects = [2_999, 3_000, 3_500, 3_999, 4_000, 7_999, 8_000, 8_050, 8_099, 8_100, 12_000];
     let figures = Figures::of(&trace(Vec::new(), &connects));
