@@ -14,11 +14,11 @@ use crate::output::Output;
 use crate::quiet::Ticks;
 use crate::report::{Control, Report, Settings, StormRow, WorkloadReport};
 use crate::rounds::Plan;
-#[cfg(feature = "sql")]
-use crate::{outage, sql};
 use crate::storm::Storm;
 use crate::workload::Special;
 use crate::{child, clock, markdown, pools, snapshot};
+#[cfg(feature = "sql")]
+use crate::{outage, sql};
 
 /// Does what the command line asks for.
 ///

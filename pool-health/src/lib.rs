@@ -1,7 +1,7 @@
 //! Watches pools, says what ails them, and heals what can be healed.
 
-mod brownout;
 mod breaker;
+mod brownout;
 mod guarded;
 mod monitor;
 mod retry;

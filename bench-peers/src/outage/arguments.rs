@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
 use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
 
 use super::contender::Settings;
 use super::contenders::{self, Entrant};
@@ -182,7 +182,9 @@ mod tests {
 
     #[test]
     fn bad_arguments_end_with_code_2() {
-        for line in ["--faults flood", "--pools nobody", "--tasks 0", "--settings some", "--rounds 0", "--outage 0"] {
+        for line in
+            ["--faults flood", "--pools nobody", "--tasks 0", "--settings some", "--rounds 0", "--outage 0"]
+        {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

@@ -38,8 +38,12 @@ pub(crate) fn all() -> [Entrant; 6] {
 }
 
 /// Those of a quick run: one of each.
-pub(crate) const QUICK: [&str; 4] =
-    [OURS, <sqlx::Sqlx as Contender>::NAME, <deadpool::Deadpool as Contender>::NAME, <bb8::Bb8 as Contender>::NAME];
+pub(crate) const QUICK: [&str; 4] = [
+    OURS,
+    <sqlx::Sqlx as Contender>::NAME,
+    <deadpool::Deadpool as Contender>::NAME,
+    <bb8::Bb8 as Contender>::NAME,
+];
 
 impl Entrant {
     fn of<C: Contender>() -> Self {

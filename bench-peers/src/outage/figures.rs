@@ -87,7 +87,8 @@ impl Figures {
         let per_second = Self::baseline_of(requests, trace.baseline, *fault);
         let done = done(requests);
         let attempts: Vec<_> = trace.connects.iter().copied().filter(|at| down.contains(at)).collect();
-        let after: Vec<_> = trace.connects.iter().copied().filter(|at| (*heal..trace.end).contains(at)).collect();
+        let after: Vec<_> =
+            trace.connects.iter().copied().filter(|at| (*heal..trace.end).contains(at)).collect();
         let (dead_handouts, dead_handouts_in_window) = dead_handouts(trace);
         Figures {
             t_detect_ms: first_error.map(|at| ms(at - *fault)),
@@ -103,7 +104,9 @@ impl Figures {
             explained_pct: (!refused.is_empty()).then(|| 100.0 * explained as f64 / refused.len() as f64),
             t_first_ms: done.iter().find(|at| *at >= heal).map(|at| ms(*at - *heal)),
             t95_ms: back_to_normal(&done, per_second, *heal, trace.end).map(ms),
-            last_error_ms: errors().map(|(request, _)| ms(request.ended.saturating_sub(*heal))).fold(0.0, f64::max),
+            last_error_ms: errors()
+                .map(|(request, _)| ms(request.ended.saturating_sub(*heal)))
+                .fold(0.0, f64::max),
             storm_per100_ms: densest(&after, STORM),
             leaked_slots: trace.residue.slots,
             leaked_tasks: trace.residue.tasks,
@@ -126,8 +129,10 @@ impl Figures {
 /// Whether the pool has been back for a while and nobody meets an error any more.
 pub(crate) fn is_settled(requests: &[Request], per_second: f64, heal: Duration, now: Duration) -> bool {
     let back = back_to_normal(&done(requests), per_second, heal, now);
-    let last_error = requests.iter().filter(|request| failure(request).is_some()).map(|error| error.ended).max();
-    back.is_some_and(|back| now >= heal + back + WINDOW + CALM) && last_error.is_none_or(|at| now >= at + CALM)
+    let last_error =
+        requests.iter().filter(|request| failure(request).is_some()).map(|error| error.ended).max();
+    back.is_some_and(|back| now >= heal + back + WINDOW + CALM)
+        && last_error.is_none_or(|at| now >= at + CALM)
 }
 
 /// When requests were answered, in order.
@@ -180,7 +185,8 @@ fn dead_handouts(trace: &Trace) -> (usize, usize) {
         matches!(request.outcome, Outcome::NotAnswered(_))
             && (trace.in_force + ONSET..trace.heal).contains(&request.acquired)
     });
-    let (due, in_window): (Vec<_>, Vec<_>) = dead.partition(|request| request.idle.is_some_and(|idle| idle >= BYPASS));
+    let (due, in_window): (Vec<_>, Vec<_>) =
+        dead.partition(|request| request.idle.is_some_and(|idle| idle >= BYPASS));
     (due.len(), in_window.len())
 }
 

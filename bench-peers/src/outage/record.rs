@@ -48,7 +48,12 @@ pub(crate) struct Record {
 impl Record {
     /// An empty one, of a run that began at `epoch`.
     pub(crate) fn new(epoch: Instant) -> Self {
-        Record { epoch, ended: Mutex::default(), turned_away: Mutex::default(), in_flight: AtomicUsize::new(0) }
+        Record {
+            epoch,
+            ended: Mutex::default(),
+            turned_away: Mutex::default(),
+            in_flight: AtomicUsize::new(0),
+        }
     }
 
     /// The time of the run.

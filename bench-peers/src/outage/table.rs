@@ -60,7 +60,8 @@ fn head(report: &Report, out: &mut String) -> fmt::Result {
         QUERY_LIMIT.as_millis(),
     )?;
     writeln!(out, "```text\n  {}", method.database)?;
-    let versions: Vec<_> = method.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let versions: Vec<_> =
+        method.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     writeln!(out, "  versions: {}", versions.join(", "))?;
     for (pool, settings) in &method.pools {
         for (which, text) in settings {
@@ -73,7 +74,12 @@ fn head(report: &Report, out: &mut String) -> fmt::Result {
 fn tables(runs: &[Run], out: &mut String) -> fmt::Result {
     let mut kinds: Vec<(Settings, usize)> = runs.iter().map(|run| (run.settings, run.tasks)).collect();
     let mut seen = Vec::new();
-    kinds.retain(|kind| !seen.contains(kind) && { seen.push(*kind); true });
+    kinds.retain(|kind| {
+        !seen.contains(kind) && {
+            seen.push(*kind);
+            true
+        }
+    });
     for (settings, tasks) in kinds {
         let here: Vec<_> = runs.iter().filter(|run| run.settings == settings && run.tasks == tasks).collect();
         let rate = here.first().map_or(0, |run| run.arrivals_per_second);

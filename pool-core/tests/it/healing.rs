@@ -61,7 +61,12 @@ fn builder(connector: &FakeConnector) -> PoolBuilder<FakeConnector> {
 }
 
 /// Takes the target away for so long, under a steady load.
-async fn outage(builder: PoolBuilder<FakeConnector>, connector: FakeConnector, gone: Gone, lasts: Duration) -> Back {
+async fn outage(
+    builder: PoolBuilder<FakeConnector>,
+    connector: FakeConnector,
+    gone: Gone,
+    lasts: Duration,
+) -> Back {
     connector.connects().always(Act::Slow(ms(5)));
     let pool = builder.build().unwrap();
     pool.warm_up().await.unwrap();
@@ -137,7 +142,12 @@ async fn after_ten_minutes_callers_are_served_within_two_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_target_that_is_slow_to_accept_is_not_given_up_on() {
     let connector = FakeConnector::new();
-    let pool = builder(&connector).min_connections(1).connect_timeout(secs(5)).acquire_timeout(secs(60)).build().unwrap();
+    let pool = builder(&connector)
+        .min_connections(1)
+        .connect_timeout(secs(5))
+        .acquire_timeout(secs(60))
+        .build()
+        .unwrap();
     connector.connects().next(Act::Fail("connection refused")).always(Act::Slow(secs(3)));
     let begun = Instant::now();
     assert!(pool.acquire().await.is_ok());

@@ -88,7 +88,8 @@ async fn in_a_black_hole_acquires_fail_at_once_as_well() {
         assert!(error.is_unavailable() && begun.elapsed() < ms(5), "{error}");
         // Of two probes one has the whole time.
         let text = error.to_string();
-        let told = ["2s", "500ms"].iter().any(|limit| text.contains(&format!("no connection within {limit}")));
+        let told =
+            ["2s", "500ms"].iter().any(|limit| text.contains(&format!("no connection within {limit}")));
         assert!(told, "{error}");
         let outage = error.diagnosis().outage.unwrap();
         assert!(error.diagnosis().stats.creating == 0 || outage.next_probe.is_zero(), "{error}");

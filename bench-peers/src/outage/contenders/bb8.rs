@@ -64,7 +64,9 @@ impl Contender for Bb8 {
     async fn acquire(&self) -> Result<Self::Held, Failure> {
         self.0.get_owned().await.map_err(|error| match error {
             RunError::TimedOut => Failure::unexplained("acquire: timeout"),
-            RunError::User(DialError::Failed(error)) => Failure::explained(format!("acquire: {}", kind(&error))),
+            RunError::User(DialError::Failed(error)) => {
+                Failure::explained(format!("acquire: {}", kind(&error)))
+            }
             RunError::User(error) => Failure::explained(format!("acquire: {error}")),
         })
     }

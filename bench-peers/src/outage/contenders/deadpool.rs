@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use deadpool_postgres::{ClientWrapper, ManagerConfig, RecyclingMethod, Runtime};
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleResult, Timeouts};
+use deadpool_postgres::{ClientWrapper, ManagerConfig, RecyclingMethod, Runtime};
 use tokio_postgres::{Error, NoTls};
 
 use super::tokio_postgres::{ask, config, kind};
@@ -43,8 +43,7 @@ impl Manager for Dialing {
 impl Contender for Deadpool {
     const NAME: &'static str = "deadpool";
     const DRIVER: &'static str = "tokio-postgres";
-    const EQUAL: &'static str =
-        "max_size 10, wait 2 s, create 1 s, recycle 1 s, RecyclingMethod::Verified; it has no limit for all three together";
+    const EQUAL: &'static str = "max_size 10, wait 2 s, create 1 s, recycle 1 s, RecyclingMethod::Verified; it has no limit for all three together";
     const DEFAULT: &'static str = "max_size 10, no limits, RecyclingMethod::Fast: hand-outs are not checked";
     const DEFAULTS: Defaults = Defaults { acquire: None };
     type Held = Object<Dialing>;
@@ -54,13 +53,11 @@ impl Contender for Deadpool {
             Settings::Equal => RecyclingMethod::Verified,
             Settings::Default => RecyclingMethod::Fast,
         };
-        let manager = deadpool_postgres::Manager::from_config(
-            config(place),
-            NoTls,
-            ManagerConfig { recycling_method },
-        );
-        let mut builder =
-            Pool::builder(Dialing { manager, dial: place.dial.clone() }).max_size(SIZE).runtime(Runtime::Tokio1);
+        let manager =
+            deadpool_postgres::Manager::from_config(config(place), NoTls, ManagerConfig { recycling_method });
+        let mut builder = Pool::builder(Dialing { manager, dial: place.dial.clone() })
+            .max_size(SIZE)
+            .runtime(Runtime::Tokio1);
         if place.settings == Settings::Equal {
             builder = builder.timeouts(Timeouts {
                 wait: Some(ACQUIRE),

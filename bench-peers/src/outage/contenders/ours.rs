@@ -16,7 +16,8 @@ use crate::outage::dial::Dial;
 
 const EQUAL: &str = "min = max = 10, acquire 2 s, connect 1 s, check 1 s, every hand-out checked (its own default: those idle for \
     500 ms), no idle timeout, no maximum lifetime";
-const DEFAULT: &str = "min 2, max 10, acquire 30 s, connect 5 s, check 5 s, hand-outs checked after 500 ms idle";
+const DEFAULT: &str =
+    "min 2, max 10, acquire 30 s, connect 5 s, check 5 s, hand-outs checked after 500 ms idle";
 const DEFAULTS: Defaults = Defaults { acquire: Some(Duration::from_secs(30)) };
 
 /// Our pool over our connections to PostgreSQL.

@@ -20,9 +20,7 @@ use sqlx_core::error::Error;
 use sqlx_core::pool::{Pool, PoolConnection, PoolOptions};
 use sqlx_core::transaction::Transaction;
 
-use crate::outage::contender::{
-    ACQUIRE, Contender, Defaults, Failure, Link, Place, QUERY, SIZE, Settings,
-};
+use crate::outage::contender::{ACQUIRE, Contender, Defaults, Failure, Link, Place, QUERY, SIZE, Settings};
 use crate::outage::dial::{Dial, DialError};
 use crate::outage::stage::{NAME, PASSWORD};
 use crate::pools::sqlx::hollow::hollow_database;

@@ -51,7 +51,10 @@ macro_rules! hollow_database {
         impl TransactionManager for $database {
             type Database = $database;
 
-            fn begin(_: &mut $connection, _: Option<SqlStr>) -> impl Future<Output = Result<(), Error>> + Send + '_ {
+            fn begin(
+                _: &mut $connection,
+                _: Option<SqlStr>,
+            ) -> impl Future<Output = Result<(), Error>> + Send + '_ {
                 ready(Ok(()))
             }
 
@@ -75,7 +78,10 @@ macro_rules! hollow_database {
 
             fn reserve(&mut self, _additional: usize, _size: usize) {}
 
-            fn add<'t, T: Encode<'t, $database> + Type<$database>>(&mut self, _value: T) -> Result<(), BoxDynError> {
+            fn add<'t, T: Encode<'t, $database> + Type<$database>>(
+                &mut self,
+                _value: T,
+            ) -> Result<(), BoxDynError> {
                 Ok(())
             }
 

@@ -83,4 +83,3 @@ impl ConnectOptions for NoopOptions {
         self
     }
 }
-
