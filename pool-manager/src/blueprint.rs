@@ -125,11 +125,7 @@ impl Blueprint {
     }
 
     /// Draws one pool. `None` if something is wrong with it, which is then put down.
-    fn draw(
-        config: &PoolConfig,
-        kit: &Kit,
-        problems: &mut Vec<BuildProblem>,
-    ) -> Option<Blueprint> {
+    fn draw(config: &PoolConfig, kit: &Kit, problems: &mut Vec<BuildProblem>) -> Option<Blueprint> {
         let mut drawing = Drawing {
             #[cfg(feature = "_net")]
             kit,

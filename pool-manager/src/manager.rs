@@ -423,8 +423,7 @@ impl PoolManager {
             }
             let pool = self.shared.open(blueprint)?;
             let (pool_of_entry, config) = (pool.clone(), Arc::new(config));
-            let entry =
-                Entry { pool: pool_of_entry, config, gate, fingerprint, origin: Origin::Program };
+            let entry = Entry { pool: pool_of_entry, config, gate, fingerprint, origin: Origin::Program };
             registry.put(name.clone(), entry);
             // To be dropped without the lock.
             left = (registry.regroup(), registry.take_ended());

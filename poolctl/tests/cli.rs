@@ -435,7 +435,9 @@ fn health_can_be_read_by_programs() {
     let pools = json["pools"].as_array_mut().expect("there are two");
     for pool in pools {
         for (key, value) in pool.as_object_mut().expect("it is one") {
-            if key.ends_with("Ms") || ["checks", "failedChecks", "consecutiveFailures"].contains(&key.as_str()) {
+            if key.ends_with("Ms")
+                || ["checks", "failedChecks", "consecutiveFailures"].contains(&key.as_str())
+            {
                 assert!(value.is_number() || value.is_null(), "{key}: {value}");
                 *value = "some number".into();
             }

@@ -34,7 +34,11 @@ fn settings(config: &CircuitBreakerSettings) -> Option<BreakerSettings> {
         slow_connect => (slow_rate, slow_connect),
     };
     enabled.then_some(BreakerSettings {
-        window: if window_calls == 0 { BreakerWindow::Time(window) } else { BreakerWindow::Count(window_calls) },
+        window: if window_calls == 0 {
+            BreakerWindow::Time(window)
+        } else {
+            BreakerWindow::Count(window_calls)
+        },
         failure_rate,
         slow_call_rate,
         slow_call_duration,
@@ -71,7 +75,8 @@ impl Breakers {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|breaker| breaker.strong_count() > 0);
         let mut live = known.iter().filter_map(Weak::upgrade);
-        let is_it = |known: &Arc<Known>| known.stands_for == stands_for && known.breaker.settings() == settings;
+        let is_it =
+            |known: &Arc<Known>| known.stands_for == stands_for && known.breaker.settings() == settings;
         if let Some(found) = live.find(is_it) {
             return Ok(found);
         }

@@ -110,7 +110,8 @@ impl Shared {
             tracing::warn!("a pool made on demand stays as it was: {problem}");
         }
         let grace = plan.config.reload.grace;
-        let added = plan.added.iter().map(|(config, _)| (config.name.clone(), config.settings.health_check_interval));
+        let added =
+            plan.added.iter().map(|(config, _)| (config.name.clone(), config.settings.health_check_interval));
         let intervals: Vec<_> = added.collect();
         let (removed, changed) = self.swap(plan)?;
         report.removed.retain(|name| removed.iter().any(|pool| pool.control().name() == name));

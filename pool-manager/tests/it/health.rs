@@ -64,7 +64,8 @@ async fn every_pool_is_watched_unless_the_configuration_says_otherwise() {
     assert!(manager.health().is_running());
     manager.reload(config(&format!("{WATCHED}, pools: [{HERE}]"))).await.unwrap();
     until("it was checked", || manager.health().status("here") == HealthStatus::Healthy).await;
-    let quiet = crate::support::manager(&format!("health_monitoring: {{enabled: false}}, pools: [{HERE}]")).await;
+    let quiet =
+        crate::support::manager(&format!("health_monitoring: {{enabled: false}}, pools: [{HERE}]")).await;
     assert!(!quiet.health().is_running());
     assert_eq!(quiet.health().report("here").unwrap().status, HealthStatus::Unknown);
     let report = quiet.health().check("here").await.unwrap();
@@ -149,7 +150,10 @@ async fn a_pool_that_is_lost_and_found_is_told_of_and_not_ready_meanwhile() {
     let missing: Vec<_> = readiness.missing().collect();
     assert_eq!(missing.len(), 1);
     let ReadyState::Unhealthy(reason) = &missing[0].state else { panic!("{readiness}") };
-    assert!(reason.starts_with("unhealthy for ") && reason.contains("unable to open database file"), "{reason}");
+    assert!(
+        reason.starts_with("unhealthy for ") && reason.contains("unable to open database file"),
+        "{reason}"
+    );
 
     place.appear();
     until("it has recovered", || manager.health().status("orders") == HealthStatus::Healthy).await;
@@ -160,7 +164,8 @@ async fn a_pool_that_is_lost_and_found_is_told_of_and_not_ready_meanwhile() {
 #[tokio::test]
 async fn a_pool_that_is_not_required_may_be_unhealthy() {
     let place = Place::missing();
-    let pools = place.pool("orders", "required: false, connection_timeout_ms: 1000, validation_timeout_ms: 500");
+    let pools =
+        place.pool("orders", "required: false, connection_timeout_ms: 1000, validation_timeout_ms: 500");
     let manager = manager(&format!("{EAGER}, pools: [{pools}]")).await;
     manager.health().check("orders").await.unwrap();
     unhealthy(&manager, "orders").await;
@@ -194,7 +199,8 @@ async fn a_member_whose_pool_is_unhealthy_gets_nothing_until_it_is_well() {
     until("it is left out", is_left_out).await;
     let shop = manager.sqlite_group("shop").unwrap();
     assert_eq!(shop.read().await.unwrap().pool_name(), "primary");
-    let replica = manager.group_stats()["shop"].iter().find(|member| &*member.name == "replica").cloned().unwrap();
+    let replica =
+        manager.group_stats()["shop"].iter().find(|member| &*member.name == "replica").cloned().unwrap();
     assert_eq!((replica.unhealthy, replica.failures), (true, 0), "no caller had to find out");
 
     place.appear();
@@ -229,7 +235,10 @@ async fn a_pool_on_demand_that_only_the_monitor_asks_goes() {
     let manager = manager(&format!("{often}, default_pool: {{idle_timeout_ms: 100}}")).await;
     let target = Target::new("sqlite", folder.path().join("tenant.db").display().to_string());
     drop(manager.acquire_target(&target, None).await.unwrap());
-    until("it is checked", || manager.health().report(&target.to_string()).is_some_and(|report| report.checks > 0)).await;
+    until("it is checked", || {
+        manager.health().report(&target.to_string()).is_some_and(|report| report.checks > 0)
+    })
+    .await;
     until("it is gone", || manager.targets().is_empty()).await;
     assert!(manager.health().report(&target.to_string()).is_none());
 }
@@ -237,7 +246,8 @@ async fn a_pool_on_demand_that_only_the_monitor_asks_goes() {
 #[tokio::test]
 async fn a_pool_on_demand_that_is_lost_goes_as_well() {
     let place = Place::missing();
-    let manager = manager(&format!("{EAGER}, default_pool: {{idle_timeout_ms: 100, connection_timeout_ms: 50}}")).await;
+    let manager =
+        manager(&format!("{EAGER}, default_pool: {{idle_timeout_ms: 100, connection_timeout_ms: 50}}")).await;
     let target = Target::new("sqlite", place.file());
     drop(manager.acquire_target(&target, None).await.unwrap_err());
     until("it is gone", || manager.targets().is_empty()).await;
@@ -256,7 +266,8 @@ async fn a_pool_on_demand_in_use_stays_however_often_it_is_checked() {
     until("it is gone", || manager.targets().is_empty()).await;
 }
 
-const BREAKER: &str = "circuit_breaker: {enabled: true, consecutive_failures: 2, open_ms: 60000, open_max_ms: 60000}";
+const BREAKER: &str =
+    "circuit_breaker: {enabled: true, consecutive_failures: 2, open_ms: 60000, open_max_ms: 60000}";
 
 #[tokio::test]
 async fn pools_of_one_target_share_a_breaker_and_believe_each_other() {
@@ -300,7 +311,8 @@ async fn a_reload_gives_a_running_pool_a_breaker_and_takes_it_away() {
 #[tokio::test]
 async fn a_breaker_opened_by_hand_keeps_a_pool_from_connecting_and_closed_by_hand_lets_it() {
     let off = "health_monitoring: {enabled: false}";
-    let pool = format!("{{name: orders, driver: sqlite, database: ':memory:', min_connections: 0, {BREAKER}}}");
+    let pool =
+        format!("{{name: orders, driver: sqlite, database: ':memory:', min_connections: 0, {BREAKER}}}");
     let manager = manager(&format!("{off}, pools: [{pool}]")).await;
     let breaker = manager.circuit_breaker("orders").unwrap().unwrap();
     breaker.force_open();

@@ -82,7 +82,8 @@ async fn nothing_watches_a_manager_that_is_closed_or_dropped() {
 async fn a_file_that_nobody_shall_watch_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("connection_pool.yaml");
-    fs::write(&file, "connection_pool: {reload: {watch: 'off'}, health_monitoring: {enabled: false}}").unwrap();
+    fs::write(&file, "connection_pool: {reload: {watch: 'off'}, health_monitoring: {enabled: false}}")
+        .unwrap();
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     let manager = PoolManager::from_file(&file).await.unwrap();

@@ -65,7 +65,10 @@ impl World {
     /// Those that get nothing while others can serve.
     fn left_out(&self) -> Vec<usize> {
         let members = self.router.members.iter().enumerate();
-        members.filter(|(_, member)| self.router.is_left_out(member, self.now)).map(|(index, _)| index).collect()
+        members
+            .filter(|(_, member)| self.router.is_left_out(member, self.now))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     fn ejected(&self) -> Vec<usize> {
@@ -181,7 +184,8 @@ fn the_cap_counts_members_that_are_unhealthy_with_those_that_failed() {
     assert_eq!(world.left_out(), [0, 1], "of the unhealthy ones there is room for one");
     world.sickens(1, false);
     assert_eq!(world.left_out(), [0, 2]);
-    let mut world = World::new(&[Role::Replica; 2], Routing { max_ejection_percent: 0, ..Routing::default() });
+    let mut world =
+        World::new(&[Role::Replica; 2], Routing { max_ejection_percent: 0, ..Routing::default() });
     world.sickens(0, true);
     assert_eq!(world.left_out(), [0; 0], "nobody is ever left out");
 }
