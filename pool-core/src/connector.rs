@@ -160,7 +160,7 @@ pub trait Connector: Send + Sync + 'static {
 
     /// How long to wait before the next connect, if the error tells: an HTTP `Retry-After`, an open circuit breaker.
     ///
-    /// Called by the keeper after a failed connect. The next one is begun then, never earlier and at most a tenth later,
+    /// Called by the keeper after a failed connect. The next one is begun then, never earlier, and later by a tenth or a second at most,
     /// instead of after the pool's own back-off; a refused login also waits for that. Less than 25 ms counts as 25 ms, more
     /// than an hour as an hour. From half a second on, the outage is known at once, so that callers fail fast with this
     /// error instead of waiting for the next attempt. The default leaves it to the back-off.

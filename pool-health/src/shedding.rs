@@ -104,6 +104,8 @@ struct Applied {
 #[derive(Debug, Default)]
 struct Measured {
     before: Option<(Instant, u64, Duration)>,
+    /// How many connections there were when callers last waited for them.
+    serving: Option<usize>,
     /// Uses that ended, the older the less.
     uses: f64,
     /// How long they took, in seconds, faded in the same way.
@@ -188,8 +190,12 @@ impl Measured {
         now: Instant,
     ) -> Option<usize> {
         let PoolSnapshot { stats, counters, .. } = snapshot;
-        // What callers of normal priority can have. A pool that cannot open all it may serves with what it has.
-        let serving = if stats.waiting > 0 { stats.total } else { stats.max };
+        // A pool that cannot open all it may serves with what it has, which shows when callers wait and none is being opened.
+        if stats.waiting > 0 && stats.creating == 0 {
+            self.serving = Some(stats.total);
+        }
+        let serving = self.serving.unwrap_or(stats.max).min(stats.max);
+        // What callers of normal priority can have of that.
         let serving = serving.saturating_sub(options.reserve_connections).max(1) as f64;
         let seen = (now, counters.released, counters.use_time);
         let (at, released, use_time) = self.before.replace(seen)?;

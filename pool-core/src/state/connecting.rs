@@ -58,10 +58,13 @@ impl Schedule {
 const HINTS: RangeInclusive<Duration> = Duration::from_millis(25)..=Duration::from_secs(3_600);
 /// By which part of such a time the next attempt may be later, so that pools told the same do not come together.
 const HINT_JITTER: f64 = 0.1;
+/// But by no more than this, lest a target that is back is noticed late.
+const MOST_HINT_JITTER: Duration = Duration::from_secs(1);
 
 /// When to retry after a connector has said how long to wait: never earlier, and a little later at most.
 fn heed(hint: Duration, rng: &mut fastrand::Rng) -> Duration {
-    hint.clamp(*HINTS.start(), *HINTS.end()).mul_f64(1.0 + HINT_JITTER * rng.f64())
+    let hint = hint.clamp(*HINTS.start(), *HINTS.end());
+    hint + hint.mul_f64(HINT_JITTER).min(MOST_HINT_JITTER).mul_f64(rng.f64())
 }
 
 /// What a connect died of.
@@ -137,6 +140,8 @@ pub(crate) struct Connecting {
     last: Option<Recorded>,
     /// How long connects take, as a moving average.
     typical: Option<Duration>,
+    /// When one succeeded last.
+    succeeded_at: Option<Instant>,
 }
 
 impl Connecting {
@@ -169,6 +174,11 @@ impl Connecting {
         self.run.is_some()
     }
 
+    /// Whether a connect has succeeded since then.
+    pub(crate) fn has_succeeded_since(&self, then: Instant) -> bool {
+        self.succeeded_at.is_some_and(|at| at > then)
+    }
+
     /// Whether the target is known to be down: by a connect that failed, not by the mere passing of time.
     /// Knowledge grows stale when nothing was tried for long, which
     /// happens while connections live and no other is wanted.
@@ -190,6 +200,7 @@ impl Connecting {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> Option<Duration> {
+        self.succeeded_at = Some(now);
         self.typical = Some(self.typical.map_or(took, |typical| (3 * typical + took) / 4));
         self.full = None;
         if self.run.is_none() {
@@ -492,7 +503,8 @@ mod tests {
                 let (mut now, mut connecting) = (Instant::now(), Connecting::default());
                 for hint in [30, 100, 700, 3_000, 90_000].map(Duration::from_millis) {
                     let failed = connecting.failed(hinted(class, hint), now, now, PATIENCE, &mut rng);
-                    assert!(failed.retry_in >= hint && failed.retry_in <= hint.mul_f64(1.1), "{failed:?}");
+                    let latest = hint + (hint / 10).min(Duration::from_secs(1));
+                    assert!((hint..=latest).contains(&failed.retry_in), "{failed:?}");
                     assert_eq!(
                         connecting.allowance(0, 0, 4, now + failed.retry_in - NANO),
                         0,
@@ -514,7 +526,7 @@ mod tests {
         assert!(failed.retry_in >= *HINTS.start());
         let failed =
             connecting.failed(hinted(ErrorClass::Transient, Duration::MAX), now, now, PATIENCE, &mut rng);
-        assert!(failed.retry_in <= HINTS.end().mul_f64(1.0 + HINT_JITTER));
+        assert!(failed.retry_in <= *HINTS.end() + MOST_HINT_JITTER);
     }
 
     #[test]

@@ -125,9 +125,10 @@ impl<T> State<T> {
         let waiting = asking.saturating_sub(coming);
         let floor = self.options.min_connections.saturating_sub(counts.live());
         let spare = (self.options.min_idle + asking).saturating_sub(counts.idle + coming);
-        // While connects fail and no connection lives, one is always wanted: a caller that fails fast leaves
-        // no demand behind.
-        let probe = usize::from(self.spare_wanted || (self.connecting.is_failing() && counts.live() == 0));
+        // While connects fail, one is always wanted: a caller that fails fast leaves no demand behind, and where connections
+        // live, nobody would learn for long that others can be opened again. Another one is no proof where those opened are of no use.
+        let is_unproven = self.connecting.awaits_proof() && counts.live() > 0;
+        let probe = usize::from(self.spare_wanted || (self.connecting.is_failing() && !is_unproven));
         let wanted = waiting.max(floor).max(spare).max(probe) + counts.successors_wanted;
         let room = self.limit().saturating_sub(counts.total());
         // Callers, and a probe, do not count on a connect that is overdue; all else can wait for it.
@@ -221,11 +222,13 @@ impl<T> State<T> {
         if !self.slots.is_current(ticket.slot, ticket.id) {
             return;
         }
-        let outdated = self.slots.slot(ticket.slot).generation < self.retired_below;
+        let outdated = self.slots.slot(ticket.slot).generation < self.retired_below
+            || self.connecting.has_succeeded_since(ticket.begun);
         self.unbegin(ticket);
         self.counters.connect_failed += 1;
         if outdated {
-            // Begun before `evict_all`, for instance with the old password: says nothing of how it is now.
+            // Begun before `evict_all`, for instance with the old password, or before one that succeeded meanwhile, as the one
+            // that hung: says nothing of how it is now.
             let Failure { cause, class, .. } = failure;
             let failure = ConnectFailure { cause, class, age: Duration::ZERO };
             let failures = self.connecting.outage(now).map_or(0, |outage| outage.failures);

@@ -56,6 +56,36 @@ async fn one_bad_connection_does_not_open_the_whole_pool() {
     assert_eq!(pool.outage(), None);
 }
 
+// A connect that hung and failed in the end was taken for an outage, though others had succeeded since it began.
+#[tokio::test(start_paused = true)]
+async fn a_connect_that_hung_while_others_succeeded_is_no_outage() {
+    let (builder, connector) = lazy(4);
+    connector.connects().next(Act::Hang);
+    let pool = builder.build().unwrap();
+    drop(pool.acquire().await.unwrap());
+    pass(secs(20)).await;
+    assert_eq!((pool.outage(), pool.counters().connect_failed), (None, 1));
+}
+
+// A pool with connections to live on did not learn that others could be opened again.
+#[tokio::test(start_paused = true)]
+async fn new_connections_are_tried_until_they_work_again() {
+    let (builder, connector) = lazy(4);
+    let pool = builder.build().unwrap();
+    let held = pool.acquire().await.unwrap();
+    connector.connects().always(Act::Fail("no room"));
+    drop(pool.acquire_timeout(ms(200)).await.unwrap_err());
+    pass(secs(20)).await;
+    assert!(pool.outage().is_some());
+    let attempts = connector.connects().calls();
+    pass(secs(60)).await;
+    assert!((20..=250).contains(&(connector.connects().calls() - attempts)), "as the back-off allows");
+    connector.connects().always(Act::Succeed);
+    pass(secs(5)).await;
+    assert_eq!(pool.outage(), None);
+    drop(held);
+}
+
 // Trying again and again opened every connection that the pool may have.
 #[tokio::test(start_paused = true)]
 async fn trying_does_not_open_what_nobody_needs() {

@@ -384,7 +384,7 @@ async fn a_connector_that_knows_when_to_retry_is_heeded_and_callers_need_not_wai
         fake.connects().always(Act::Succeed);
         tokio::time::sleep_until(begun + secs(20) - ms(1)).await;
         assert_eq!(fake.connects().calls(), 1, "never earlier");
-        pass(secs(2) + ms(2)).await;
-        assert_eq!(pool.stats().idle, 1, "a tenth later at most, and without a caller");
+        pass(secs(1) + ms(2)).await;
+        assert_eq!(pool.stats().idle, 1, "a second later at most, and without a caller");
     }
 }

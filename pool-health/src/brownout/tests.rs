@@ -101,3 +101,22 @@ fn every_bad_setting_is_named_at_once() {
         @"accept the brown-out settings: set_point = 0s must be longer than zero; gain = 0 must be over 0 and at most 1; floor = NaN must be from 0 to 1"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_without_end_counts_though_nobody_is_served() {
+    let pool = Pool::builder(FakeConnector::new()).max_connections(1).min_connections(1).build().unwrap();
+    let brownout = brownout();
+    let held = pool.acquire().await.unwrap();
+    assert_eq!(brownout.step(&pool), 1.0, "the first step only looks");
+    let waiter = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.acquire().await.map(drop) }
+    });
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        brownout.step(&pool);
+    }
+    assert!((brownout.level() - 0.5).abs() < 1e-9, "{}", brownout.level());
+    drop(held);
+    waiter.await.unwrap().unwrap();
+}

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use pool_core::fake::FakeConnector;
-use pool_core::{AcquireError, Pool};
+use pool_core::fake::{Act, FakeConnector};
+use pool_core::{AcquireError, ErrorClass, Pool};
 use tokio::time::{interval, sleep, sleep_until};
 
 use super::*;
@@ -205,6 +205,33 @@ async fn a_pool_at_rest_and_counters_set_to_zero_change_nothing() {
         sleep(secs(1)).await;
         assert_eq!(shedder.step(&pool), Ok(None));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_connections_that_callers_can_have_count() {
+    // All four of them, or two that are not reserved.
+    for (reserve, expected) in [(0, 30..=56), (2, 10..=26)] {
+        let pool = pool(4, secs(2)).await;
+        pool.reconfigure(|options| options.reserve_connections = reserve).unwrap();
+        let (task, _) = shed(&pool);
+        load(&pool, secs(20), ms(40), ms(60), 1).await;
+        load(&pool, secs(20), ms(20), ms(100), 1).await;
+        let limit = pool.options().max_waiting;
+        assert!(expected.contains(&limit), "{reserve} reserved: {limit}");
+        task.abort();
+    }
+
+    // The server has room for two of eight.
+    let connector = FakeConnector::new();
+    connector.connects().next(Act::Succeed).next(Act::Succeed);
+    connector.connects().always(Act::FailAs(ErrorClass::Capacity, "too many clients"));
+    let builder = Pool::builder(connector).max_connections(8).min_connections(2).acquire_timeout(secs(2));
+    let pool = builder.build().unwrap();
+    pool.warm_up().await.unwrap();
+    let (task, _) = shed(&pool);
+    load(&pool, secs(20), ms(20), ms(100), 1).await;
+    assert!((10..=26).contains(&pool.options().max_waiting), "{}", pool.options().max_waiting);
+    task.abort();
 }
 
 #[test]

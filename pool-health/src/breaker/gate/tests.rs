@@ -112,3 +112,19 @@ async fn new_settings_count_from_then_on() {
     assert!(breaker.try_acquire().is_err());
     drop(probes);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_is_told_when_to_ask_again() {
+    let breaker = CircuitBreaker::with_seed("orders", BreakerSettings::default(), 7).unwrap();
+    assert_eq!(breaker.ask_again_in(), None, "it is closed");
+    (0..5).for_each(|_| breaker.try_acquire().unwrap().fail(ms(1)));
+    let due = breaker.snapshot().next_probe.unwrap();
+    assert_eq!(breaker.ask_again_in(), Some(due));
+    tokio::time::advance(due).await;
+    assert_eq!(breaker.ask_again_in(), None, "a probe may begin");
+    let probe = breaker.try_acquire().unwrap();
+    assert_eq!(breaker.ask_again_in(), Some(ms(500)), "another one's verdict is near");
+    drop(probe);
+    breaker.force_open();
+    assert_eq!(breaker.ask_again_in(), None, "nobody knows");
+}
