@@ -221,6 +221,30 @@ async fn old_connections_work_and_new_ones_fail_has_a_name() {
     insta::assert_snapshot!(report.issues[0], @"old connections work, new ones fail: the password is wrong");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_full_server_is_named_and_a_connect_that_hung_while_others_succeeded_is_not() {
+    let place = Place::new(exact());
+    let pool = place.pool(|pool| pool.max_connections(3).min_connections(1));
+    place.health.start();
+    seconds(1).await;
+    place.connector.connects().next(Act::Hang);
+    let held = hold(&pool, 3).await;
+    drop(held);
+    seconds(10).await;
+    assert_eq!(pool.counters().connect_failed, 1);
+    let report = place.health.check("orders").await.unwrap();
+    insta::assert_snapshot!(report.issues[0], @"1 of 3 connects failed");
+    assert!(place.health.check("orders").await.unwrap().is_healthy());
+
+    pool.evict_idle();
+    place.connector.connects().next(Act::Succeed).always(Act::FailAs(ErrorClass::Capacity, "too many clients"));
+    let held = hold(&pool, 1).await;
+    drop(pool.acquire_timeout(Duration::from_secs(1)).await.unwrap_err());
+    drop(held);
+    let report = place.health.check("orders").await.unwrap();
+    insta::assert_snapshot!(report.issues[0], @"old connections work, new ones fail: too many clients");
+}
+
 /// H5: twenty times slower than usual.
 #[tokio::test(start_paused = true)]
 async fn a_slow_target_is_degraded_and_not_down() {

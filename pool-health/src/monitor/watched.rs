@@ -4,7 +4,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pool_core::{
-    AcquireError, CheckReport, ConnectionId, Outage, PoolControl, PoolEvent, PoolSnapshot, Target,
+    AcquireError, CheckReport, ConnectFailure, ConnectionId, ErrorClass, Outage, PoolControl, PoolEvent,
+    PoolSnapshot, Target,
 };
 use tokio::time::Instant;
 
@@ -26,7 +27,7 @@ pub(crate) struct Watched {
     /// Held while it is checked, so that it is never checked twice at a time.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     /// What the last connect died of, if none has succeeded since.
-    connect_failure: Option<String>,
+    connect_failure: Option<ConnectFailure>,
     /// Connects, validations and returned connections that failed in a row.
     errors: u32,
     before: Option<PoolSnapshot>,
@@ -118,7 +119,7 @@ impl Watched {
         self.ledger.note(event, now);
         let is_error = match event {
             PoolEvent::ConnectFailed { failure, .. } => {
-                self.connect_failure = Some(failure.cause.to_string());
+                self.connect_failure = Some(failure.clone());
                 true
             }
             PoolEvent::Created { .. } => {
@@ -203,7 +204,11 @@ impl Watched {
             self.slowness.note(took, settings).then_some(Issue::Slow { took, usual })
         });
         let connects_fail = match (&self.connect_failure, facts.outage) {
-            (Some(cause), _) => Some(cause.clone()),
+            (Some(failure), Some(_)) => Some(failure.cause.to_string()),
+            // A server that is full is none that is down.
+            (Some(failure), None) if failure.class == ErrorClass::Capacity => Some(failure.cause.to_string()),
+            // One that was begun before another one that has succeeded.
+            (Some(_), None) => None,
             (None, Some(outage)) => Some(format!("{} connects failed in a row", outage.failures)),
             (None, None) => None,
         };

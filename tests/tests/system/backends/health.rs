@@ -9,11 +9,11 @@ use std::time::Duration;
 use pool_core::PoolSet;
 use pool_health::{HealthEvent, HealthMonitor, HealthObserver, HealthSettings, HealthStatus, Issue};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::backend::{Backend, Hindrance, PoolOf};
 use super::wired::{Service, Wired};
-use super::{open, pool_of, until};
+use super::{PATIENCE, open, pool_of, until};
 
 /// A pool of a backend under watch.
 struct Watched<B: Backend> {
@@ -84,7 +84,15 @@ impl<B: Backend> Watched<B> {
     }
 
     async fn becomes(&self, status: HealthStatus) {
-        until(&format!("it is {status}"), async || self.health.status("orders") == status).await;
+        let begun = Instant::now();
+        while self.health.status("orders") != status {
+            let (report, outage) = (self.health.report("orders"), self.pool.outage());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "waited too long until it is {status}: {report:#?}, {outage:?}"
+            );
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn issues(&self) -> Vec<Issue> {
