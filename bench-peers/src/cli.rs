@@ -9,6 +9,8 @@ use clap::Subcommand;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::child::Figure;
+#[cfg(feature = "sql")]
+use crate::outage::OutageArguments;
 use crate::pools;
 use crate::runtime::Flavor;
 #[cfg(feature = "sql")]
@@ -24,7 +26,8 @@ use crate::workload::{self, Special, Workload};
 #[derive(Debug, Parser)]
 #[command(name = "bench-peers", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 #[command(
-    after_help = "`cargo xtask bench-peers sql` compares drivers and pools over real databases; it has a --help of its own."
+    after_help = "`cargo xtask bench-peers sql` compares drivers and pools over real databases, `cargo xtask outage` takes the \
+        database away from them; both have a --help of their own."
 )]
 pub(crate) struct Arguments {
     /// Another comparison
@@ -88,6 +91,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Mode {
     Sql(SqlArguments),
+    Outage(OutageArguments),
 }
 
 fn workload_values() -> impl Iterator<Item = PossibleValue> {

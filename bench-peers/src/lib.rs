@@ -5,7 +5,8 @@
 //! `pool` (what is measured), `pools` (who), `workload` (what they do), `steady`, `threads`, `handoff`, `cancel` (how
 //! one sample is taken), `rounds` (how samples are interleaved), `report` (what they say).
 //!
-//! The mode `sql` (feature `sql`) is another comparison, of drivers and pools over real databases; see there.
+//! The mode `sql` (feature `sql`) is another comparison, of drivers and pools over real databases; so is the mode `outage`
+//! of the same feature, which takes the database away. See there.
 //!
 //! # To add a pool
 //!
@@ -35,6 +36,8 @@ mod handoff;
 mod machine;
 mod markdown;
 mod memory;
+#[cfg(feature = "sql")]
+mod outage;
 mod output;
 mod pool;
 mod pools;

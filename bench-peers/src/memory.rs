@@ -89,7 +89,7 @@ pub(crate) fn idle_blocking<P: BlockingPool>(connections: usize) -> Idle {
 }
 
 /// This process' resident memory, as the kernel counts it.
-fn resident_bytes() -> f64 {
+pub(crate) fn resident_bytes() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     parse_resident(&status).expect("Linux tells the resident size of a process")
 }

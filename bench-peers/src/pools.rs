@@ -8,7 +8,7 @@ mod floor_semaphore;
 mod mobc;
 mod ours;
 mod r2d2;
-mod sqlx;
+pub(crate) mod sqlx;
 
 pub(crate) use ours::Ours;
 

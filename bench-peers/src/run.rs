@@ -14,11 +14,11 @@ use crate::output::Output;
 use crate::quiet::Ticks;
 use crate::report::{Control, Report, Settings, StormRow, WorkloadReport};
 use crate::rounds::Plan;
-#[cfg(feature = "sql")]
-use crate::sql;
 use crate::storm::Storm;
 use crate::workload::Special;
 use crate::{child, clock, markdown, pools, snapshot};
+#[cfg(feature = "sql")]
+use crate::{outage, sql};
 
 /// Does what the command line asks for.
 ///
@@ -27,8 +27,10 @@ use crate::{child, clock, markdown, pools, snapshot};
 /// When a file cannot be written or a child process does not answer.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "sql")]
-    if let Some(Mode::Sql(arguments)) = &arguments.mode {
-        return sql::run(arguments);
+    match &arguments.mode {
+        Some(Mode::Sql(arguments)) => return sql::run(arguments),
+        Some(Mode::Outage(arguments)) => return outage::run(arguments),
+        None => {}
     }
     if let (Some(figure), Some(pool)) = (arguments.memory_child, &arguments.memory_pool) {
         println!("{}", child::figure(figure, pool)?);

@@ -120,7 +120,7 @@ impl<C: Connector> Drop for Unborn<C> {
 
 async fn connect<C: Connector>(mut unborn: Unborn<C>) {
     let shared = Arc::clone(&unborn.shared);
-    let limit = shared.read(|state, _| state.options().connect_timeout);
+    let Some(limit) = unborn.ticket.as_ref().map(|ticket| ticket.limit) else { return };
     let entered = match Entered::ask(&shared) {
         Ok(entered) => entered,
         Err(refused) => {

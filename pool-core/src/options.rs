@@ -64,6 +64,9 @@ pub struct PoolOptions {
     /// How long an acquire may take in all: waiting, validating, everything. Default 30 s.
     pub acquire_timeout: Duration,
     /// How long one connect may take. Default 5 s.
+    ///
+    /// While connects fail, one at a time has all of it. Another beside it, where `connect_concurrency` allows one, looks
+    /// whether the target is back and is given up sooner: after 500 ms in the first minute of an outage, after 2 s later.
     pub connect_timeout: Duration,
     /// How long one validation may take; within an acquire never longer than its deadline. Default 5 s.
     pub validation_timeout: Duration,
@@ -108,7 +111,8 @@ pub struct PoolOptions {
     /// The most callers of normal priority that may wait; one more is refused at once. Default 0 =
     /// unbounded. Callers of high priority are few, and are not refused.
     pub max_waiting: usize,
-    /// The most connects that may be under way at once. At least 1. Default 2.
+    /// The most connects that may be under way at once. At least 1. Default 2; with 1, a connect that hangs when its target
+    /// comes back delays the next by up to `connect_timeout`.
     pub connect_concurrency: usize,
     /// How many `retry_delay`s make a recovery round. When an outage outlasts its round, it is reported
     /// once; reconnecting goes on. Default 3; 0 = not reported.

@@ -51,6 +51,7 @@ use self::shrink::IdleSamples;
 pub(crate) use self::slots::Lease;
 use self::slots::{Absorbed, Slots, Stage, Stray};
 use self::totals::Totals;
+use self::upkeep::UnderWay;
 pub(crate) use self::upkeep::{Ticket, Turn, Work};
 use self::waiters::Waiters;
 pub(crate) use self::waiters::{Progress, Request, WaiterId};
@@ -149,8 +150,7 @@ pub(crate) struct State<T> {
     /// Work that waits for the keeper.
     backlog: VecDeque<Work<T>>,
     keeper_runs: bool,
-    /// When the connects under way were begun.
-    connects: Vec<Instant>,
+    connects: Vec<UnderWay>,
     /// When the keeper began to validate or reset which connections.
     checks: Vec<(ConnectionId, Instant)>,
     /// When the keeper will look for work by itself.

@@ -193,6 +193,20 @@ impl Server<Postgres> {
         superuser(self.place()).connect().await.map_err(ServerError::sql("connect as the superuser"))
     }
 
+    /// Stops the server as `pg_ctl stop -m immediate` does: nothing is finished, and the next start recovers what
+    /// was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`stop`](Self::stop).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`stop`](Self::stop).
+    pub async fn stop_immediately(&self) -> Result<(), ServerError> {
+        self.stop_by(Signal::QUIT).await
+    }
+
     /// Runs statements as the superuser.
     ///
     /// # Errors

@@ -147,10 +147,15 @@ impl<K: Kind> Server<K> {
     ///
     /// The server may still be stopping.
     pub async fn stop(&self) -> Result<(), ServerError> {
+        self.stop_by(K::STOP).await
+    }
+
+    /// As [`stop`](Self::stop), by another signal.
+    pub(crate) async fn stop_by(&self, signal: Signal) -> Result<(), ServerError> {
         let _turn = self.turn.lock().await;
         let Some(mut ended) = self.run(|run| run.ended()) else { return Ok(()) };
         self.run(Run::thaw);
-        self.run(|run| run.signal_leader(K::STOP));
+        self.run(|run| run.signal_leader(signal));
         if timeout(DEADLINE, ended.wait_for(Option::is_some)).await.is_err() {
             self.kill_run().await?;
             return Err(ServerError::Stop { program: K::PROGRAM, log: self.place.log_end() });

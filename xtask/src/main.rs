@@ -38,13 +38,30 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Take the database away from our pool and others, and see what they do; see `cargo xtask outage --help`.
+    #[command(disable_help_flag = true)]
+    Outage {
+        /// Handed on to `bench-peers outage`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
+
+/// The mode of `bench-peers` that has a chore of its own.
+const OUTAGE: &str = "outage";
+
+/// The modes of `bench-peers` that need its feature `sql`.
+const OVER_DATABASES: [&str; 2] = ["sql", OUTAGE];
 
 fn main() -> ExitCode {
     let outcome = match Xtask::parse().chore {
         Chore::Dag => check_dag(),
         Chore::Prove(arguments) => prove::run(&arguments),
         Chore::BenchPeers { arguments } => bench_peers(&arguments),
+        Chore::Outage { mut arguments } => {
+            arguments.insert(0, OsString::from(OUTAGE));
+            bench_peers(&arguments)
+        }
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -89,7 +106,7 @@ fn bench_peers(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["run", "--release", "--package", "bench-peers"]);
-    if arguments.first().is_some_and(|argument| argument == "sql") {
+    if arguments.first().is_some_and(|mode| OVER_DATABASES.iter().any(|other| mode == other)) {
         command.args(["--features", "sql"]);
     }
     let status = command.arg("--").args(arguments).status().context("`cargo run` did not start")?;

@@ -1,5 +1,6 @@
 //! sqlx's pool, over a database that does nothing.
 
+pub(crate) mod hollow;
 mod noop;
 
 use sqlx_core::pool::{Pool, PoolConnection, PoolOptions};

@@ -7,6 +7,11 @@
 //!
 //! A connector that knows when to retry (see [`Connector::retry_after`](crate::Connector::retry_after)) is heeded instead of
 //! the back-off; only a refused login waits for the later of the two.
+//!
+//! A target that answers nothing keeps a connect for all of `connect_timeout`, and one that was begun before the target came
+//! back may never be answered. So while the patient one is under way, others beside it are given up after the longest
+//! delay of the schedule ([`Connecting::patience`]): whoever comes back is found within that time, and one that is slow to
+//! accept is not given up on.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -104,6 +109,11 @@ struct Run {
 }
 
 impl Run {
+    /// The schedule of a target that does not answer.
+    fn schedule(&self, now: Instant) -> Schedule {
+        if now.saturating_duration_since(self.since) < YOUTH { YOUNG } else { OLD }
+    }
+
     /// Whether so much time has passed since the last attempt was due that it tells nothing any more.
     fn is_stale(&self, now: Instant, connect_timeout: Duration) -> bool {
         now > self.next_attempt + connect_timeout + BLIP
@@ -138,10 +148,10 @@ pub(crate) struct Connecting {
     /// Consecutive refusals for want of room, and when to ask again.
     full: Option<(u32, Instant)>,
     last: Option<Recorded>,
+    /// When a connect last succeeded.
+    succeeded_at: Option<Instant>,
     /// How long connects take, as a moving average.
     typical: Option<Duration>,
-    /// When one succeeded last.
-    succeeded_at: Option<Instant>,
 }
 
 impl Connecting {
@@ -153,7 +163,11 @@ impl Connecting {
         match &self.run {
             // A probe that hangs must not be the last one.
             Some(run) => usize::from(prompt == 0 && under_way < limit && now >= run.next_attempt),
-            None => self.ramp.map_or(limit, |ramp| ramp.min(limit)).saturating_sub(under_way),
+            // One that hangs since before the target came back is no part of the growth.
+            None => {
+                let overdue = under_way.saturating_sub(prompt);
+                self.ramp.map_or(limit, |ramp| limit.min(ramp + overdue)).saturating_sub(under_way)
+            }
         }
     }
 
@@ -174,11 +188,6 @@ impl Connecting {
         self.run.is_some()
     }
 
-    /// Whether a connect has succeeded since then.
-    pub(crate) fn has_succeeded_since(&self, then: Instant) -> bool {
-        self.succeeded_at.is_some_and(|at| at > then)
-    }
-
     /// Whether the target is known to be down: by a connect that failed, not by the mere passing of time.
     /// Knowledge grows stale when nothing was tried for long, which
     /// happens while connections live and no other is wanted.
@@ -192,6 +201,21 @@ impl Connecting {
         self.typical.map_or(connect_timeout / 10, |typical| 4 * typical).max(SOONEST_OVERDUE)
     }
 
+    /// How long a connect that begins now may take, while another one has all of `connect_timeout` or none has.
+    pub(crate) fn patience(
+        &self,
+        another_is_patient: bool,
+        connect_timeout: Duration,
+        now: Instant,
+    ) -> Duration {
+        match &self.run {
+            Some(run) if another_is_patient => {
+                run.schedule(now).cap.max(self.overdue_after(connect_timeout)).min(connect_timeout)
+            }
+            _ => connect_timeout,
+        }
+    }
+
     /// Records a success after `took`. Returns how long the outage lasted, if one was announced.
     pub(crate) fn succeeded(
         &mut self,
@@ -200,9 +224,9 @@ impl Connecting {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> Option<Duration> {
-        self.succeeded_at = Some(now);
         self.typical = Some(self.typical.map_or(took, |typical| (3 * typical + took) / 4));
         self.full = None;
+        self.succeeded_at = Some(now);
         if self.run.is_none() {
             // One more for each success: what is under way doubles with each round.
             self.ramp = self.ramp.map(|ramp| ramp + 1).filter(|ramp| *ramp < limit);
@@ -239,6 +263,7 @@ impl Connecting {
     ) -> Failed {
         let Failure { cause, class, retry_after } = failure;
         let unusable = matches!(cause, ConnectError::Unusable(_));
+        let given_up_early = matches!(cause, ConnectError::TimedOut(after) if after < connect_timeout);
         let before = self.last.replace(Recorded { cause, class, at: now });
         let class_before = before.as_ref().map(|recorded| recorded.class);
         let forgotten = before.map(|recorded| recorded.cause);
@@ -250,6 +275,10 @@ impl Connecting {
             };
             self.full = Some((failures, now + retry_in));
             return Failed { failures, retry_in, ended: self.end_run(now), forgotten };
+        }
+        if self.run.is_none() && self.succeeded_at.is_some_and(|at| begun < at) {
+            // Begun before another one that succeeded meanwhile, as one that hung: it says nothing of how it is now.
+            return Failed { failures: 0, retry_in: Duration::ZERO, ended: None, forgotten };
         }
         let run = self.run.get_or_insert(Run {
             failures: 0,
@@ -270,15 +299,17 @@ impl Connecting {
         run.streak = if class_before == Some(class) { run.streak.saturating_add(1) } else { 1 };
         run.refused_login = class == ErrorClass::Auth;
         run.unusable = unusable;
+        let lasts = now.saturating_duration_since(run.believed_since) >= BLIP;
+        // One that was given up early may only have been slow.
         run.known = run.refused_login
-            || now.saturating_duration_since(run.believed_since) >= BLIP
+            || (lasts && (run.known || !given_up_early))
             || retry_after.is_some_and(|hint| hint >= BLIP);
         let schedule = match class {
             ErrorClass::Auth => LOGIN,
-            _ if now.saturating_duration_since(run.since) < YOUTH => YOUNG,
-            _ => OLD,
+            _ => run.schedule(now),
         };
-        let scheduled = schedule.delay(run.streak, rng);
+        // From when it was begun on: one that hung has waited already.
+        let scheduled = (begun + schedule.delay(run.streak, rng)).saturating_duration_since(now);
         let retry_in = match retry_after.map(|hint| heed(hint, rng)) {
             // What asks for patience does not know what a hasty login may cost.
             Some(hinted) if class == ErrorClass::Auth => hinted.max(scheduled),
@@ -342,7 +373,7 @@ mod tests {
     const NANO: Duration = Duration::from_nanos(1);
 
     fn cause() -> ConnectError {
-        ConnectError::TimedOut(Duration::from_secs(1))
+        ConnectError::TimedOut(PATIENCE)
     }
 
     /// The times of the attempts that a failing target sees within `lasting`, and what was known then.
@@ -583,6 +614,70 @@ mod tests {
             &mut rng,
         );
         assert!(connecting.is_known_down(later + BLIP, PATIENCE));
+    }
+
+    #[test]
+    fn beside_a_patient_connect_others_are_given_up_sooner() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        assert_eq!(connecting.patience(true, PATIENCE, start), PATIENCE, "nothing has failed");
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, start, PATIENCE, &mut rng);
+        assert_eq!(connecting.patience(false, PATIENCE, start), PATIENCE, "one always has all the time");
+        assert_eq!(connecting.patience(true, PATIENCE, start), YOUNG.cap);
+        assert_eq!(connecting.patience(true, PATIENCE, start + YOUTH), OLD.cap);
+        let short = YOUNG.cap / 2;
+        assert_eq!(connecting.patience(true, short, start), short);
+
+        // Where connects take long, none is given up before it is overdue.
+        connecting.succeeded(Duration::from_secs(1), 4, start, &mut rng);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, start, PATIENCE, &mut rng);
+        assert_eq!(connecting.patience(true, PATIENCE, start), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn who_was_given_up_early_tells_of_no_outage_that_is_not_known() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        let (early, late) = (ConnectError::TimedOut(YOUNG.cap), start + BLIP);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, start, PATIENCE, &mut rng);
+        connecting.failed(
+            Failure::new(early.clone(), ErrorClass::Transient),
+            start,
+            late,
+            PATIENCE,
+            &mut rng,
+        );
+        assert!(!connecting.is_known_down(late, PATIENCE));
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, late, PATIENCE, &mut rng);
+        connecting.failed(Failure::new(early, ErrorClass::Transient), start, late, PATIENCE, &mut rng);
+        assert!(connecting.is_known_down(late, PATIENCE), "nor does it refute one that is");
+    }
+
+    #[test]
+    fn who_hung_until_he_was_given_up_has_waited_already() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        let late = start + Duration::from_secs(1);
+        let failed =
+            connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, late, PATIENCE, &mut rng);
+        assert_eq!(failed.retry_in, Duration::ZERO);
+        assert_eq!(connecting.allowance(0, 0, 2, late), 1);
+    }
+
+    #[test]
+    fn a_connect_that_hangs_since_before_the_heal_neither_stops_growth_nor_tells_of_an_outage() {
+        let (start, mut connecting) = (Instant::now(), Connecting::default());
+        let mut rng = fastrand::Rng::with_seed(7);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, start, PATIENCE, &mut rng);
+        let healed = start + Duration::from_secs(2);
+        connecting.succeeded(Duration::ZERO, 2, healed, &mut rng);
+        assert_eq!(connecting.allowance(1, 0, 2, healed), 1, "one hangs, one may be begun");
+        assert_eq!(connecting.allowance(1, 1, 2, healed), 0, "one is under way, and that is the ramp");
+        let later = healed + Duration::from_secs(1);
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), start, later, PATIENCE, &mut rng);
+        assert!(!connecting.is_failing() && connecting.last_failure(later).is_some());
+        connecting.failed(Failure::new(cause(), ErrorClass::Transient), later, later, PATIENCE, &mut rng);
+        assert!(connecting.is_failing(), "one that was begun since does");
     }
 
     #[test]

@@ -28,6 +28,16 @@ pub(crate) struct Ticket {
     pub(crate) slot: SlotIndex,
     pub(crate) id: ConnectionId,
     pub(crate) begun: Instant,
+    /// How long it may take.
+    pub(crate) limit: Duration,
+}
+
+/// A connect under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UnderWay {
+    begun: Instant,
+    /// Whether it has all of `connect_timeout`.
+    patient: bool,
 }
 
 /// Something for the keeper to do.
@@ -68,8 +78,9 @@ impl<T> State<T> {
         for _ in 0..self.connects_to_begin(now) {
             self.spare_wanted = false;
             let (slot, id) = self.slots.begin(now, self.generation);
-            self.connects.push(now);
-            work.push(Work::Connect(Ticket { slot, id, begun: now }));
+            let limit = self.patience(now);
+            self.connects.push(UnderWay { begun: now, patient: limit == self.options.connect_timeout });
+            work.push(Work::Connect(Ticket { slot, id, begun: now, limit }));
         }
         let stop = !busy && work.is_empty() && !self.keeper_is_needed(now);
         if stop {
@@ -86,10 +97,11 @@ impl<T> State<T> {
     pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let tick = self.last_tick.map(|last| last + self.options.maintenance_interval);
         let connects = (self.connects_wanted(now) > 0).then(|| self.connecting.next_allowance()).flatten();
-        let waiting = self.waiters.waiting() > 0;
+        let waiting = self.waiters.waiting() > 0 || self.connecting.is_failing();
         let overdue = waiting.then(|| {
-            let begun = self.connects.iter().chain(self.checks.iter().map(|(_, begun)| begun));
-            begun.map(|begun| *begun + self.overdue_after()).filter(|at| *at > now).min()
+            let connects = self.connects.iter().map(|connect| connect.begun);
+            let begun = connects.chain(self.checks.iter().map(|(_, begun)| *begun));
+            begun.map(|begun| begun + self.overdue_after()).filter(|at| *at > now).min()
         });
         let due = [connects, overdue.flatten()].into_iter().flatten().filter(|at| *at > now);
         let retirement = self.next_retirement.filter(|_| tick.is_some());
@@ -140,7 +152,13 @@ impl<T> State<T> {
     /// Connects under way that are not overdue.
     fn prompt_connects(&self, now: Instant) -> usize {
         let overdue_after = self.overdue_after();
-        self.connects.iter().filter(|begun| now < **begun + overdue_after).count()
+        self.connects.iter().filter(|connect| now < connect.begun + overdue_after).count()
+    }
+
+    /// How long a connect that begins now may take.
+    fn patience(&self, now: Instant) -> Duration {
+        let another_is_patient = self.connects.iter().any(|connect| connect.patient);
+        self.connecting.patience(another_is_patient, self.options.connect_timeout, now)
     }
 
     fn overdue_after(&self) -> Duration {
@@ -149,7 +167,7 @@ impl<T> State<T> {
 
     /// A connect is no longer under way.
     fn connect_ended(&mut self, ticket: &Ticket) {
-        if let Some(position) = self.connects.iter().position(|begun| *begun == ticket.begun) {
+        if let Some(position) = self.connects.iter().position(|connect| connect.begun == ticket.begun) {
             self.connects.remove(position);
         }
     }
@@ -222,13 +240,11 @@ impl<T> State<T> {
         if !self.slots.is_current(ticket.slot, ticket.id) {
             return;
         }
-        let outdated = self.slots.slot(ticket.slot).generation < self.retired_below
-            || self.connecting.has_succeeded_since(ticket.begun);
+        let outdated = self.slots.slot(ticket.slot).generation < self.retired_below;
         self.unbegin(ticket);
         self.counters.connect_failed += 1;
         if outdated {
-            // Begun before `evict_all`, for instance with the old password, or before one that succeeded meanwhile, as the one
-            // that hung: says nothing of how it is now.
+            // Begun before `evict_all`, for instance with the old password: says nothing of how it is now.
             let Failure { cause, class, .. } = failure;
             let failure = ConnectFailure { cause, class, age: Duration::ZERO };
             let failures = self.connecting.outage(now).map_or(0, |outage| outage.failures);

@@ -22,6 +22,7 @@ mod fairness;
 mod found;
 mod frugal;
 mod gate;
+mod healing;
 mod leaks;
 mod lifetime;
 mod outage;

@@ -86,7 +86,11 @@ async fn in_a_black_hole_acquires_fail_at_once_as_well() {
         let begun = Instant::now();
         let error = pool.acquire().await.unwrap_err();
         assert!(error.is_unavailable() && begun.elapsed() < ms(5), "{error}");
-        assert!(error.to_string().contains("no connection within 2s"), "{error}");
+        // Of two probes one has the whole time.
+        let text = error.to_string();
+        let told =
+            ["2s", "500ms"].iter().any(|limit| text.contains(&format!("no connection within {limit}")));
+        assert!(told, "{error}");
         let outage = error.diagnosis().outage.unwrap();
         assert!(error.diagnosis().stats.creating == 0 || outage.next_probe.is_zero(), "{error}");
     }

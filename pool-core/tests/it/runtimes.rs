@@ -230,12 +230,12 @@ fn a_runtime_without_timers_is_refused() {
     assert_eq!(connector.connects().calls(), 0);
 }
 
-// J12: ten thousand pools that keep no connection cost no task, and are built in less than a second.
+// J12: ten thousand pools that keep no connection cost no task. How long they take is measured, not judged, by
+// `cargo bench -p pool-manager`.
 #[tokio::test]
 async fn ten_thousand_pools_cost_nothing_until_they_are_used() {
     let metrics = tokio::runtime::Handle::current().metrics();
     let connector = FakeConnector::new();
-    let begun = Instant::now();
     let pools: Vec<_> = (0..10_000)
         .map(|number| {
             Pool::builder(connector.clone())
@@ -245,8 +245,6 @@ async fn ten_thousand_pools_cost_nothing_until_they_are_used() {
                 .unwrap()
         })
         .collect();
-    let took = begun.elapsed();
-    assert!(took < secs(1), "took {took:?}");
     tokio::task::yield_now().await;
     assert_eq!((metrics.num_alive_tasks(), connector.connects().calls()), (0, 0));
     let guard = pools[9_999].acquire().await.unwrap();

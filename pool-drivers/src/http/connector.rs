@@ -224,6 +224,14 @@ impl Connector for HttpConnector {
         classify(error)
     }
 
+    /// What the answer to `health_path` has in its `Retry-After`, if that is a number of seconds.
+    fn retry_after(&self, error: &HttpError) -> Option<Duration> {
+        match error {
+            HttpError::Unhealthy { retry_after, .. } => retry_after.filter(|wait| !wait.is_zero()),
+            _ => None,
+        }
+    }
+
     fn target(&self) -> Option<Target> {
         self.successor.ask(self, |HttpConnector { origin, .. }| {
             let driver = if origin.is_secure() { SCHEMES.secure } else { SCHEMES.plain };

@@ -33,7 +33,9 @@ async fn each_answer_means_what_the_table_says() {
 #[tokio::test]
 async fn an_unhealthy_peer_says_when_to_come_again() {
     let server = Server::start().await;
-    let error = server.connector().health_path("/later/503").unwrap().connect().await.unwrap_err();
+    let connector = server.connector().health_path("/later/503").unwrap();
+    let error = connector.connect().await.unwrap_err();
+    assert_eq!(connector.retry_after(&error), Some(Duration::from_secs(7)), "the pool heeds it");
     let HttpError::Unhealthy { status, retry_after } = error else { panic!("{error:?}") };
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(retry_after, Some(Duration::from_secs(7)));

@@ -192,3 +192,12 @@ fn every_bad_setting_is_named_at_once() {
         @"accept the retry settings: cap = 1ms must not be shorter than base"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_who_repeats_needs_no_second_share_to_repeat_again() {
+    let retry = Retry::with_seed(patient(6), RetryBudget::new(0.0, 1), 7).unwrap();
+    let error = retry.run(LONG, passes, || async { Err::<(), _>(Fault::Reset) }).await.unwrap_err();
+    assert_eq!((error.attempts, error.reason), (6, GaveUp::Attempts));
+    let BudgetSnapshot { repeating, granted, refused, .. } = retry.budget().snapshot();
+    assert_eq!((repeating, granted, refused), (0, 5, 0));
+}
