@@ -106,7 +106,8 @@ impl Health {
         self.checks.all_ended();
     }
 
-    /// Forgets a pool that is gone.
+    /// Forgets a pool that is gone. Called with the registry's lock, so that it is not forgotten what another pool of its name
+    /// is to have.
     pub(crate) fn forget(&self, pool: &str) {
         self.checks.lock().remove(pool);
         self.set_interval(pool, None);

@@ -452,12 +452,12 @@ impl PoolManager {
             let mut registry = self.shared.write();
             let pool = registry.pool(name)?;
             self.shared.set.remove(name);
+            self.shared.health.forget(name);
             registry.named.remove(name);
             registry.ending.push(pool.clone());
             (pool, registry.regroup())
         };
         drop(groups);
-        self.shared.health.forget(name);
         let close = removed.control().close(deadline);
         self.shared.tell(&ManagerEvent::PoolRemoved { pool: name.to_owned() });
         let report = close.await;
@@ -477,12 +477,12 @@ impl PoolManager {
             let pools = registry.take_all();
             for pool in &pools {
                 self.shared.set.remove(pool.control().name());
+                self.shared.health.forget(pool.control().name());
             }
             (pools, registry.regroup())
         };
         drop(groups);
         for pool in &removed {
-            self.shared.health.forget(pool.control().name());
             self.shared.tell(&ManagerEvent::PoolRemoved { pool: pool.control().name().to_owned() });
         }
         let report = close_all(removed, deadline).await;

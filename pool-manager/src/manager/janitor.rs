@@ -81,6 +81,7 @@ fn round(shared: &Arc<Shared>) -> Option<Duration> {
                 // The handle in `pool` is dropped without the lock.
                 drop(registry.take_on_demand(&key));
                 shared.set.remove(pool.control().name());
+                shared.health.forget(pool.control().name());
                 removed.push(pool);
             }
         }
@@ -97,7 +98,6 @@ fn round(shared: &Arc<Shared>) -> Option<Duration> {
     };
     for pool in removed {
         let name = pool.control().name().to_owned();
-        shared.health.forget(&name);
         // The last handle: that closes it.
         drop(pool);
         shared.tell(&ManagerEvent::PoolRemoved { pool: name });

@@ -123,7 +123,6 @@ impl Shared {
         }
         for pool in removed {
             begin_to_close(&pool);
-            self.health.forget(pool.control().name());
             draining.push(Draining::Removed(pool));
         }
         self.forget_ended();
@@ -260,6 +259,7 @@ impl Shared {
                 && let Some(entry) = registry.named.remove(&name)
             {
                 self.set.remove(&name);
+                self.health.forget(&name);
                 registry.ending.push(entry.pool.clone());
                 gone.push(entry.pool);
             }
