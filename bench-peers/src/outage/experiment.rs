@@ -178,3 +178,6 @@ async fn spare<C: Contender>(pool: &C) -> usize {
     drop(timeout(SPARE, gather).await);
     held.len()
 }
+
+#[cfg(test)]
+mod tests;
