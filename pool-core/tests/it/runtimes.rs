@@ -8,7 +8,6 @@ use std::time::Duration;
 use pool_core::fake::{Act, FakeConnector};
 use pool_core::{BuildError, Pool};
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::Instant;
 
 use crate::support::{FakePool, Guard, alone, lazy, ms, secs};
 

@@ -237,7 +237,11 @@ async fn a_full_server_is_named_and_a_connect_that_hung_while_others_succeeded_i
     assert!(place.health.check("orders").await.unwrap().is_healthy());
 
     pool.evict_idle();
-    place.connector.connects().next(Act::Succeed).always(Act::FailAs(ErrorClass::Capacity, "too many clients"));
+    place
+        .connector
+        .connects()
+        .next(Act::Succeed)
+        .always(Act::FailAs(ErrorClass::Capacity, "too many clients"));
     let held = hold(&pool, 1).await;
     drop(pool.acquire_timeout(Duration::from_secs(1)).await.unwrap_err());
     drop(held);
