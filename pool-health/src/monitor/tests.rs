@@ -296,6 +296,10 @@ async fn a_pool_that_needs_no_connection_is_not_kept_busy() {
     drop(pool.acquire().await.unwrap());
     seconds(1200).await;
     assert_eq!(pool.stats().total, 0, "checks do not keep it");
+    place.health.set_interval("orders", Some(Duration::from_secs(3))).unwrap();
+    drop(pool.acquire().await.unwrap());
+    seconds(60).await;
+    assert_eq!((place.status(), pool.stats().total), (HealthStatus::Healthy, 0), "nor do many of them");
     let report = place.health.check("orders").await.unwrap();
     assert!(report.is_healthy(), "whoever asks for it gets a check");
 }

@@ -164,11 +164,15 @@ impl Watched {
         is_sooner
     }
 
-    /// Whether a check of it would open the only connection of a pool that needs none, and keep it open for ever.
+    /// Whether a check would be all that keeps a connection of a pool that needs none: there is none, or nobody has asked for one
+    /// since the last check.
     pub(crate) fn is_at_rest(&self, snapshot: &PoolSnapshot) -> bool {
-        let stats = &snapshot.stats;
+        let (stats, requests) = (&snapshot.stats, snapshot.counters.requests);
         let is_lost = matches!(self.status(), HealthStatus::Unhealthy | HealthStatus::Recovering);
-        stats.total == 0 && stats.min == 0 && stats.pending == 0 && !is_lost && self.connect_failure.is_none()
+        let is_in_use = stats.active > 0 || stats.pending > 0;
+        let was_asked = self.before.as_ref().is_none_or(|before| before.counters.requests != requests);
+        let is_needed = stats.min > 0 || is_in_use || (stats.total > 0 && was_asked);
+        !is_needed && !is_lost && self.connect_failure.is_none()
     }
 
     /// A check begins, or is left out.
