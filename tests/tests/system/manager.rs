@@ -1,5 +1,6 @@
 //! The manager on real servers: what a configuration says of them, they see.
 
+mod health;
 mod logins;
 mod reloads;
 mod storm;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pool_config::{Config, Loader};
+use pool_core::{ConnectionId, ConnectionInfo, ConnectionState, PoolControl};
 use pool_drivers::postgres::PgPool;
 use pool_manager::PoolManager;
 use tokio::task::JoinSet;
@@ -35,6 +37,24 @@ async fn until(what: &str, reached: impl AsyncFn() -> bool) {
         assert!(begun.elapsed() < PATIENCE, "waited too long until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Waits until the pool has an open connection that was begun after this one. Those up to it were drained: they may all be
+/// gone the next moment.
+async fn until_it_has_one_after(pool: &dyn PoolControl, drained: Option<ConnectionId>) {
+    let stays = |connection: &ConnectionInfo| {
+        let is_open = matches!(
+            connection.state,
+            ConnectionState::Idle | ConnectionState::Active | ConnectionState::Validating
+        );
+        is_open && Some(connection.id) > drained
+    };
+    until("it has a connection that stays", async || pool.connections().iter().any(stays)).await;
+}
+
+/// The last connection that a pool has begun.
+fn newest(pool: &dyn PoolControl) -> Option<ConnectionId> {
+    pool.connections().iter().map(|connection| connection.id).max()
 }
 
 /// Tasks that ask a pool one thing after the other, and take no error.

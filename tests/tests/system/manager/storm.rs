@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use pool_core::{CloseReason, ConnectionState, PoolControl, PoolSnapshot};
+use pool_core::{CloseReason, PoolControl, PoolSnapshot};
 use pool_manager::{AnyConnection, PoolManager};
 use pool_tests::postgres::Postgres;
 use pool_tests::process::Server;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::{PATIENCE, until};
+use super::{PATIENCE, newest, until, until_it_has_one_after};
 
 const EDITS: u32 = 2_000;
 const TASKS: usize = 50;
@@ -234,16 +234,7 @@ async fn two_thousand_edits_under_fifty_callers_cost_nobody_an_error() {
             let changes_password = random.u32(..100) < 2;
             if changes_password {
                 // The operator's part: while nothing else is changed, and with a connection there to go on with.
-                until("orders has a connection that stays", async || {
-                    orders.connections().iter().any(|connection| {
-                        let is_open = matches!(
-                            connection.state,
-                            ConnectionState::Idle | ConnectionState::Active | ConnectionState::Validating
-                        );
-                        is_open && Some(connection.id) > drained
-                    })
-                })
-                .await;
+                until_it_has_one_after(orders, drained).await;
                 world.change_password(number).await;
                 passwords += 1;
             }
@@ -259,7 +250,7 @@ async fn two_thousand_edits_under_fifty_callers_cost_nobody_an_error() {
                     && !report.changed.contains(&"steady".to_owned())
             );
             if report.drained.contains(&"orders".to_owned()) {
-                drained = orders.connections().iter().map(|connection| connection.id).max();
+                drained = newest(orders);
                 // Edits that drain faster than a server can be connected to would keep everybody waiting.
                 until("somebody is served", async || orders.counters().acquired > served + 4).await;
             }
