@@ -17,7 +17,9 @@ async fn a_breaker_opens_with_the_server_gone_and_closes_without_a_caller() {
     server.create_user("app", "canary-health").await.unwrap();
     let pool = |name| {
         let port = server.port();
-        format!("{{name: {name}, host: 127.0.0.1, port: {port}, database: app, user: app, password: canary-health}}")
+        format!(
+            "{{name: {name}, host: 127.0.0.1, port: {port}, database: app, user: app, password: canary-health}}"
+        )
     };
     let manager = manager(&format!(
         "health_monitoring: {{check_interval_ms: 1000, fast_interval_ms: 200, down_interval_ms: 500, connection_timeout_ms: 900}},
