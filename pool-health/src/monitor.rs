@@ -14,12 +14,11 @@ mod tests;
 mod watched;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use pool_core::{Observer, PoolControl, PoolSet};
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::course::Change;
@@ -27,6 +26,7 @@ use crate::event::{Callback, HealthEvent, HealthObserver, tell};
 use crate::report::{ConnectionHealth, HealthReport};
 use crate::settings::{HealthSettings, SettingsError};
 use crate::status::HealthStatus;
+use rounds::Rounds;
 use watched::{Facts, Watched};
 
 /// No pool of this name is in the set, or it is closed.
@@ -92,7 +92,7 @@ struct State {
     synced: Option<Instant>,
     /// What observers are still to be told, in the order in which it happened.
     untold: VecDeque<(String, HealthEvent)>,
-    rounds: Option<JoinHandle<()>>,
+    rounds: Option<Rounds>,
     /// One for each check that may be under way, but for those that take long.
     permits: Arc<Semaphore>,
     random: fastrand::Rng,
@@ -134,8 +134,8 @@ impl HealthMonitor {
     /// Outside a tokio runtime, and in one without timers.
     pub fn start(&self) {
         let mut state = self.shared.state();
-        if state.rounds.as_ref().is_none_or(JoinHandle::is_finished) {
-            state.rounds = Some(rounds::begin(&self.shared));
+        if !state.is_running() {
+            state.rounds = Some(Rounds::begin(&self.shared));
         }
     }
 
@@ -145,15 +145,15 @@ impl HealthMonitor {
     ///
     /// It stops in any case; dropping the future only ends the wait.
     pub async fn stop(&self) {
-        let Some(rounds) = self.shared.state().rounds.take() else { return };
-        rounds.abort();
-        // An error says that it was aborted, as it was.
-        drop(rounds.await);
+        let rounds = self.shared.state().rounds.take();
+        if let Some(rounds) = rounds {
+            rounds.end().await;
+        }
     }
 
     /// Whether it was started, and not stopped since.
     pub fn is_running(&self) -> bool {
-        self.shared.state().rounds.as_ref().is_some_and(|rounds| !rounds.is_finished())
+        self.shared.state().is_running()
     }
 
     /// What is to be an observer of every pool: it tells the monitor of outages and of connections that broke. Without it the
@@ -366,7 +366,11 @@ impl Shared {
     /// Tells observers what is in the queue, in order. If somebody else is telling, that is left to him.
     fn tell_untold(&self) {
         while !self.state().untold.is_empty() {
-            let Ok(telling) = self.telling.try_lock() else { return };
+            let telling = match self.telling.try_lock() {
+                Ok(telling) => telling,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
             let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner).clone();
             loop {
                 let Some((pool, event)) = self.state().untold.pop_front() else { break };
@@ -378,6 +382,10 @@ impl Shared {
 }
 
 impl State {
+    fn is_running(&self) -> bool {
+        self.rounds.as_ref().is_some_and(|rounds| !rounds.is_over())
+    }
+
     /// The interval between two checks of a target that is well.
     fn usual(&self, pool: &str) -> Duration {
         self.intervals.get(pool).copied().unwrap_or(self.settings.check_interval)

@@ -35,6 +35,8 @@ impl Observer for Ear {
         let Some(shared) = self.0.upgrade() else { return };
         // Nothing else that is heard changes a status.
         let facts = match event {
+            // Nobody would tell of it: a monitor that does not run knows what it is asked for.
+            PoolEvent::OutageStarted { .. } if !shared.state().is_running() => return,
             PoolEvent::OutageStarted { .. } => shared.pool(pool).map(|pool| Facts::of(&*pool)),
             _ => None,
         };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pool_core::PoolControl;
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -22,25 +22,55 @@ const PROMPT: Duration = Duration::from_millis(50);
 /// A pool that was added to the set is found after this time at the latest.
 const SYNC: Duration = Duration::from_secs(1);
 
-/// Begins to plan checks, until the task is aborted or the monitor is gone.
-pub(super) fn begin(shared: &Arc<Shared>) -> JoinHandle<()> {
-    let (bell, shared) = (Arc::clone(&shared.bell), Arc::downgrade(shared));
-    tokio::spawn(async move {
-        // Dropped with the task, which ends the checks that are under way.
-        let mut checks = JoinSet::new();
-        loop {
-            let Some(next) = begin_due(&shared, &mut checks) else { return };
-            tokio::select! {
-                () = bell.notified() => {}
-                () = sleep_until(next) => {}
-                Some(_) = checks.join_next(), if !checks.is_empty() => {}
-            }
-        }
-    })
+/// The task that begins checks.
+#[derive(Debug)]
+pub(super) struct Rounds {
+    task: JoinHandle<()>,
+    end: Arc<Notify>,
 }
 
-/// Begins the checks that are due. Returns when to look again; `None` = the monitor is gone.
-fn begin_due(shared: &Weak<Shared>, checks: &mut JoinSet<()>) -> Option<Instant> {
+impl Rounds {
+    /// Begins to plan checks, until they are ended or the monitor is gone.
+    pub(super) fn begin(shared: &Arc<Shared>) -> Self {
+        let (bell, end, shared) = (Arc::clone(&shared.bell), Arc::<Notify>::default(), Arc::downgrade(shared));
+        let ended = Arc::clone(&end);
+        let task = tokio::spawn(async move {
+            let mut checks = JoinSet::new();
+            while let Some((due, next)) = look(&shared) {
+                due.into_iter().for_each(|flight| drop(checks.spawn(flight.check())));
+                tokio::select! {
+                    () = ended.notified() => break,
+                    () = bell.notified() => {}
+                    () = sleep_until(next) => {}
+                    Some(_) = checks.join_next(), if !checks.is_empty() => {}
+                }
+            }
+            checks.shutdown().await;
+        });
+        Rounds { task, end }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Ends all checks, and waits until none is under way.
+    ///
+    /// Cancel: they end in any case.
+    pub(super) async fn end(self) {
+        self.end.notify_one();
+        if let Err(error) = self.task.await
+            && error.is_panic()
+        {
+            tracing::error!("the health checks had ended with a panic: {error}");
+        }
+    }
+}
+
+/// The checks that are due, and when to look again; `None` = the monitor is gone.
+///
+/// They are begun by the caller: one that cannot be, as its runtime is about to end, is dropped at once, which takes the lock.
+fn look(shared: &Weak<Shared>) -> Option<(Vec<Flight>, Instant)> {
     let shared = shared.upgrade()?;
     let now = Instant::now();
     let synced = shared.state().synced;
@@ -49,22 +79,18 @@ fn begin_due(shared: &Weak<Shared>, checks: &mut JoinSet<()>) -> Option<Instant>
     }
     shared.tell_untold();
     let mut state = shared.state();
-    let mut next = state.synced.unwrap_or(now) + SYNC;
     let state = &mut *state;
-    for (name, watched) in &mut state.targets {
-        if watched.is_in_flight {
-            continue;
-        }
+    let mut next = state.synced.unwrap_or(now) + SYNC;
+    let mut due = Vec::new();
+    for (name, watched) in state.targets.iter_mut().filter(|(_, watched)| !watched.is_in_flight) {
         if watched.due > now {
             next = next.min(watched.due);
-            continue;
+        } else {
+            watched.is_in_flight = true;
+            due.push(Flight { shared: Arc::clone(&shared), name: name.clone() });
         }
-        watched.is_in_flight = true;
-        let flight = Flight { shared: Arc::clone(&shared), name: name.clone() };
-        let permits = Arc::clone(&state.permits);
-        checks.spawn(flight.check(permits));
     }
-    Some(next)
+    Some((due, next))
 }
 
 /// A planned check. Dropped at any time, it leaves the target to be checked again.
@@ -74,20 +100,14 @@ struct Flight {
 }
 
 impl Flight {
-    async fn check(self, permits: Arc<Semaphore>) {
+    async fn check(self) {
         let Some(turn) = turn_of(&self.shared, &self.name) else { return };
-        let permit = permits.acquire_owned().await;
         let _turn = turn.lock_owned().await;
         let Some(pool) = self.begin() else { return };
-        let mut check = pin!(carry_out(&self.shared, &*pool));
-        tokio::select! {
-            () = &mut check => return,
-            () = sleep(PROMPT) => drop(permit),
-        }
-        check.await;
+        among_others(&self.shared, carry_out(&self.shared, &*pool)).await;
     }
 
-    /// Begins, unless the target had better be left alone.
+    /// The pool, unless it had better be left alone.
     fn begin(&self) -> Option<Arc<dyn PoolControl>> {
         let pool = self.shared.pool(&self.name)?;
         let snapshot = pool.snapshot();
@@ -114,6 +134,18 @@ impl Drop for Flight {
     }
 }
 
+/// Runs a check while it has a permit, or has had one for long enough.
+async fn among_others<T>(shared: &Shared, check: impl Future<Output = T>) -> T {
+    let permits = Arc::clone(&shared.state().permits);
+    let permit = permits.acquire_owned().await;
+    let mut check = pin!(check);
+    tokio::select! {
+        done = &mut check => return done,
+        () = sleep(PROMPT) => drop(permit),
+    }
+    check.await
+}
+
 /// Checks a target because somebody asks for it. Whether there is one.
 pub(super) async fn check(shared: &Arc<Shared>, name: &str) -> bool {
     let Some(turn) = turn_of(shared, name) else { return false };
@@ -122,16 +154,15 @@ pub(super) async fn check(shared: &Arc<Shared>, name: &str) -> bool {
     carry_out(shared, &*pool).await;
     shared.state().plan(name);
     shared.bell.notify_one();
-    shared.tell_untold();
     true
 }
 
-/// Checks all targets at the same time.
+/// Checks all targets, as many at a time as may be.
 pub(super) async fn check_all(shared: &Arc<Shared>) {
     let mut checks = JoinSet::new();
     for name in shared.names() {
         let shared = Arc::clone(shared);
-        checks.spawn(async move { check(&shared, &name).await });
+        checks.spawn(async move { among_others(&shared, check(&shared, &name)).await });
     }
     checks.join_all().await;
 }
