@@ -32,7 +32,8 @@ pub(super) struct Rounds {
 impl Rounds {
     /// Begins to plan checks, until they are ended or the monitor is gone.
     pub(super) fn begin(shared: &Arc<Shared>) -> Self {
-        let (bell, end, shared) = (Arc::clone(&shared.bell), Arc::<Notify>::default(), Arc::downgrade(shared));
+        let (bell, end, shared) =
+            (Arc::clone(&shared.bell), Arc::<Notify>::default(), Arc::downgrade(shared));
         let ended = Arc::clone(&end);
         let task = tokio::spawn(async move {
             let mut checks = JoinSet::new();

@@ -363,6 +363,40 @@ async fn the_last_handle_ends_the_task() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn when_it_has_stopped_no_check_is_under_way() {
+    let place = Place::new(exact());
+    let pool = place.pool(|pool| pool.min_connections(1));
+    place.connector.validations().always(Act::Hang);
+    place.health.start();
+    seconds(1).await;
+    assert_eq!(pool.stats().pending, 1, "a check hangs");
+    place.health.stop().await;
+    assert_eq!((pool.stats().pending, place.health.is_running()), (0, false));
+    place.connector.validations().always(Act::Succeed);
+    place.health.start();
+    seconds(70).await;
+    assert_eq!(place.status(), HealthStatus::Healthy);
+}
+
+/// What cannot be begun any more is dropped, which must not wait for the one who begins it.
+#[test]
+fn a_runtime_may_end_at_any_moment() {
+    for _ in 0..50 {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let settings = HealthSettings { check_interval: Duration::from_millis(1), ..exact() };
+        let place = runtime.block_on(async { Place::new(settings) });
+        runtime.block_on(async {
+            place.pool(|pool| pool.min_connections(1));
+            place.health.start();
+            sleep(Duration::from_millis(3)).await;
+        });
+        runtime.shutdown_background();
+        assert_eq!(place.health.status("stock"), HealthStatus::Unknown, "nobody holds the lock");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn bad_settings_change_nothing_and_good_ones_hold_at_once() {
     let place = Place::new(exact());
     place.pool(|pool| pool.min_connections(1));
