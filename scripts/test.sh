@@ -51,8 +51,12 @@ python_is_there() {
 }
 
 # A compiler without the C library's headers is of no use: so a program is compiled, not only looked for.
+# Not through a pipe: a compiler that reads nothing would break it, or not, as chance has it.
 compiler_is_there() {
-    printf '#include <stdio.h>\nint main(void) { return 0; }\n' | "${CC:-cc}" -x c -fsyntax-only - 2>/dev/null
+    "${CC:-cc}" -x c -fsyntax-only - 2>/dev/null <<'C'
+#include <stdio.h>
+int main(void) { return 0; }
+C
 }
 
 # Debian keeps servers where only root looks, those of PostgreSQL in a folder for each version.

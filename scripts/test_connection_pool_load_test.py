@@ -157,6 +157,8 @@ class LoadTest(unittest.TestCase):
             stderr=subprocess.PIPE,
             encoding="utf-8",
             start_new_session=True,
+            # Whoever runs the tests in the background may have it ignored, which a shell cannot change.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         for _ in range(300):
             if os.path.exists(os.path.join(self.directory, "started")):
