@@ -14,12 +14,11 @@ mod tests;
 mod watched;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
 use pool_core::{Observer, PoolControl, PoolSet};
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::course::Change;
@@ -27,6 +26,7 @@ use crate::event::{Callback, HealthEvent, HealthObserver, tell};
 use crate::report::{ConnectionHealth, HealthReport};
 use crate::settings::{HealthSettings, SettingsError};
 use crate::status::HealthStatus;
+use rounds::Rounds;
 use watched::{Facts, Watched};
 
 /// No pool of this name is in the set, or it is closed.
@@ -70,6 +70,19 @@ pub struct UnknownPool {
 #[derive(Clone)]
 pub struct HealthMonitor {
     shared: Arc<Shared>,
+    /// Checks under way have a share in `shared`, and are no handles.
+    _handle: Arc<Handle>,
+}
+
+/// Stops the monitor when the last clone is dropped.
+struct Handle(Weak<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let rounds = self.0.upgrade().and_then(|shared| shared.state().rounds.take());
+        // Told by that to stop, in its own time.
+        drop(rounds);
+    }
 }
 
 pub(crate) struct Shared {
@@ -92,7 +105,7 @@ struct State {
     synced: Option<Instant>,
     /// What observers are still to be told, in the order in which it happened.
     untold: VecDeque<(String, HealthEvent)>,
-    rounds: Option<JoinHandle<()>>,
+    rounds: Option<Rounds>,
     /// One for each check that may be under way, but for those that take long.
     permits: Arc<Semaphore>,
     random: fastrand::Rng,
@@ -107,7 +120,7 @@ impl HealthMonitor {
     pub fn new(pools: PoolSet, settings: HealthSettings) -> Result<Self, SettingsError> {
         settings.check()?;
         let state = State {
-            permits: Arc::new(Semaphore::new(settings.max_concurrent_checks)),
+            permits: permits(&settings),
             settings,
             intervals: HashMap::new(),
             targets: BTreeMap::new(),
@@ -116,15 +129,15 @@ impl HealthMonitor {
             rounds: None,
             random: fastrand::Rng::new(),
         };
-        Ok(HealthMonitor {
-            shared: Arc::new(Shared {
-                pools,
-                state: Mutex::new(state),
-                observers: Mutex::default(),
-                telling: Mutex::default(),
-                bell: Arc::default(),
-            }),
-        })
+        let shared = Arc::new(Shared {
+            pools,
+            state: Mutex::new(state),
+            observers: Mutex::default(),
+            telling: Mutex::default(),
+            bell: Arc::default(),
+        });
+        let handle = Arc::new(Handle(Arc::downgrade(&shared)));
+        Ok(HealthMonitor { shared, _handle: handle })
     }
 
     /// Begins to check. Does nothing if it is running.
@@ -134,7 +147,7 @@ impl HealthMonitor {
     /// Outside a tokio runtime, and in one without timers.
     pub fn start(&self) {
         let mut state = self.shared.state();
-        if state.rounds.as_ref().is_none_or(JoinHandle::is_finished) {
+        if !state.is_running() {
             state.rounds = Some(rounds::begin(&self.shared));
         }
     }
@@ -146,14 +159,12 @@ impl HealthMonitor {
     /// It stops in any case; dropping the future only ends the wait.
     pub async fn stop(&self) {
         let Some(rounds) = self.shared.state().rounds.take() else { return };
-        rounds.abort();
-        // An error says that it was aborted, as it was.
-        drop(rounds.await);
+        rounds.end().await;
     }
 
     /// Whether it was started, and not stopped since.
     pub fn is_running(&self) -> bool {
-        self.shared.state().rounds.as_ref().is_some_and(|rounds| !rounds.is_finished())
+        self.shared.state().is_running()
     }
 
     /// What is to be an observer of every pool: it tells the monitor of outages and of connections that broke. Without it the
@@ -216,7 +227,7 @@ impl HealthMonitor {
         let mut state = self.shared.state();
         if settings.max_concurrent_checks != state.settings.max_concurrent_checks {
             // Checks under way keep a permit of the old ones.
-            state.permits = Arc::new(Semaphore::new(settings.max_concurrent_checks));
+            state.permits = permits(&settings);
         }
         state.settings = settings;
         state.plan_all();
@@ -366,10 +377,15 @@ impl Shared {
     /// Tells observers what is in the queue, in order. If somebody else is telling, that is left to him.
     fn tell_untold(&self) {
         while !self.state().untold.is_empty() {
-            let Ok(telling) = self.telling.try_lock() else { return };
-            let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let telling = match self.telling.try_lock() {
+                Ok(telling) => telling,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
             loop {
                 let Some((pool, event)) = self.state().untold.pop_front() else { break };
+                // Anew for each: whoever subscribes meanwhile is told of what happens from then on.
+                let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 tell(&observers, &pool, &event);
             }
             drop(telling);
@@ -378,6 +394,10 @@ impl Shared {
 }
 
 impl State {
+    fn is_running(&self) -> bool {
+        self.rounds.as_ref().is_some_and(|rounds| !rounds.is_over())
+    }
+
     /// The interval between two checks of a target that is well.
     fn usual(&self, pool: &str) -> Duration {
         self.intervals.get(pool).copied().unwrap_or(self.settings.check_interval)
@@ -414,6 +434,11 @@ impl State {
         let names: Vec<_> = self.targets.keys().cloned().collect();
         names.iter().for_each(|pool| self.plan(pool));
     }
+}
+
+/// As many as checks may be begun at the same time.
+fn permits(settings: &HealthSettings) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(settings.max_concurrent_checks.min(Semaphore::MAX_PERMITS)))
 }
 
 impl Drop for Shared {

@@ -8,13 +8,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pool_core::PoolControl;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Shared;
 use super::watched::Facts;
 use crate::event::HealthEvent;
+use crate::judge::said;
 use crate::status::HealthStatus;
 
 /// A check that takes longer makes way for the next one.
@@ -22,21 +23,45 @@ const PROMPT: Duration = Duration::from_millis(50);
 /// A pool that was added to the set is found after this time at the latest.
 const SYNC: Duration = Duration::from_secs(1);
 
-/// Begins to plan checks, until the task is aborted or the monitor is gone.
-pub(super) fn begin(shared: &Arc<Shared>) -> JoinHandle<()> {
+/// The task that plans checks. Dropped, it tells the task to stop.
+pub(super) struct Rounds {
+    task: JoinHandle<()>,
+    /// Dropped when it is to stop.
+    stop: oneshot::Sender<()>,
+}
+
+impl Rounds {
+    pub(super) fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Stops it, and waits until no check is under way.
+    pub(super) async fn end(self) {
+        drop(self.stop);
+        // An error says that it panicked, or that its runtime is gone: over all the same.
+        drop(self.task.await);
+    }
+}
+
+/// Begins to plan checks, until that is dropped or the monitor is gone.
+pub(super) fn begin(shared: &Arc<Shared>) -> Rounds {
     let (bell, shared) = (Arc::clone(&shared.bell), Arc::downgrade(shared));
-    tokio::spawn(async move {
+    let (stop, mut stopped) = oneshot::channel();
+    let task = tokio::spawn(async move {
         // Dropped with the task, which ends the checks that are under way.
         let mut checks = JoinSet::new();
-        loop {
-            let Some(next) = begin_due(&shared, &mut checks) else { return };
+        while let Some(next) = begin_due(&shared, &mut checks) {
             tokio::select! {
+                biased;
+                _ = &mut stopped => break,
                 () = bell.notified() => {}
                 () = sleep_until(next) => {}
                 Some(_) = checks.join_next(), if !checks.is_empty() => {}
             }
         }
-    })
+        checks.shutdown().await;
+    });
+    Rounds { task, stop }
 }
 
 /// Begins the checks that are due. Returns when to look again; `None` = the monitor is gone.
@@ -48,9 +73,10 @@ fn begin_due(shared: &Weak<Shared>, checks: &mut JoinSet<()>) -> Option<Instant>
         shared.sync();
     }
     shared.tell_untold();
-    let mut state = shared.state();
+    let mut flights = Vec::new();
+    let mut guard = shared.state();
+    let state = &mut *guard;
     let mut next = state.synced.unwrap_or(now) + SYNC;
-    let state = &mut *state;
     for (name, watched) in &mut state.targets {
         if watched.is_in_flight {
             continue;
@@ -60,9 +86,14 @@ fn begin_due(shared: &Weak<Shared>, checks: &mut JoinSet<()>) -> Option<Instant>
             continue;
         }
         watched.is_in_flight = true;
-        let flight = Flight { shared: Arc::clone(&shared), name: name.clone() };
-        let permits = Arc::clone(&state.permits);
-        checks.spawn(flight.check(permits));
+        let turn = Arc::clone(&watched.turn);
+        flights.push(Flight { shared: Arc::clone(&shared), name: name.clone(), turn });
+    }
+    let permits = Arc::clone(&state.permits);
+    drop(guard);
+    for flight in flights {
+        // Without the lock: on a runtime that is being shut down the check is dropped here and now.
+        checks.spawn(flight.check(Arc::clone(&permits)));
     }
     Some(next)
 }
@@ -71,15 +102,17 @@ fn begin_due(shared: &Weak<Shared>, checks: &mut JoinSet<()>) -> Option<Instant>
 struct Flight {
     shared: Arc<Shared>,
     name: String,
+    /// That of the target: another pool may have its name by the time the check is over.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Flight {
     async fn check(self, permits: Arc<Semaphore>) {
-        let Some(turn) = turn_of(&self.shared, &self.name) else { return };
+        // Before the permit: who waits here for a check that hangs must delay no other.
+        let _turn = Arc::clone(&self.turn).lock_owned().await;
         let permit = permits.acquire_owned().await;
-        let _turn = turn.lock_owned().await;
         let Some(pool) = self.begin() else { return };
-        let mut check = pin!(carry_out(&self.shared, &*pool));
+        let mut check = pin!(carry_out(&self.shared, &pool));
         tokio::select! {
             () = &mut check => return,
             () = sleep(PROMPT) => drop(permit),
@@ -92,7 +125,7 @@ impl Flight {
         let pool = self.shared.pool(&self.name)?;
         let snapshot = pool.snapshot();
         let mut state = self.shared.state();
-        let watched = state.targets.get_mut(&self.name)?;
+        let watched = state.targets.get_mut(&self.name).filter(|watched| watched.is(&pool))?;
         if watched.is_at_rest(&snapshot) {
             watched.begin(Instant::now());
             return None;
@@ -105,7 +138,9 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        if let Some(watched) = state.targets.get_mut(&self.name) {
+        if let Some(watched) = state.targets.get_mut(&self.name)
+            && Arc::ptr_eq(&watched.turn, &self.turn)
+        {
             watched.is_in_flight = false;
             state.plan(&self.name);
         }
@@ -119,7 +154,7 @@ pub(super) async fn check(shared: &Arc<Shared>, name: &str) -> bool {
     let Some(turn) = turn_of(shared, name) else { return false };
     let _turn = turn.lock_owned().await;
     let Some(pool) = shared.pool(name) else { return false };
-    carry_out(shared, &*pool).await;
+    carry_out(shared, &pool).await;
     shared.state().plan(name);
     shared.bell.notify_one();
     shared.tell_untold();
@@ -136,29 +171,30 @@ pub(super) async fn check_all(shared: &Arc<Shared>) {
     checks.join_all().await;
 }
 
-fn turn_of(shared: &Shared, name: &str) -> Option<Arc<tokio::sync::Mutex<()>>> {
+fn turn_of(shared: &Shared, name: &str) -> Option<Arc<Mutex<()>>> {
     shared.state().targets.get(name).map(|watched| Arc::clone(&watched.turn))
 }
 
 /// One check, from its beginning to what observers are told of it.
-async fn carry_out(shared: &Arc<Shared>, pool: &dyn PoolControl) {
+async fn carry_out(shared: &Arc<Shared>, pool: &Arc<dyn PoolControl>) {
     let name = pool.name();
     let timeout = {
         let mut state = shared.state();
-        let Some(watched) = state.targets.get_mut(name) else { return };
+        let Some(watched) = state.targets.get_mut(name).filter(|watched| watched.is(pool)) else { return };
         watched.begin(Instant::now());
         state.untold.push_back((name.to_owned(), HealthEvent::CheckStarted));
         state.settings.timeout
     };
     shared.tell_untold();
     let result = pool.check_timeout(timeout).await;
-    let facts = Facts::of(pool);
+    let (facts, said) = (Facts::of(&**pool), said(&result));
     let heals = {
         let mut state = shared.state();
         let state = &mut *state;
         let (now, settings) = (Instant::now(), &state.settings);
-        let Some(watched) = state.targets.get_mut(name) else { return };
-        let Some(changes) = watched.conclude(&result, &facts, settings, now) else { return };
+        // Another pool may have the name by now, of which this says nothing.
+        let Some(watched) = state.targets.get_mut(name).filter(|watched| watched.is(pool)) else { return };
+        let Some(changes) = watched.conclude(&result, said, &facts, settings, now) else { return };
         let report = Arc::new(watched.report(&facts, now));
         let heals = settings.automatic_recovery && report.status == HealthStatus::Unhealthy;
         state.untold.push_back((name.to_owned(), HealthEvent::CheckCompleted { report }));
