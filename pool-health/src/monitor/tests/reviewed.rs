@@ -44,11 +44,11 @@ async fn a_forced_check_that_hangs_delays_no_planned_one_of_another() {
     place.pools.insert(well).unwrap();
     let begun = begun(&place.health);
     place.health.start();
-    seconds(3).await;
+    sleep(Duration::from_millis(3_500)).await;
     place.connector.validations().always(Act::Hang);
     let health = place.health.clone();
     let forced = tokio::spawn(async move { health.check("hung").await });
-    seconds(10).await;
+    seconds(20).await;
     forced.await.unwrap().unwrap();
     let begun = begun.lock().unwrap();
     for pair in begun["well"].windows(2) {
@@ -149,6 +149,7 @@ async fn a_stopped_monitor_takes_no_outage_for_one_without_end() {
     place.health.stop().await;
     place.connector.go_down();
     ask(&pool).await;
+    assert!(pool.outage().is_some());
     seconds(5).await;
     place.connector.come_back();
     seconds(60).await;
