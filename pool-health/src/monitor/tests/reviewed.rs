@@ -81,7 +81,7 @@ struct Slow(Arc<AtomicBool>);
 
 impl Drop for Slow {
     fn drop(&mut self) {
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::park_timeout(Duration::from_millis(300));
         self.0.store(true, Ordering::SeqCst);
     }
 }
