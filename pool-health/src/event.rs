@@ -93,7 +93,7 @@ impl HealthObserver for Callback {
 
 /// Logs an event and tells every observer.
 pub(crate) fn tell(observers: &[Arc<dyn HealthObserver>], pool: &str, event: &HealthEvent) {
-    // A subscriber of the log that panics cannot be told of in the log.
+    // Nobody is left to be told of a panic in the log.
     drop(catch_unwind(AssertUnwindSafe(|| log(pool, event))));
     for observer in observers {
         if catch_unwind(AssertUnwindSafe(|| observer.event(pool, event))).is_err() {

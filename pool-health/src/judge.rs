@@ -20,9 +20,11 @@ pub(crate) struct Seen<'a> {
     pub(crate) now: &'a PoolSnapshot,
     /// What came of the check.
     pub(crate) result: &'a Result<CheckReport, AcquireError>,
+    /// What its error says: its cause, if the target is known to be down.
+    pub(crate) said: Option<String>,
     /// The last connect that failed, if none has succeeded since.
     pub(crate) connects_fail: Option<String>,
-    /// The last validation that failed.
+    /// The last validation that failed since a check passed.
     pub(crate) last_problem: Option<String>,
     /// Whether the round trip is slow, and how long it took.
     pub(crate) slow: Option<Issue>,
@@ -47,7 +49,7 @@ pub(crate) fn judge(seen: &Seen<'_>) -> Option<Outcome> {
         Err(AcquireError::Closed(_)) => None,
         Err(AcquireError::Paused(_)) => Some(Outcome::Unclear(Issue::Paused)),
         Err(AcquireError::Unavailable(diagnosis)) => {
-            let cause = diagnosis.last_connect_failure.as_ref().map(|failure| failure.cause.to_string());
+            let cause = seen.said.clone().filter(|_| diagnosis.last_connect_failure.is_some());
             Some(Outcome::Failed(Issue::Down { cause: cause.unwrap_or_else(|| error_of(seen)) }))
         }
         Err(error) => {
@@ -67,10 +69,17 @@ pub(crate) fn judge(seen: &Seen<'_>) -> Option<Outcome> {
 /// Why a check failed that ended in time, in as few words as there are for it.
 fn error_of(seen: &Seen<'_>) -> String {
     let problem = seen.last_problem.clone().or_else(|| seen.connects_fail.clone());
-    problem.unwrap_or_else(|| match seen.result {
-        Err(error) => error.to_string(),
-        Ok(_) => "nothing".to_owned(),
-    })
+    problem.or_else(|| seen.said.clone()).unwrap_or_default()
+}
+
+/// What the error of a check says. Not for under a lock: its text is the connector's.
+pub(crate) fn said(result: &Result<CheckReport, AcquireError>) -> Option<String> {
+    let error = result.as_ref().err()?;
+    let failure = match error {
+        AcquireError::Unavailable(diagnosis) => diagnosis.last_connect_failure.as_ref(),
+        _ => None,
+    };
+    Some(failure.map_or_else(|| error.to_string(), |failure| failure.cause.to_string()))
 }
 
 /// What is wrong with a pool whose target works.

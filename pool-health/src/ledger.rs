@@ -57,10 +57,10 @@ impl Ledger {
         self.validated.get(&connection)
     }
 
-    /// What the last validation that failed had to say.
-    pub(crate) fn last_problem(&self) -> Option<&str> {
+    /// What the last validation that failed since then had to say.
+    pub(crate) fn last_problem(&self, since: Instant) -> Option<&str> {
         let gone = self.gone.iter().rev().filter_map(|(_, last, _)| last.as_ref());
-        gone.filter_map(|last| last.problem.as_deref()).next()
+        gone.filter(|last| last.at >= since).filter_map(|last| last.problem.as_deref()).next()
     }
 
     /// The connections that live, by id.

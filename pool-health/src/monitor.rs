@@ -14,7 +14,7 @@ mod tests;
 mod watched;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
 use pool_core::{Observer, PoolControl, PoolSet};
@@ -70,6 +70,19 @@ pub struct UnknownPool {
 #[derive(Clone)]
 pub struct HealthMonitor {
     shared: Arc<Shared>,
+    /// Checks under way have a share in `shared`, and are no handles.
+    _handle: Arc<Handle>,
+}
+
+/// Stops the monitor when the last clone is dropped.
+struct Handle(Weak<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let rounds = self.0.upgrade().and_then(|shared| shared.state().rounds.take());
+        // Told by that to stop, in its own time.
+        drop(rounds);
+    }
 }
 
 pub(crate) struct Shared {
@@ -107,7 +120,7 @@ impl HealthMonitor {
     pub fn new(pools: PoolSet, settings: HealthSettings) -> Result<Self, SettingsError> {
         settings.check()?;
         let state = State {
-            permits: Arc::new(Semaphore::new(settings.max_concurrent_checks)),
+            permits: permits(&settings),
             settings,
             intervals: HashMap::new(),
             targets: BTreeMap::new(),
@@ -116,15 +129,15 @@ impl HealthMonitor {
             rounds: None,
             random: fastrand::Rng::new(),
         };
-        Ok(HealthMonitor {
-            shared: Arc::new(Shared {
-                pools,
-                state: Mutex::new(state),
-                observers: Mutex::default(),
-                telling: Mutex::default(),
-                bell: Arc::default(),
-            }),
-        })
+        let shared = Arc::new(Shared {
+            pools,
+            state: Mutex::new(state),
+            observers: Mutex::default(),
+            telling: Mutex::default(),
+            bell: Arc::default(),
+        });
+        let handle = Arc::new(Handle(Arc::downgrade(&shared)));
+        Ok(HealthMonitor { shared, _handle: handle })
     }
 
     /// Begins to check. Does nothing if it is running.
@@ -135,7 +148,7 @@ impl HealthMonitor {
     pub fn start(&self) {
         let mut state = self.shared.state();
         if !state.is_running() {
-            state.rounds = Some(Rounds::begin(&self.shared));
+            state.rounds = Some(rounds::begin(&self.shared));
         }
     }
 
@@ -145,10 +158,8 @@ impl HealthMonitor {
     ///
     /// It stops in any case; dropping the future only ends the wait.
     pub async fn stop(&self) {
-        let rounds = self.shared.state().rounds.take();
-        if let Some(rounds) = rounds {
-            rounds.end().await;
-        }
+        let Some(rounds) = self.shared.state().rounds.take() else { return };
+        rounds.end().await;
     }
 
     /// Whether it was started, and not stopped since.
@@ -216,7 +227,7 @@ impl HealthMonitor {
         let mut state = self.shared.state();
         if settings.max_concurrent_checks != state.settings.max_concurrent_checks {
             // Checks under way keep a permit of the old ones.
-            state.permits = Arc::new(Semaphore::new(settings.max_concurrent_checks));
+            state.permits = permits(&settings);
         }
         state.settings = settings;
         state.plan_all();
@@ -315,7 +326,7 @@ impl HealthMonitor {
         report.ok_or_else(|| UnknownPool { name: pool.to_owned() })
     }
 
-    /// Checks all targets now, at the same time. Their reports, by name.
+    /// Checks all targets now, as many at a time as `max_concurrent_checks` lets begin. Their reports, by name.
     ///
     /// # Cancel safety
     ///
@@ -371,9 +382,10 @@ impl Shared {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return,
             };
-            let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner).clone();
             loop {
                 let Some((pool, event)) = self.state().untold.pop_front() else { break };
+                // Anew for each: whoever subscribes meanwhile is told of what happens from then on.
+                let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 tell(&observers, &pool, &event);
             }
             drop(telling);
@@ -422,6 +434,11 @@ impl State {
         let names: Vec<_> = self.targets.keys().cloned().collect();
         names.iter().for_each(|pool| self.plan(pool));
     }
+}
+
+/// As many as checks may be begun at the same time.
+fn permits(settings: &HealthSettings) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(settings.max_concurrent_checks.min(Semaphore::MAX_PERMITS)))
 }
 
 impl Drop for Shared {

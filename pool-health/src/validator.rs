@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use pool_core::{Connector, Pool, Pooled, Span};
+use pool_core::{Chain, Connector, Pool, Pooled, Span};
 use tokio::time::{Instant, timeout};
 
 /// Validates connections that are held.
@@ -121,7 +121,7 @@ impl Validator {
             Ok(Ok(())) => return (done(None), unproven.0.take()),
             Ok(Err(error)) => {
                 connection.report(&error);
-                ValidationError::Failed(error.to_string())
+                ValidationError::Failed(Chain(&error).to_string())
             }
             Err(_) => ValidationError::TimedOut(self.timeout),
         };

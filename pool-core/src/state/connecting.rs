@@ -224,7 +224,12 @@ impl Connecting {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> Option<Duration> {
-        self.typical = Some(self.typical.map_or(took, |typical| (3 * typical + took) / 4));
+        self.typical = Some(self.typical.map_or(took, |typical| {
+            // A few that were held up, as by a target that was stopped for a while, are not typical at once: else one
+            // that hangs would be counted on for as long.
+            let most = (4 * typical).max(SOONEST_OVERDUE);
+            (3 * typical + took.min(most)) / 4
+        }));
         self.full = None;
         self.succeeded_at = Some(now);
         if self.run.is_none() {

@@ -153,3 +153,24 @@ async fn a_target_that_is_slow_to_accept_is_not_given_up_on() {
     assert!(pool.acquire().await.is_ok());
     assert!(begun.elapsed() <= secs(4), "{:?}", begun.elapsed());
 }
+
+// A target that was stopped for a while and goes on answers those who had patience. The next that hangs is counted on no
+// longer than before.
+#[tokio::test(start_paused = true)]
+async fn connects_that_took_long_in_an_outage_are_not_typical() {
+    let connector = FakeConnector::new();
+    connector.connects().always(Act::Slow(ms(5)));
+    let pool = builder(&connector).connect_timeout(secs(5)).acquire_timeout(secs(10)).build().unwrap();
+    pool.warm_up().await.unwrap();
+    connector.connects().always(Act::Slow(secs(4)));
+    pool.evict_all();
+    drop(pool.acquire().await.unwrap());
+    connector.connects().next(Act::Hang).always(Act::Slow(ms(5)));
+    pool.evict_all();
+    pass(secs(10)).await;
+    connector.connects().next(Act::Hang);
+    pool.evict_all();
+    let begun = Instant::now();
+    drop(pool.acquire().await.unwrap());
+    assert!(begun.elapsed() <= ms(500), "{:?}", begun.elapsed());
+}

@@ -33,17 +33,31 @@ impl Observer for Ear {
             return;
         }
         let Some(shared) = self.0.upgrade() else { return };
+        // Without the lock: the error is one of the connector's.
+        let cause = match event {
+            PoolEvent::ConnectFailed { failure: cause, .. } | PoolEvent::OutageStarted { cause } => {
+                Some(cause.cause.to_string())
+            }
+            _ => None,
+        };
         // Nothing else that is heard changes a status.
         let facts = match event {
-            // Nobody would tell of it: a monitor that does not run knows what it is asked for.
-            PoolEvent::OutageStarted { .. } if !shared.state().is_running() => return,
-            PoolEvent::OutageStarted { .. } => shared.pool(pool).map(|pool| Facts::of(&*pool)),
+            PoolEvent::OutageStarted { .. } => {
+                let facts = shared.pool(pool).map(|pool| Facts::of(&*pool));
+                // It may be over already, or that of another pool of this name, which is on its way out.
+                let Some(facts) = facts.filter(Facts::is_in_outage) else { return };
+                Some(facts)
+            }
             _ => None,
         };
         let mut state = shared.state();
         let state = &mut *state;
+        if facts.is_some() && !state.is_running() {
+            // Nobody would notice the end of it.
+            return;
+        }
         let Some(watched) = state.targets.get_mut(pool) else { return };
-        let reaction = watched.hear(event, &state.settings, Instant::now());
+        let reaction = watched.hear(event, cause, &state.settings, Instant::now());
         if let Some(facts) = facts {
             state.queue(pool, &facts, reaction.changes);
         }

@@ -8,13 +8,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pool_core::PoolControl;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Shared;
 use super::watched::Facts;
 use crate::event::HealthEvent;
+use crate::judge::said;
 use crate::status::HealthStatus;
 
 /// A check that takes longer makes way for the next one.
@@ -22,56 +23,49 @@ const PROMPT: Duration = Duration::from_millis(50);
 /// A pool that was added to the set is found after this time at the latest.
 const SYNC: Duration = Duration::from_secs(1);
 
-/// The task that begins checks.
-#[derive(Debug)]
+/// The task that plans checks. Dropped, it tells the task to stop.
 pub(super) struct Rounds {
     task: JoinHandle<()>,
-    end: Arc<Notify>,
+    /// Dropped when it is to stop.
+    stop: oneshot::Sender<()>,
 }
 
 impl Rounds {
-    /// Begins to plan checks, until they are ended or the monitor is gone.
-    pub(super) fn begin(shared: &Arc<Shared>) -> Self {
-        let (bell, end, shared) =
-            (Arc::clone(&shared.bell), Arc::<Notify>::default(), Arc::downgrade(shared));
-        let ended = Arc::clone(&end);
-        let task = tokio::spawn(async move {
-            let mut checks = JoinSet::new();
-            while let Some((due, next)) = look(&shared) {
-                due.into_iter().for_each(|flight| drop(checks.spawn(flight.check())));
-                tokio::select! {
-                    () = ended.notified() => break,
-                    () = bell.notified() => {}
-                    () = sleep_until(next) => {}
-                    Some(_) = checks.join_next(), if !checks.is_empty() => {}
-                }
-            }
-            checks.shutdown().await;
-        });
-        Rounds { task, end }
-    }
-
     pub(super) fn is_over(&self) -> bool {
         self.task.is_finished()
     }
 
-    /// Ends all checks, and waits until none is under way.
-    ///
-    /// Cancel: they end in any case.
+    /// Stops it, and waits until no check is under way.
     pub(super) async fn end(self) {
-        self.end.notify_one();
-        if let Err(error) = self.task.await
-            && error.is_panic()
-        {
-            tracing::error!("the health checks had ended with a panic: {error}");
-        }
+        drop(self.stop);
+        // An error says that it panicked, or that its runtime is gone: over all the same.
+        drop(self.task.await);
     }
 }
 
-/// The checks that are due, and when to look again; `None` = the monitor is gone.
-///
-/// They are begun by the caller: one that cannot be, as its runtime is about to end, is dropped at once, which takes the lock.
-fn look(shared: &Weak<Shared>) -> Option<(Vec<Flight>, Instant)> {
+/// Begins to plan checks, until that is dropped or the monitor is gone.
+pub(super) fn begin(shared: &Arc<Shared>) -> Rounds {
+    let (bell, shared) = (Arc::clone(&shared.bell), Arc::downgrade(shared));
+    let (stop, mut stopped) = oneshot::channel();
+    let task = tokio::spawn(async move {
+        // Dropped with the task, which ends the checks that are under way.
+        let mut checks = JoinSet::new();
+        while let Some(next) = begin_due(&shared, &mut checks) {
+            tokio::select! {
+                biased;
+                _ = &mut stopped => break,
+                () = bell.notified() => {}
+                () = sleep_until(next) => {}
+                Some(_) = checks.join_next(), if !checks.is_empty() => {}
+            }
+        }
+        checks.shutdown().await;
+    });
+    Rounds { task, stop }
+}
+
+/// Begins the checks that are due. Returns when to look again; `None` = the monitor is gone.
+fn begin_due(shared: &Weak<Shared>, checks: &mut JoinSet<()>) -> Option<Instant> {
     let shared = shared.upgrade()?;
     let now = Instant::now();
     let synced = shared.state().synced;
@@ -79,41 +73,57 @@ fn look(shared: &Weak<Shared>) -> Option<(Vec<Flight>, Instant)> {
         shared.sync();
     }
     shared.tell_untold();
-    let mut state = shared.state();
-    let state = &mut *state;
+    let mut flights = Vec::new();
+    let mut guard = shared.state();
+    let state = &mut *guard;
     let mut next = state.synced.unwrap_or(now) + SYNC;
-    let mut due = Vec::new();
-    for (name, watched) in state.targets.iter_mut().filter(|(_, watched)| !watched.is_in_flight) {
+    for (name, watched) in &mut state.targets {
+        if watched.is_in_flight {
+            continue;
+        }
         if watched.due > now {
             next = next.min(watched.due);
-        } else {
-            watched.is_in_flight = true;
-            due.push(Flight { shared: Arc::clone(&shared), name: name.clone() });
+            continue;
         }
+        watched.is_in_flight = true;
+        let turn = Arc::clone(&watched.turn);
+        flights.push(Flight { shared: Arc::clone(&shared), name: name.clone(), turn });
     }
-    Some((due, next))
+    let permits = Arc::clone(&state.permits);
+    drop(guard);
+    for flight in flights {
+        // Without the lock: on a runtime that is being shut down the check is dropped here and now.
+        checks.spawn(flight.check(Arc::clone(&permits)));
+    }
+    Some(next)
 }
 
 /// A planned check. Dropped at any time, it leaves the target to be checked again.
 struct Flight {
     shared: Arc<Shared>,
     name: String,
+    /// That of the target: another pool may have its name by the time the check is over.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Flight {
-    async fn check(self) {
-        let Some(turn) = turn_of(&self.shared, &self.name) else { return };
-        let _turn = turn.lock_owned().await;
-        let Some(pool) = self.begin() else { return };
-        among_others(&self.shared, carry_out(&self.shared, &*pool)).await;
+    async fn check(self, permits: Arc<Semaphore>) {
+        // Before the permit: who waits here for a check that hangs must delay no other.
+        let _turn = Arc::clone(&self.turn).lock_owned().await;
+        among_others(permits, async {
+            if let Some(pool) = self.begin() {
+                carry_out(&self.shared, &pool).await;
+            }
+        })
+        .await;
     }
 
-    /// The pool, unless it had better be left alone.
+    /// Begins, unless the target had better be left alone.
     fn begin(&self) -> Option<Arc<dyn PoolControl>> {
         let pool = self.shared.pool(&self.name)?;
         let snapshot = pool.snapshot();
         let mut state = self.shared.state();
-        let watched = state.targets.get_mut(&self.name)?;
+        let watched = state.targets.get_mut(&self.name).filter(|watched| watched.is(&pool))?;
         if watched.is_at_rest(&snapshot) {
             watched.begin(Instant::now());
             return None;
@@ -126,7 +136,9 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        if let Some(watched) = state.targets.get_mut(&self.name) {
+        if let Some(watched) = state.targets.get_mut(&self.name)
+            && Arc::ptr_eq(&watched.turn, &self.turn)
+        {
             watched.is_in_flight = false;
             state.plan(&self.name);
         }
@@ -136,8 +148,7 @@ impl Drop for Flight {
 }
 
 /// Runs a check while it has a permit, or has had one for long enough.
-async fn among_others<T>(shared: &Shared, check: impl Future<Output = T>) -> T {
-    let permits = Arc::clone(&shared.state().permits);
+async fn among_others<T>(permits: Arc<Semaphore>, check: impl Future<Output = T>) -> T {
     let permit = permits.acquire_owned().await;
     let mut check = pin!(check);
     tokio::select! {
@@ -152,9 +163,10 @@ pub(super) async fn check(shared: &Arc<Shared>, name: &str) -> bool {
     let Some(turn) = turn_of(shared, name) else { return false };
     let _turn = turn.lock_owned().await;
     let Some(pool) = shared.pool(name) else { return false };
-    carry_out(shared, &*pool).await;
+    carry_out(shared, &pool).await;
     shared.state().plan(name);
     shared.bell.notify_one();
+    shared.tell_untold();
     true
 }
 
@@ -162,35 +174,36 @@ pub(super) async fn check(shared: &Arc<Shared>, name: &str) -> bool {
 pub(super) async fn check_all(shared: &Arc<Shared>) {
     let mut checks = JoinSet::new();
     for name in shared.names() {
-        let shared = Arc::clone(shared);
-        checks.spawn(async move { among_others(&shared, check(&shared, &name)).await });
+        let (shared, permits) = (Arc::clone(shared), Arc::clone(&shared.state().permits));
+        checks.spawn(async move { among_others(permits, check(&shared, &name)).await });
     }
     checks.join_all().await;
 }
 
-fn turn_of(shared: &Shared, name: &str) -> Option<Arc<tokio::sync::Mutex<()>>> {
+fn turn_of(shared: &Shared, name: &str) -> Option<Arc<Mutex<()>>> {
     shared.state().targets.get(name).map(|watched| Arc::clone(&watched.turn))
 }
 
 /// One check, from its beginning to what observers are told of it.
-async fn carry_out(shared: &Arc<Shared>, pool: &dyn PoolControl) {
+async fn carry_out(shared: &Arc<Shared>, pool: &Arc<dyn PoolControl>) {
     let name = pool.name();
     let timeout = {
         let mut state = shared.state();
-        let Some(watched) = state.targets.get_mut(name) else { return };
+        let Some(watched) = state.targets.get_mut(name).filter(|watched| watched.is(pool)) else { return };
         watched.begin(Instant::now());
         state.untold.push_back((name.to_owned(), HealthEvent::CheckStarted));
         state.settings.timeout
     };
     shared.tell_untold();
     let result = pool.check_timeout(timeout).await;
-    let facts = Facts::of(pool);
+    let (facts, said) = (Facts::of(&**pool), said(&result));
     let heals = {
         let mut state = shared.state();
         let state = &mut *state;
         let (now, settings) = (Instant::now(), &state.settings);
-        let Some(watched) = state.targets.get_mut(name) else { return };
-        let Some(changes) = watched.conclude(&result, &facts, settings, now) else { return };
+        // Another pool may have the name by now, of which this says nothing.
+        let Some(watched) = state.targets.get_mut(name).filter(|watched| watched.is(pool)) else { return };
+        let Some(changes) = watched.conclude(&result, said, &facts, settings, now) else { return };
         let report = Arc::new(watched.report(&facts, now));
         let heals = settings.automatic_recovery && report.status == HealthStatus::Unhealthy;
         state.untold.push_back((name.to_owned(), HealthEvent::CheckCompleted { report }));

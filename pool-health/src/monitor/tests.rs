@@ -1,5 +1,6 @@
 //! The monitor over pools of fake connections, and over pools that are nothing but a script.
 
+mod reviewed;
 mod scripted;
 
 use std::time::Duration;

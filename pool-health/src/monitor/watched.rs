@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pool_core::{
-    AcquireError, CheckReport, ConnectFailure, ConnectionId, ErrorClass, Outage, PoolControl, PoolEvent,
+    AcquireError, CheckReport, CloseReason, ConnectionId, ErrorClass, Outage, PoolControl, PoolEvent,
     PoolSnapshot, Target,
 };
 use tokio::time::Instant;
@@ -27,7 +27,7 @@ pub(crate) struct Watched {
     /// Held while it is checked, so that it is never checked twice at a time.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     /// What the last connect died of, if none has succeeded since.
-    connect_failure: Option<ConnectFailure>,
+    connect_failure: Option<(String, ErrorClass)>,
     /// Connects, validations and returned connections that failed in a row.
     errors: u32,
     before: Option<PoolSnapshot>,
@@ -43,8 +43,10 @@ pub(crate) struct Watched {
     pub(crate) is_in_flight: bool,
     /// When the next check is due.
     pub(crate) due: Instant,
-    /// Whether something happened during a check that asks for another one.
-    again: bool,
+    /// How soon after the beginning of the last check another one was asked for since.
+    hurry: Option<Duration>,
+    /// When a check passed last.
+    passed: Option<Instant>,
 }
 
 /// What a pool tells of itself. Asked without a lock: its connector, which is a user's, names the target.
@@ -64,6 +66,13 @@ impl Facts {
             snapshot: pool.snapshot(),
             outage: pool.outage(),
         }
+    }
+}
+
+impl Facts {
+    /// Whether its connects fail.
+    pub(crate) fn is_in_outage(&self) -> bool {
+        self.outage.is_some()
     }
 }
 
@@ -96,7 +105,8 @@ impl Watched {
             last_failure: None,
             is_in_flight: false,
             due: now,
-            again: false,
+            hurry: None,
+            passed: None,
         }
     }
 
@@ -114,12 +124,18 @@ impl Watched {
         self.course.status()
     }
 
-    /// Takes in what happened in the pool.
-    pub(crate) fn hear(&mut self, event: &PoolEvent, settings: &HealthSettings, now: Instant) -> Reaction {
+    /// Takes in what happened in the pool; `cause` is what the connect died of, if it is about one.
+    pub(crate) fn hear(
+        &mut self,
+        event: &PoolEvent,
+        cause: Option<String>,
+        settings: &HealthSettings,
+        now: Instant,
+    ) -> Reaction {
         self.ledger.note(event, now);
         let is_error = match event {
             PoolEvent::ConnectFailed { failure, .. } => {
-                self.connect_failure = Some(failure.clone());
+                self.connect_failure = cause.map(|cause| (cause, failure.class));
                 true
             }
             PoolEvent::Created { .. } => {
@@ -132,14 +148,15 @@ impl Watched {
                 }
                 problem.is_some()
             }
-            PoolEvent::Closed { reason, .. } => is_bad(*reason),
+            // A validation that failed was counted when it did.
+            PoolEvent::Closed { reason, .. } => is_bad(*reason) && *reason != CloseReason::ValidationFailed,
             PoolEvent::Flushed { .. } => {
                 return Reaction { changes: Vec::new(), is_sooner: self.hurry(settings.fast_interval, now) };
             }
-            PoolEvent::OutageStarted { cause } => {
-                let issue = Issue::Down { cause: cause.cause.to_string() };
+            PoolEvent::OutageStarted { .. } => {
+                let issue = Issue::Down { cause: cause.unwrap_or_default() };
                 let changes = self.course.note(Outcome::Lost(issue), settings, now);
-                self.due = now + settings.down_interval;
+                (self.due, self.hurry) = (now + settings.down_interval, None);
                 return Reaction { changes, is_sooner: true };
             }
             PoolEvent::OutageEnded { .. } => {
@@ -150,14 +167,19 @@ impl Watched {
         if is_error {
             self.errors = self.errors.saturating_add(1);
         }
-        let is_enough = settings.passive_errors > 0 && self.errors >= settings.passive_errors;
-        let is_sooner = is_error && is_enough && self.hurry(settings.fast_interval, now);
+        // Of what is known to be down they are no news.
+        let is_news = is_error && self.status() != HealthStatus::Unhealthy;
+        let is_enough = is_news && settings.passive_errors > 0 && self.errors >= settings.passive_errors;
+        if is_enough {
+            self.errors = 0;
+        }
+        let is_sooner = is_enough && self.hurry(settings.fast_interval, now);
         Reaction { changes: Vec::new(), is_sooner }
     }
 
     /// Makes a check due now, or so long after the beginning of the last one. Whether that is sooner than it was.
     fn hurry(&mut self, apart: Duration, now: Instant) -> bool {
-        self.again |= self.is_in_flight;
+        self.hurry = Some(self.hurry.map_or(apart, |before| before.min(apart)));
         let due = self.begun.map_or(now, |begun| (begun + apart).max(now));
         let is_sooner = due < self.due;
         self.due = self.due.min(due);
@@ -165,19 +187,20 @@ impl Watched {
     }
 
     /// Whether a check would be all that keeps a connection of a pool that needs none: there is none, or nobody has asked for one
-    /// since the last check.
+    /// since the last check, and nothing is known against it.
     pub(crate) fn is_at_rest(&self, snapshot: &PoolSnapshot) -> bool {
         let (stats, requests) = (&snapshot.stats, snapshot.counters.requests);
         let is_lost = matches!(self.status(), HealthStatus::Unhealthy | HealthStatus::Recovering);
         let is_in_use = stats.active > 0 || stats.pending > 0;
         let was_asked = self.before.as_ref().is_none_or(|before| before.counters.requests != requests);
         let is_needed = stats.min > 0 || is_in_use || (stats.total > 0 && was_asked);
-        !is_needed && !is_lost && self.connect_failure.is_none()
+        let is_doubted = self.status() == HealthStatus::Degraded || self.course.failed() > 0;
+        !is_needed && !is_lost && !is_doubted && self.connect_failure.is_none()
     }
 
     /// A check begins, or is left out.
     pub(crate) fn begin(&mut self, now: Instant) {
-        (self.begun, self.again) = (Some(now), false);
+        (self.begun, self.hurry) = (Some(now), None);
     }
 
     /// Plans the next check after one that began when [`begin`](Self::begin) was called. `chance` is from 0 to 1.
@@ -186,14 +209,15 @@ impl Watched {
         let interval = self.course.interval(settings, usual);
         let interval = if is_doubted { interval.min(settings.fast_interval) } else { interval };
         let interval = interval.mul_f64(1.0 + settings.jitter * (2.0 * chance - 1.0));
-        let due = self.begun.map_or(now, |begun| begun + interval).max(now);
-        self.due = if std::mem::take(&mut self.again) { now } else { due };
+        let interval = self.hurry.map_or(interval, |apart| interval.min(apart));
+        self.due = self.begun.map_or(now, |begun| begun + interval).max(now);
     }
 
-    /// Takes in what came of a check; `None` = the pool is closed.
+    /// Takes in what came of a check, and what its error says; `None` = the pool is closed.
     pub(crate) fn conclude(
         &mut self,
         result: &Result<CheckReport, AcquireError>,
+        said: Option<String>,
         facts: &Facts,
         settings: &HealthSettings,
         now: Instant,
@@ -208,9 +232,9 @@ impl Watched {
             self.slowness.note(took, settings).then_some(Issue::Slow { took, usual })
         });
         let connects_fail = match (&self.connect_failure, facts.outage) {
-            (Some(failure), Some(_)) => Some(failure.cause.to_string()),
+            (Some((cause, _)), Some(_)) => Some(cause.clone()),
             // A server that is full is none that is down.
-            (Some(failure), None) if failure.class == ErrorClass::Capacity => Some(failure.cause.to_string()),
+            (Some((cause, ErrorClass::Capacity)), None) => Some(cause.clone()),
             // One that was begun before another one that has succeeded.
             (Some(_), None) => None,
             (None, Some(outage)) => Some(format!("{} connects failed in a row", outage.failures)),
@@ -221,7 +245,8 @@ impl Watched {
             now: snapshot,
             result,
             connects_fail,
-            last_problem: self.ledger.last_problem().map(str::to_owned),
+            said,
+            last_problem: self.ledger.last_problem(self.passed.unwrap_or(begun)).map(str::to_owned),
             slow,
             was_full: self.was_full,
         })?;
@@ -229,6 +254,9 @@ impl Watched {
         self.before = Some(snapshot.clone());
         self.checks += 1;
         (self.ended, self.took) = (Some(now), Some(now.saturating_duration_since(begun)));
+        if matches!(outcome, Outcome::Passed(_)) {
+            self.passed = Some(now);
+        }
         if matches!(outcome, Outcome::Failed(_)) {
             self.failed_checks += 1;
             self.last_failure = Some(now);

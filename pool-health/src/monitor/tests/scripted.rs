@@ -53,12 +53,11 @@ async fn results() -> (CheckReport, AcquireError, PoolSnapshot) {
     (report, pool.check().await.unwrap_err(), snapshot)
 }
 
-/// When checks of a target were begun, if they come out like this: `+` passed, `-` failed.
-async fn begun_with(script: &str, settings: HealthSettings) -> Vec<f64> {
-    let (report, error, snapshot) = results().await;
-    let script: Mutex<VecDeque<char>> = Mutex::new(script.chars().collect());
-    let begun = Arc::new(Mutex::new(Vec::new()));
-    let (noted, start) = (Arc::clone(&begun), Instant::now());
+/// A pool that says nothing of interest, and is checked like this.
+pub(super) async fn quiet_control(
+    check: impl FnMut(Duration) -> ControlFuture<'static, Result<CheckReport, AcquireError>> + Send + 'static,
+) -> impl PoolControl {
+    let (_, _, snapshot) = results().await;
     let mut pool = MockControl::new();
     pool.expect_name().return_const("orders".to_owned());
     pool.expect_target().return_const(None);
@@ -67,16 +66,29 @@ async fn begun_with(script: &str, settings: HealthSettings) -> Vec<f64> {
     pool.expect_is_closed().return_const(false);
     // What automatic recovery does, once for each check that fails while it is down.
     pool.expect_evict_invalid().return_const(0usize);
-    pool.expect_check_timeout().returning(move |timeout| {
+    pool.expect_check_timeout().returning(check);
+    pool
+}
+
+/// When checks of a target were begun, if they come out like this: `+` passed, `-` failed.
+async fn begun_with(script: &str, settings: HealthSettings) -> Vec<f64> {
+    let (report, error, _) = results().await;
+    let script: Mutex<VecDeque<char>> = Mutex::new(script.chars().collect());
+    let begun = Arc::new(Mutex::new(Vec::new()));
+    let (noted, start) = (Arc::clone(&begun), Arc::new(std::sync::OnceLock::new()));
+    let started = Arc::clone(&start);
+    let pool = quiet_control(move |timeout| {
         assert_eq!(timeout, Duration::from_secs(5));
         let Some(next) = script.lock().unwrap().pop_front() else { return Box::pin(std::future::pending()) };
-        noted.lock().unwrap().push(start.elapsed().as_secs_f64());
+        noted.lock().unwrap().push(start.get_or_init(Instant::now).elapsed().as_secs_f64());
         let result = if next == '+' { Ok(report.clone()) } else { Err(error.clone()) };
         Box::pin(std::future::ready(result))
-    });
+    })
+    .await;
     let pools = PoolSet::new();
     pools.insert(pool).unwrap();
     let health = HealthMonitor::new(pools, settings).unwrap();
+    started.get_or_init(Instant::now);
     health.start();
     seconds(3600).await;
     let begun = begun.lock().unwrap();
