@@ -314,6 +314,12 @@ impl CircuitBreaker {
         self.force(BreakerState::Closed);
     }
 
+    /// Lets a probe in now, if it is open, instead of when one is due. For who knows that the target may be back: its
+    /// address or a password has changed. One that was opened by hand stays open.
+    pub fn probe_now(&self) {
+        self.with(Machine::probe_now);
+    }
+
     /// Lets all calls through and counts none, until another of these methods is called.
     pub fn disable(&self) {
         self.force(BreakerState::Disabled);

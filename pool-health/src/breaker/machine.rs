@@ -204,6 +204,14 @@ impl Machine {
         }
     }
 
+    /// Makes a probe due, if one is waited for.
+    pub(super) fn probe_now(&mut self, now: Instant) {
+        self.advance(now);
+        if matches!(self.phase, Phase::Open { .. }) {
+            self.enter(Phase::HALF_OPEN, now);
+        }
+    }
+
     /// Closes it and forgets everything but the probes that are out.
     pub(super) fn reset(&mut self, now: Instant) {
         self.force(BreakerState::Closed, now);
@@ -266,11 +274,16 @@ impl Machine {
                 Phase::Open { until } if until <= now => {
                     self.enter(Phase::HALF_OPEN, until);
                 }
-                Phase::HalfOpen { probing_since: Some(since), .. }
+                Phase::HalfOpen { probing_since: Some(since), out }
                     if !self.settings.max_half_open.is_zero()
                         && since + self.settings.max_half_open <= now =>
                 {
-                    self.open(since + self.settings.max_half_open);
+                    let at = since + self.settings.max_half_open;
+                    // A target that has done well with all that was asked of it is not to blame that nobody asked more.
+                    match out == 0 && !self.is_too_much(self.window.tally(at)) {
+                        true => self.enter(Phase::Closed, at),
+                        false => self.open(at),
+                    }
                 }
                 _ => return,
             }
@@ -325,23 +338,27 @@ impl Machine {
     }
 
     fn judgement(&self, now: Instant) -> Judgement {
-        let BreakerSettings { failure_rate, slow_call_rate, consecutive_failures, .. } = self.settings;
+        let BreakerSettings { failure_rate, consecutive_failures, .. } = self.settings;
         let half_open = matches!(self.phase, Phase::HalfOpen { .. });
         // Without a failure rate one failure is enough there: else a target could fail all probes and be called good.
         let in_a_row = if half_open && failure_rate == 0.0 { 1 } else { consecutive_failures };
         if consecutive_failures > 0 && self.consecutive >= in_a_row {
             return Judgement::Bad;
         }
-        let Tally { calls, failed, slow, .. } = self.window.tally(now);
-        if calls < self.minimum() {
-            return Judgement::Unknown;
-        }
-        let exceeds = |count, limit: f64| limit > 0.0 && share(count, calls) >= limit;
-        if exceeds(failed, failure_rate) || exceeds(slow, slow_call_rate) {
+        let tally = self.window.tally(now);
+        if tally.calls < self.minimum() {
+            Judgement::Unknown
+        } else if self.is_too_much(tally) {
             Judgement::Bad
         } else {
             Judgement::Good
         }
+    }
+
+    /// Whether a larger share of these calls failed or was slow than may be.
+    fn is_too_much(&self, Tally { calls, failed, slow, .. }: Tally) -> bool {
+        let exceeds = |count, limit: f64| limit > 0.0 && share(count, calls) >= limit;
+        exceeds(failed, self.settings.failure_rate) || exceeds(slow, self.settings.slow_call_rate)
     }
 
     /// How many calls a rate needs; never more than the window can hold.

@@ -176,7 +176,15 @@ impl Oracle {
                     self.begin(BreakerState::HalfOpen, until);
                 }
                 (BreakerState::HalfOpen, _, Some(since)) if !limit.is_zero() && since + limit <= now => {
-                    self.begin(BreakerState::Open, since + limit);
+                    let at = since + limit;
+                    let number = self.number();
+                    let is_over = !self.out.iter().any(|out| out.era == number);
+                    let (calls, failed, slow) = self.window(at);
+                    let too_many = |count, rate: f64| rate > 0.0 && count as f64 >= rate * calls as f64;
+                    let is_bad = too_many(failed, self.settings.failure_rate)
+                        || too_many(slow, self.settings.slow_call_rate);
+                    let next = if is_over && !is_bad { BreakerState::Closed } else { BreakerState::Open };
+                    self.begin(next, at);
                 }
                 _ => return,
             }

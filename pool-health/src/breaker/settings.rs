@@ -57,7 +57,8 @@ pub struct BreakerSettings {
     /// How many calls may probe the target while it is half open; as many results decide, or `minimum_calls` if that is
     /// fewer. At least 1. Default 1.
     pub half_open_permits: u32,
-    /// How long probing may take from the first probe on before the breaker opens again. Default 10 s; 0 = for ever.
+    /// How long probing may take from the first probe on before the breaker opens again; or closes, if no probe is under way
+    /// then and those that ended did well, however few. Default 10 s; 0 = for ever.
     ///
     /// Probes that were given back without a verdict stop this clock.
     pub max_half_open: Duration,

@@ -177,6 +177,45 @@ async fn probing_that_takes_too_long_opens_it_again_and_lets_no_second_probe_in(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_that_answered_all_probes_is_not_called_down_because_nobody_sent_more() {
+    let settings = BreakerSettings { half_open_permits: 3, ..BreakerSettings::default() };
+    let (breaker, due) = open(settings);
+    advance(due).await;
+    succeed(&breaker, 1);
+    advance(Duration::from_secs(10) - NANO).await;
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    advance(NANO).await;
+    assert_eq!((breaker.state(), breaker.snapshot().attempt), (BreakerState::Closed, 0));
+
+    let (breaker, due) = open(BreakerSettings { half_open_permits: 3, ..BreakerSettings::default() });
+    advance(due).await;
+    let hangs = breaker.try_acquire().unwrap();
+    succeed(&breaker, 1);
+    advance(Duration::from_secs(10)).await;
+    assert_eq!(breaker.state(), BreakerState::Open, "one was not answered");
+    drop(hangs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_knows_that_a_target_may_be_back_has_it_probed_at_once() {
+    let (breaker, due) = open(BreakerSettings::default());
+    assert!(due > MS);
+    breaker.probe_now();
+    breaker.probe_now();
+    let probe = breaker.try_acquire().unwrap();
+    assert!(breaker.try_acquire().is_err(), "one probe as ever");
+    probe.fail(MS);
+    let snapshot = breaker.snapshot();
+    assert_eq!((snapshot.state, snapshot.attempt), (BreakerState::Open, 2), "and longer than before");
+    breaker.force_open();
+    breaker.probe_now();
+    assert_eq!(breaker.state(), BreakerState::ForcedOpen);
+    breaker.force_closed();
+    breaker.probe_now();
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_from_before_a_transition_do_not_count_after_it() {
     let breaker = breaker(BreakerSettings::default());
     let early: Vec<_> = (0..20).map(|_| breaker.try_acquire().unwrap()).collect();
