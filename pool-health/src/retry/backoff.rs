@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::RetrySettings;
 
+/// Less than this counts as this when the next delay is drawn: three times nothing would be nothing for ever.
+const LEAST: Duration = Duration::from_millis(1);
+
 /// "Decorrelated jitter" (M. Brooker, *Exponential Backoff and Jitter*, 2015): each delay is drawn between the base and
 /// three times the one before, at most the cap.
 #[derive(Debug, Clone)]
@@ -14,7 +17,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Delays from `base` to `cap`; a cap under the base counts as the base.
+    /// Delays from `base` to `cap`; a cap under the base counts as the base. They grow with a base of nothing, too.
     pub fn new(base: Duration, cap: Duration) -> Self {
         Backoff { base, cap: cap.max(base), previous: base }
     }
@@ -25,7 +28,7 @@ impl Backoff {
 
     /// The next delay; never under the base nor over the cap.
     pub fn next_delay(&mut self, rng: &mut fastrand::Rng) -> Duration {
-        let (base, most) = (self.base.as_secs_f64(), self.previous.as_secs_f64() * 3.0);
+        let (base, most) = (self.base.as_secs_f64(), self.previous.max(LEAST).as_secs_f64() * 3.0);
         let drawn = base + (most - base) * rng.f64();
         let drawn = Duration::try_from_secs_f64(drawn).unwrap_or(Duration::MAX);
         self.previous = drawn.clamp(self.base, self.cap);
@@ -67,6 +70,14 @@ mod tests {
                 previous = delay;
             }
         }
+    }
+
+    #[test]
+    fn delays_grow_from_nothing() {
+        let mut backoff = Backoff::new(Duration::ZERO, Duration::from_secs(2));
+        let mut rng = fastrand::Rng::with_seed(7);
+        let total: Duration = (0..200).map(|_| backoff.next_delay(&mut rng)).sum();
+        assert!(total > Duration::from_millis(100), "{total:?}");
     }
 
     #[test]
