@@ -150,8 +150,7 @@ impl Blueprint {
         }
         let connector = connector(config, &mut drawing);
         let connector = connector?;
-        let (breaker, target) = (&config.settings.circuit_breaker, connector.target());
-        let gate = Arc::new(Gate::of(breaker, &config.name, target, &kit.breakers, &mut drawing));
+        let gate = Arc::new(Gate::of(config, connector.target(), &kit.breakers, &mut drawing));
         let (name, fingerprint) = (config.name.clone(), drawing.fingerprint);
         (!drawing.objections.any()).then_some(Blueprint { name, connector, options, gate, fingerprint })
     }

@@ -12,6 +12,7 @@ use pool_health::{
     CircuitBreaker, HealthEvent, HealthMonitor, HealthObserver, HealthReport, HealthSettings, HealthStatus,
     SettingsError,
 };
+use tokio::time::Instant;
 
 use crate::error::LookupError;
 use crate::manager::{PoolManager, Shared};
@@ -57,6 +58,9 @@ fn settings(config: &HealthMonitoring) -> HealthSettings {
 pub(crate) struct Health {
     pub(crate) monitor: HealthMonitor,
     checks: Arc<Checks>,
+    // Lock: from where it is read how a pool is to where its groups are told. Two at once could leave behind what the slower
+    // one has read. Taken before that of the registry.
+    judging: Mutex<()>,
 }
 
 impl Health {
@@ -69,7 +73,7 @@ impl Health {
         let monitor = HealthMonitor::new(pools, settings(config))?;
         let checks = Arc::new(Checks::default());
         monitor.subscribe(checks.clone());
-        Ok(Health { monitor, checks })
+        Ok(Health { monitor, checks, judging: Mutex::default() })
     }
 
     /// Whether this configuration may be had.
@@ -103,7 +107,6 @@ impl Health {
         let mut stop = pin!(self.monitor.stop());
         // It stops with the first poll; what is left is to wait until nobody notices it any more.
         let _is_over = stop.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
-        self.checks.all_ended();
     }
 
     /// Forgets a pool that is gone. Called with the registry's lock, so that it is not forgotten what another pool of its name
@@ -116,16 +119,28 @@ impl Health {
     /// What is known against a pool: the report, if its target is unhealthy and somebody still looks.
     pub(crate) fn against(&self, pool: &str) -> Option<HealthReport> {
         // The status is quickly told, and nearly always another one.
-        let is_unhealthy = || self.monitor.status(pool) == HealthStatus::Unhealthy;
-        if !self.monitor.is_running() || !is_unhealthy() {
+        if !self.is_unhealthy(pool) {
             return None;
         }
         self.monitor.report(pool).filter(|report| report.status == HealthStatus::Unhealthy)
     }
 
+    fn judging(&self) -> MutexGuard<'_, ()> {
+        self.judging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the target of a pool is known to be unhealthy, and somebody still looks: who does not would never find out that
+    /// it is back.
+    fn is_unhealthy(&self, pool: &str) -> bool {
+        self.monitor.is_running() && self.monitor.status(pool) == HealthStatus::Unhealthy
+    }
+
     /// How often the monitor has asked the pool for a connection.
     pub(crate) fn checks_of(&self, pool: &str) -> CheckCount {
-        self.checks.lock().get(pool).copied().unwrap_or_default()
+        let count = self.checks.lock().get(pool).copied().unwrap_or_default();
+        // The end of one that was given up is not told.
+        let longest = self.monitor.settings().timeout;
+        CheckCount { under_way: count.under_way.filter(|since| since.elapsed() <= longest), ..count }
     }
 }
 
@@ -133,8 +148,8 @@ impl Health {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct CheckCount {
     pub(crate) begun: u64,
-    /// Whether a check is under way.
-    pub(crate) is_checked: bool,
+    /// Since when a check is under way, if one is.
+    pub(crate) under_way: Option<Instant>,
 }
 
 /// Counts the checks of each pool: they are no reason to keep a pool on demand.
@@ -145,11 +160,6 @@ impl Checks {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, CheckCount>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Those that were under way when the monitor was stopped do not tell.
-    fn all_ended(&self) {
-        self.lock().values_mut().for_each(|count| count.is_checked = false);
-    }
 }
 
 impl HealthObserver for Checks {
@@ -158,11 +168,11 @@ impl HealthObserver for Checks {
         match event {
             HealthEvent::CheckStarted => {
                 let count = counts.entry(pool.to_owned()).or_default();
-                (count.begun, count.is_checked) = (count.begun + 1, true);
+                (count.begun, count.under_way) = (count.begun + 1, Some(Instant::now()));
             }
             HealthEvent::CheckCompleted { .. } => {
                 if let Some(count) = counts.get_mut(pool) {
-                    count.is_checked = false;
+                    count.under_way = None;
                 }
             }
             _ => {}
@@ -174,22 +184,22 @@ impl HealthObserver for Checks {
 pub(crate) struct Ejector(pub(crate) Weak<Shared>);
 
 impl HealthObserver for Ejector {
-    fn status_changed(&self, pool: &str, from: HealthStatus, to: HealthStatus, _report: &HealthReport) {
+    fn status_changed(&self, pool: &str, _from: HealthStatus, _to: HealthStatus, _report: &HealthReport) {
         let Some(shared) = self.0.upgrade() else { return };
-        if from == HealthStatus::Unhealthy || to == HealthStatus::Unhealthy {
-            shared.read().groups.set_unhealthy(pool, to == HealthStatus::Unhealthy);
-        }
+        let _turn = shared.health.judging();
+        shared.read().groups.set_unhealthy(pool, shared.health.is_unhealthy(pool));
     }
 }
 
 impl Shared {
     /// Tells the groups which of their members are unhealthy. For when members have joined, or nobody watches them any more.
     pub(crate) fn judge_members(&self) {
+        // A member may have got the name of a pool that is gone, and what is known is known of that one.
+        self.health.monitor.refresh();
+        let _turn = self.health.judging();
         let registry = self.read();
         for pool in registry.groups.pools() {
-            let is_unhealthy = self.health.monitor.is_running()
-                && self.health.monitor.status(&pool) == HealthStatus::Unhealthy;
-            registry.groups.set_unhealthy(&pool, is_unhealthy);
+            registry.groups.set_unhealthy(&pool, self.health.is_unhealthy(&pool));
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use pool_config::CircuitBreakerSettings;
+use pool_config::{
+    Authentication, CircuitBreakerSettings, PoolConfig, Secret, SecretSource, SessionSettings, Ssl,
+};
 use pool_core::{ConnectError, ConnectGate, ConnectPass, ConnectRefused, ErrorClass, Target};
 use pool_health::{BreakerSettings, BreakerWindow, CircuitBreaker, SettingsError};
 
@@ -62,11 +64,32 @@ struct Known {
 }
 
 /// What a breaker stands before.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum StandsFor {
-    Target(Target),
+    Target(Target, Way),
     /// A pool whose connector does not tell its target.
     Pool(String),
+}
+
+/// How a pool connects to its target: of two that log in with different passwords, or trust different certificates, one may be
+/// refused while the other is not.
+#[derive(Debug, Clone, PartialEq)]
+struct Way {
+    url: Option<Secret>,
+    password: Option<SecretSource>,
+    ssl: Ssl,
+    authentication: Authentication,
+    session: SessionSettings,
+}
+
+impl Way {
+    fn of(config: &PoolConfig) -> Self {
+        let PoolConfig { url, password, ssl, authentication, settings, .. } = config.clone();
+        // No connect fails for these two.
+        let session =
+            SessionSettings { application_name: None, server_max_connections: 0, ..settings.session };
+        Way { url, password, ssl, authentication, session }
+    }
 }
 
 impl Breakers {
@@ -81,7 +104,7 @@ impl Breakers {
             return Ok(found);
         }
         let name = match &stands_for {
-            StandsFor::Target(target) => target.to_string(),
+            StandsFor::Target(target, _) => target.to_string(),
             StandsFor::Pool(name) => name.clone(),
         };
         let breaker = CircuitBreaker::new(name, settings)?;
@@ -98,14 +121,16 @@ pub(crate) struct Gate(RwLock<Option<Arc<Known>>>);
 impl Gate {
     /// The gate that the configuration of a pool describes. What is wrong with it is put down.
     pub(super) fn of(
-        config: &CircuitBreakerSettings,
-        name: &str,
+        config: &PoolConfig,
         target: Option<Target>,
         breakers: &Breakers,
         drawing: &mut Drawing<'_>,
     ) -> Self {
-        let Some(settings) = settings(config) else { return Gate::default() };
-        let stands_for = target.map_or_else(|| StandsFor::Pool(name.to_owned()), StandsFor::Target);
+        let Some(settings) = settings(&config.settings.circuit_breaker) else { return Gate::default() };
+        let stands_for = match target {
+            Some(target) => StandsFor::Target(target, Way::of(config)),
+            None => StandsFor::Pool(config.name.clone()),
+        };
         match breakers.of(stands_for, settings) {
             Ok(known) => Gate(RwLock::new(Some(known))),
             Err(error) => {
@@ -121,6 +146,13 @@ impl Gate {
     /// The breaker.
     pub(crate) fn breaker(&self) -> Option<CircuitBreaker> {
         self.known().map(|known| known.breaker.clone())
+    }
+
+    /// Has it find out now whether the target is back, instead of when its breaker is due.
+    pub(crate) fn probe_now(&self) {
+        if let Some(breaker) = self.breaker() {
+            breaker.probe_now();
+        }
     }
 
     /// Has it decide as `next` from now on.
@@ -221,7 +253,8 @@ mod tests {
         let of = |database: &str, failures| {
             let settings = BreakerSettings { consecutive_failures: failures, ..BreakerSettings::default() };
             let target = Target::new("postgres", database).at("db", 5432);
-            breakers.of(StandsFor::Target(target), settings).expect("it is allowed")
+            let way = Way::of(&PoolConfig::default());
+            breakers.of(StandsFor::Target(target, way), settings).expect("it is allowed")
         };
         let first = of("orders", 5);
         assert!(Arc::ptr_eq(&first, &of("orders", 5)));

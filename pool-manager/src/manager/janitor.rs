@@ -120,8 +120,10 @@ fn look(shared: &Shared) -> Vec<Found> {
         let checks = shared.health.checks_of(pool.control().name());
         let PoolSnapshot { stats, counters, .. } = pool.control().snapshot();
         // A check that is under way waits for a connection or has one.
-        let of_others = (stats.active + stats.pending).saturating_sub(usize::from(checks.is_checked));
-        let requests = counters.requests.saturating_sub(checks.begun);
+        let of_others =
+            (stats.active + stats.pending).saturating_sub(usize::from(checks.under_way.is_some()));
+        // Only whether it is another number than before counts, which holds when the counters of the pool were reset, too.
+        let requests = counters.requests.wrapping_sub(checks.begun);
         Found { key, pool, asked_for, at_rest: (of_others == 0).then_some(requests) }
     };
     pools.into_iter().map(look).collect()

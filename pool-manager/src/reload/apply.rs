@@ -131,6 +131,10 @@ impl Shared {
         }
         let in_force = Arc::clone(&self.read().config);
         self.health.follow(&in_force.health_monitoring);
+        if self.read().is_closed {
+            // Meanwhile. Whoever closes notes that first and then ends the watch, so one of the two comes after the other.
+            self.health.stop();
+        }
         self.judge_members();
         shedding::call(self);
         if !is_unchanged {
@@ -373,6 +377,8 @@ impl Change {
         gate.follow(&blueprint.gate);
         shared.health.set_interval(pool.control().name(), config.settings.health_check_interval);
         if renews {
+            // It may connect in another way now, or with what a file holds now.
+            gate.probe_now();
             blueprint.connector.succeed_in(&pool);
         }
         if !drains {

@@ -4,15 +4,15 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use pool_config::PoolConfig;
-use pool_core::Target;
+use pool_core::{Observer, PoolEvent, Target};
 use pool_health::{BreakerState, HealthEvent, HealthObserver, HealthStatus};
 use pool_manager::{PoolManager, ReadyState};
 use tokio::time::timeout;
 
-use crate::support::{PATIENCE, config, manager, ms, until};
+use crate::support::{PATIENCE, Recorder, config, manager, ms, until};
 
 /// Looks often, and makes up its mind at once.
 const EAGER: &str = "health_monitoring: {check_interval_ms: 20, fast_interval_ms: 5, down_interval_ms: 5,
@@ -229,6 +229,38 @@ async fn who_joins_a_group_unhealthy_is_left_out_and_nobody_when_health_is_switc
 }
 
 #[tokio::test]
+async fn a_member_that_is_made_anew_is_not_judged_by_the_one_of_its_name_before() {
+    let (place, folder) = (Place::missing(), tempfile::tempdir().unwrap());
+    let sections = |file: String| {
+        let replica = format!(
+            "{{name: replica, driver: sqlite, database: '{file}', min_connections: 0, group: shop, role: replica}}"
+        );
+        let primary = "{name: primary, driver: sqlite, database: ':memory:', group: shop}";
+        config(&format!("{EAGER}, pools: [{primary}, {replica}]"))
+    };
+    let manager = PoolManager::from_config(sections(place.file())).await.unwrap();
+    manager.health().check("replica").await.unwrap();
+    let is_left_out = || manager.group_stats()["shop"].iter().any(|member| member.unhealthy);
+    until("it is left out", is_left_out).await;
+    manager.remove("replica", PATIENCE).await.unwrap();
+    manager.reload(sections(folder.path().join("orders.db").display().to_string())).await.unwrap();
+    assert!(!is_left_out(), "nothing is known against it");
+    assert_eq!(manager.health().status("replica"), HealthStatus::Unknown);
+}
+
+#[tokio::test]
+async fn a_check_leaves_no_member_out_where_nobody_watches_for_its_return() {
+    let place = Place::missing();
+    let replica = place.pool("replica", "group: shop, role: replica");
+    let primary = "{name: primary, driver: sqlite, database: ':memory:', group: shop}";
+    let off = "health_monitoring: {enabled: false, unhealthy_threshold: 1}";
+    let manager = manager(&format!("{off}, pools: [{primary}, {replica}]")).await;
+    let report = manager.health().check("replica").await.unwrap();
+    assert_eq!(report.status, HealthStatus::Unhealthy, "{report}");
+    assert!(manager.group_stats()["shop"].iter().all(|member| !member.unhealthy));
+}
+
+#[tokio::test]
 async fn a_pool_on_demand_that_only_the_monitor_asks_goes() {
     let folder = tempfile::tempdir().unwrap();
     let often = "health_monitoring: {check_interval_ms: 3, fast_interval_ms: 3}";
@@ -266,6 +298,44 @@ async fn a_pool_on_demand_in_use_stays_however_often_it_is_checked() {
     until("it is gone", || manager.targets().is_empty()).await;
 }
 
+#[tokio::test]
+async fn a_check_that_was_given_up_does_not_hide_who_uses_a_pool_on_demand() {
+    let folder = tempfile::tempdir().unwrap();
+    let off = "health_monitoring: {enabled: false, connection_timeout_ms: 50}";
+    let manager =
+        manager(&format!("{off}, default_pool: {{max_connections: 1, idle_timeout_ms: 200}}")).await;
+    let target = Target::new("sqlite", folder.path().join("tenant.db").display().to_string());
+    let held = manager.acquire_target(&target, None).await.unwrap();
+    timeout(ms(5), manager.health().check(&target.to_string())).await.expect_err("it waits for a connection");
+    tokio::time::sleep(ms(1_000)).await;
+    assert_eq!(manager.targets().len(), 1, "its connection is in use");
+    drop(held);
+    until("it is gone", || manager.targets().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_pool_on_demand_in_use_stays_when_its_counters_are_reset() {
+    let (folder, recorder) = (tempfile::tempdir().unwrap(), Recorder::default());
+    let manager = PoolManager::builder()
+        .manager_observer(recorder.clone())
+        .from_config(config(&format!("{EAGER}, default_pool: {{idle_timeout_ms: 300}}")))
+        .await
+        .unwrap();
+    let target = Target::new("sqlite", folder.path().join("tenant.db").display().to_string());
+    let held = manager.acquire_target(&target, None).await.unwrap();
+    let checks = || manager.health().report(&target.to_string()).map_or(0, |report| report.checks);
+    until("it was checked more often than it is used below", || checks() >= 60).await;
+    drop(held);
+    manager.pool_for(&target, None).unwrap().control().reset_stats();
+    for _ in 0..50 {
+        tokio::time::sleep(ms(20)).await;
+        drop(manager.acquire_target(&target, None).await.unwrap());
+    }
+    let removed: Vec<_> =
+        recorder.events().into_iter().filter(|event| event.starts_with("removed")).collect();
+    assert!(removed.is_empty(), "{removed:?}");
+}
+
 const BREAKER: &str =
     "circuit_breaker: {enabled: true, consecutive_failures: 2, open_ms: 60000, open_max_ms: 60000}";
 
@@ -287,6 +357,47 @@ async fn pools_of_one_target_share_a_breaker_and_believe_each_other() {
     assert!(error.contains("its circuit breaker has been open for"), "{error}");
     assert!(error.contains("unable to open database file"), "with the cause: {error}");
     assert!(error.contains("orders.db"), "named by its target: {error}");
+}
+
+#[tokio::test]
+async fn pools_that_connect_in_different_ways_do_not_share_a_breaker() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("orders.db").display().to_string();
+    let reader = format!("{{name: reader, url: 'sqlite://{file}?mode=ro', min_connections: 0, {BREAKER}}}");
+    let writer =
+        format!("{{name: writer, driver: sqlite, database: '{file}', min_connections: 0, {BREAKER}}}");
+    let off = "health_monitoring: {enabled: false}";
+    let manager = manager(&format!("{off}, pools: [{reader}, {writer}]")).await;
+    drop(manager.acquire("reader").await.unwrap_err());
+    let breaker = manager.circuit_breaker("reader").unwrap().unwrap();
+    until("it is open", || breaker.state() == BreakerState::Open).await;
+    drop(manager.acquire("writer").await.expect("it makes the file that the other one only reads"));
+}
+
+#[tokio::test]
+async fn a_reload_that_may_have_mended_a_target_has_its_breaker_probe_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    fs::write(&password, "canary-old").unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let sections = || {
+        let file = password.display();
+        config(&format!(
+            "health_monitoring: {{enabled: false}}, pools: [{{name: cache, driver: redis, host: 127.0.0.1,
+             port: {port}, password_file: '{file}', min_connections: 0, {BREAKER}}}]"
+        ))
+    };
+    let manager = PoolManager::from_config(sections()).await.unwrap();
+    drop(manager.acquire("cache").await.unwrap_err());
+    let breaker = manager.circuit_breaker("cache").unwrap().unwrap();
+    until("it is open", || breaker.state() == BreakerState::Open).await;
+    assert_eq!(breaker.snapshot().opened, 1);
+    fs::write(&password, "canary-new").unwrap();
+    let report = manager.reload(sections()).await.unwrap();
+    assert_eq!(report.drained, ["cache"]);
+    until("it has probed and failed", || breaker.snapshot().opened == 2).await;
 }
 
 #[tokio::test]
@@ -375,4 +486,39 @@ async fn closing_ends_the_watch_first() {
     assert!(report.is_complete(), "{report}");
     assert!(!manager.health().is_running());
     assert_ne!(manager.health().status("here"), HealthStatus::Unhealthy, "nobody took the end for an outage");
+}
+
+/// Keeps whoever closes the pool `gone` waiting.
+struct Slow {
+    arrived: mpsc::SyncSender<()>,
+    go: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Observer for Slow {
+    fn event(&self, pool: &str, event: &PoolEvent) {
+        if pool == "gone" && matches!(event, PoolEvent::Closing) {
+            self.arrived.send(()).unwrap();
+            self.go.lock().unwrap().recv().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reload_that_ends_after_the_manager_was_closed_does_not_begin_the_watch_anew() {
+    let ((arrived, arrives), (goes, go)) = (mpsc::sync_channel(1), mpsc::sync_channel(1));
+    let gone = HERE.replace("here", "gone");
+    let manager = PoolManager::builder()
+        .observer(Slow { arrived, go: Mutex::new(go) })
+        .from_config(config(&format!("{WATCHED}, pools: [{HERE}, {gone}]")))
+        .await
+        .unwrap();
+    let reloading = tokio::spawn({
+        let manager = manager.clone();
+        async move { manager.reload(config(&format!("{WATCHED}, pools: [{HERE}]"))).await }
+    });
+    tokio::task::spawn_blocking(move || arrives.recv().unwrap()).await.unwrap();
+    manager.close(PATIENCE).await;
+    goes.send(()).unwrap();
+    drop(reloading.await.unwrap());
+    assert!(!manager.health().is_running());
 }
