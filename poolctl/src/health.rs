@@ -130,8 +130,13 @@ fn row(report: &HealthReport) -> [String; HEADINGS.len()] {
         or_none(report.last_check.map(|age| format!("{} ago", Span(age)))),
         or_none(report.took.map(|took| Span(took).to_string())),
         format!("{open}/{max}"),
-        or_none((!issues.is_empty()).then(|| issues.join("; "))),
+        or_none((!issues.is_empty()).then(|| in_one_line(&issues.join("; ")))),
     ]
+}
+
+/// Without line breaks and what steers a terminal: part of the text is what a server said.
+fn in_one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 fn coloured(status: HealthStatus, text: &str) -> String {
@@ -188,4 +193,14 @@ fn report_json(report: &HealthReport) -> Json {
 /// To the microsecond.
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_stays_in_its_line_and_steers_no_terminal() {
+        assert_eq!(in_one_line("refused:\r\n\u{1b}[2Jall is well\u{9b}"), "refused:   [2Jall is well ");
+    }
 }
