@@ -23,8 +23,9 @@ keys! {
     /// The section `circuit_breaker` of a pool: when to stop connecting to a target that fails, until it has proved to work.
     ///
     /// Closed, the breaker lets every attempt to connect through; open, none; half open, a few, which decide what it is to be
-    /// next. Pools of one target share a breaker if they say the same of it. Only what the target is to blame for counts:
-    /// attempts that fail or are too slow, never a pool that is full.
+    /// next. Pools that connect to one target in the same way, with the same login, encryption and sessions, share a breaker if they
+    /// say the same of it. Only what the target is to blame for counts: attempts that fail or are too slow, never a target that
+    /// is full.
     pub struct CircuitBreakerSettings {
         /// whether there is one
         enabled: bool = false, value("enabled", Flag, Live);
@@ -46,21 +47,22 @@ keys! {
         window_calls: u32 = 0,
             value("window_calls", Whole::within(0..=MAX_CALLS).of("attempts").zero("by time"), Live);
 
-        /// how long it stays open the first time; twice as long each time that it opens again without having closed. At most
-        /// `open_max_ms`. Some of it is left to chance
+        /// how long it stays open the first time, or up to twice as long, which is left to chance; twice that each time that
+        /// it opens again without having closed. At most `open_max_ms`
         open: Duration = Duration::from_secs(1), value("open_ms", Millis::within(1..=DAY_MS), Live);
 
-        /// the longest that it stays open
+        /// the longest that it stays open, and so the longest that a target is back and not yet noticed
         open_max: Duration = Duration::from_secs(30), value("open_max_ms", Millis::within(1..=DAY_MS), Live);
 
         /// how many attempts are let through at a time while it is half open, and decide
         half_open_permits: u32 = 1, value("half_open_permits", Whole::within(1..=1000).of("attempts"), Live);
 
-        /// how long it may be half open without a decision before it opens again
+        /// how long it may be half open without a decision before it opens again; or closes, if every attempt until then has
+        /// ended well. More than `connect_timeout_ms`, or slow attempts never count
         half_open_max: Duration = Duration::from_secs(10),
             value("half_open_max_ms", Millis::zero_to(DAY_MS, "as long as it takes"), Live);
 
-        /// an attempt that takes longer is slow
+        /// an attempt that takes as long or longer is slow
         slow_connect: Duration = Duration::ZERO, value("slow_connect_ms", Millis::zero("none is"), Live);
 
         /// it opens when this part of the attempts in its window was slow, or a larger one
