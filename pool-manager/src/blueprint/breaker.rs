@@ -66,7 +66,7 @@ struct Known {
 /// What a breaker stands before.
 #[derive(Debug, Clone, PartialEq)]
 enum StandsFor {
-    Target(Target, Way),
+    Target(Target, Box<Way>),
     /// A pool whose connector does not tell its target.
     Pool(String),
 }
@@ -128,7 +128,7 @@ impl Gate {
     ) -> Self {
         let Some(settings) = settings(&config.settings.circuit_breaker) else { return Gate::default() };
         let stands_for = match target {
-            Some(target) => StandsFor::Target(target, Way::of(config)),
+            Some(target) => StandsFor::Target(target, Box::new(Way::of(config))),
             None => StandsFor::Pool(config.name.clone()),
         };
         match breakers.of(stands_for, settings) {
@@ -254,7 +254,7 @@ mod tests {
             let settings = BreakerSettings { consecutive_failures: failures, ..BreakerSettings::default() };
             let target = Target::new("postgres", database).at("db", 5432);
             let way = Way::of(&PoolConfig::default());
-            breakers.of(StandsFor::Target(target, way), settings).expect("it is allowed")
+            breakers.of(StandsFor::Target(target, Box::new(way)), settings).expect("it is allowed")
         };
         let first = of("orders", 5);
         assert!(Arc::ptr_eq(&first, &of("orders", 5)));
