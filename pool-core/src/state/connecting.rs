@@ -190,7 +190,7 @@ impl Connecting {
 
     /// Whether the target is known to be down: by a connect that failed, not by the mere passing of time.
     /// Knowledge grows stale when nothing was tried for long, which
-    /// happens while connections live and no other is wanted.
+    /// happens while there is no room for another connection.
     pub(crate) fn is_known_down(&self, now: Instant, connect_timeout: Duration) -> bool {
         self.run.as_ref().is_some_and(|run| run.known && !run.is_stale(now, connect_timeout))
     }

@@ -67,9 +67,7 @@ impl Facts {
             outage: pool.outage(),
         }
     }
-}
 
-impl Facts {
     /// Whether its connects fail.
     pub(crate) fn is_in_outage(&self) -> bool {
         self.outage.is_some()

@@ -1,4 +1,4 @@
-//! The circuit breaker of a pool: made of its configuration, and shared by the pools of one target.
+//! The circuit breaker of a pool: made of its configuration, and shared by the pools that connect to one target in the same way.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 
-use crate::support::{PATIENCE, manager};
+use crate::support::{PATIENCE, manager, until};
 
 /// Of all drivers that need no server to be built.
 fn a_thousand(max: usize) -> String {
@@ -26,6 +26,20 @@ async fn a_thousand_lazy_pools_cost_no_task() {
     // One that is used has its keeper, until it is of no use any more.
     drop(manager.acquire("p0").await.unwrap());
     assert!(Handle::current().metrics().num_alive_tasks() > tasks);
+    assert!(manager.close(PATIENCE).await.is_complete());
+}
+
+#[tokio::test]
+async fn a_thousand_lazy_pools_under_watch_cost_one_task() {
+    let sections = a_thousand(10) + ", health_monitoring: {check_interval_ms: 200}";
+    let config = crate::support::config(&sections);
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let manager = pool_manager::PoolManager::from_config(config).await.unwrap();
+    assert!(manager.health().is_running());
+    // A check that is left out ends with its first poll.
+    until("only the monitor is left", || tasks() == before + 1).await;
+    assert!(manager.snapshots().values().all(|snapshot| snapshot.counters.requests == 0));
     assert!(manager.close(PATIENCE).await.is_complete());
 }
 
