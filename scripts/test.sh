@@ -8,8 +8,8 @@ usage() {
 Usage: scripts/test.sh [--install | --help]
 
 Runs all tests of the project. Needs a Rust toolchain; python3 with jsonschema and yaml, a C compiler (for the bundled SQLite), the servers
-that the tests start for themselves (PostgreSQL, MariaDB, Redis, PgBouncer, OpenLDAP) and libnss-wrapper are installed with apt-get
-when they are missing, which takes root or sudo. The install starts no service and creates no PostgreSQL cluster.
+that the tests start for themselves (PostgreSQL, MariaDB, Redis, PgBouncer, OpenLDAP, Prometheus, Alertmanager) and libnss-wrapper are
+installed with apt-get when they are missing, which takes root or sudo. The install starts no service and creates no PostgreSQL cluster.
 
   --install   only install what is missing, run no test
 
@@ -76,7 +76,8 @@ server_is_there() {
 # The programs that the tests start, each with the package it is in.
 servers=(initdb:postgresql postgres:postgresql pg_basebackup:postgresql-client
     mariadbd:mariadb-server mariadb-install-db:mariadb-server redis-server:redis-server pgbouncer:pgbouncer
-    slapd:slapd slapadd:slapd)
+    slapd:slapd slapadd:slapd prometheus:prometheus promtool:prometheus
+    prometheus-alertmanager:prometheus-alertmanager amtool:prometheus-alertmanager)
 
 # The libraries that the tests load into a process of theirs, likewise.
 libraries=(libnss_wrapper.so:libnss-wrapper)
@@ -187,6 +188,10 @@ for feature in http mysql oauth2 postgres redis sqlite websocket; do
         cargo clippy --locked --quiet -p pool-drivers --features "$feature" --lib -- -D warnings
     step "tests of feature $feature alone" \
         cargo test --locked --quiet -p pool-drivers --features "$feature" --lib --tests
+done
+for feature in otel push; do
+    step "feature $feature of the monitor alone" \
+        cargo clippy --locked --quiet -p pool-monitor --features "$feature" --lib -- -D warnings
 done
 step 'the manager without a driver' \
     cargo clippy --locked --quiet -p pool-manager --no-default-features --lib -- -D warnings

@@ -7,7 +7,8 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCRIPT = os.path.join(HERE, "test.sh")
-SERVERS = ("initdb", "postgres", "pg_basebackup", "mariadbd", "mariadb-install-db", "redis-server", "pgbouncer", "slapd", "slapadd")
+SERVERS = ("initdb", "postgres", "pg_basebackup", "mariadbd", "mariadb-install-db", "redis-server", "pgbouncer", "slapd", "slapadd",
+           "prometheus", "promtool", "prometheus-alertmanager", "amtool")
 # What the script itself runs. Nothing else is in PATH, so that no server of this machine is found there.
 TOOLS = ("bash", "sh", "dirname", "cat", "env", "mkdir", "rm", "chmod")
 
@@ -119,7 +120,7 @@ class Install(unittest.TestCase):
     def test_without_apt_get_the_packages_are_to_be_installed_by_hand(self):
         finished = self.run_script()
         self.assertEqual(finished.returncode, 1)
-        packages = "postgresql postgresql-client mariadb-server redis-server pgbouncer slapd"
+        packages = "postgresql postgresql-client mariadb-server redis-server pgbouncer slapd prometheus prometheus-alertmanager"
         self.assertIn(f"error: missing: {packages}; there is no apt-get here", finished.stderr)
 
     def test_no_service_starts_and_no_cluster_is_created_while_packages_are_installed(self):

@@ -6,13 +6,18 @@ use crate::config::Config;
 use crate::driver::Driver;
 use crate::pool::{PoolConfig, Role};
 use crate::problem::Mistake;
-use crate::section::Section;
+use crate::section::{Origin, Section};
+use crate::shown::shown;
+use crate::suggest::nearest;
 
 /// Reports to `section`, of which `config` was read, what is wrong between its pools.
 pub(crate) fn check(config: &Config, section: &mut Section<'_>) {
     same_target(config, section);
     server_limit(config, section);
     groups(config, section);
+    pools_of_rules(config, section);
+    history_of_all(config, section);
+    check_intervals(config, section);
 }
 
 /// Whose connections could serve each other's callers.
@@ -98,6 +103,63 @@ fn groups(config: &Config, section: &mut Section<'_>) {
             let expected = "a primary, for writes and for reads when no replica can";
             section.warn_of_pool(&first.name, "group", Mistake::new(found, expected, help));
         }
+    }
+}
+
+/// A rule for a pool that the program makes is none of these; so it is no error.
+fn pools_of_rules(config: &Config, section: &mut Section<'_>) {
+    let names: Vec<_> = config.pools.iter().map(|pool| pool.name.as_str()).collect();
+    for rule in &config.monitoring.alerts.rules {
+        for pool in rule.pools.iter().filter(|pool| !names.contains(&pool.as_str())) {
+            let found = format!("the pool {}, which is not in this configuration", shown(pool));
+            let help = match nearest(pool, &names) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "remove it, unless the program makes a pool of this name".to_owned(),
+            };
+            let path = format!("monitoring.alerts.rules[{:?}].pools", rule.name);
+            section.warn_below(&path, Mistake::new(found, "names of pools", help));
+        }
+    }
+}
+
+/// Whether the history of all pools has room in the memory that it may take. Who wrote nothing about it is not refused: the pools
+/// that come first have a history, the others are measured without one.
+fn history_of_all(config: &Config, section: &mut Section<'_>) {
+    let monitoring = &config.monitoring;
+    let keys = ["max_memory_bytes", "retention_period_ms", "collection_interval_ms"];
+    let origins = keys.map(|key| section.origin_below(&format!("monitoring.{key}")));
+    if !monitoring.enabled || origins.contains(&Origin::Refused) {
+        return;
+    }
+    let (pools, of_one) = (enabled(config).count(), monitoring.history_bytes_per_pool());
+    let (room, of_all) = (monitoring.max_memory_bytes, of_one.saturating_mul(pools as u64));
+    if of_all <= room {
+        return;
+    }
+    let found = format!("{room} bytes for a history of {pools} pools, which takes {of_all}");
+    let expected = format!("room for the history of all pools, each of {of_one} bytes");
+    let help =
+        "raise max_memory_bytes, shorten retention_period_ms or tiers, or raise collection_interval_ms";
+    let mistake = Mistake::new(found, expected, help);
+    let written = keys.iter().zip(origins).find(|(_, origin)| *origin != Origin::Default);
+    match written {
+        Some((key, _)) => section.report_below(&format!("monitoring.{key}"), mistake),
+        None if !monitoring.tiers.is_empty() => section.report_below("monitoring.tiers", mistake),
+        None => section.warn_below("monitoring.max_memory_bytes", mistake),
+    }
+}
+
+/// One for all pools stands in two places, of which only one can count. That of a single pool is an exception, and meant.
+fn check_intervals(config: &Config, section: &mut Section<'_>) {
+    const OF_ALL: &str = "health_monitoring.check_interval_ms";
+    const OF_EACH: &str = "default_pool.health_check_interval_ms";
+    let Some(of_each) = config.default_pool.health_check_interval else { return };
+    let of_all = config.health_monitoring.check_interval;
+    if section.is_written(OF_ALL) && section.is_written(OF_EACH) && of_all != of_each {
+        let found = format!("{} while {OF_EACH} is {}", of_all.as_millis(), of_each.as_millis());
+        let expected =
+            "one of the two: every pool inherits that of default_pool, and this one counts for none";
+        section.warn(OF_ALL, Mistake::new(found, expected, "remove the one that is not meant"));
     }
 }
 

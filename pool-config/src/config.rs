@@ -81,7 +81,7 @@ impl Keys for Config {
         visitor.section(doc, &mut self.reload, "reload");
         let doc = "how the health of all pools is watched and restored";
         visitor.section(doc, &mut self.health_monitoring, "health_monitoring");
-        let doc = "how measurements are collected, kept and judged. Checked; of it only `audit_log` is acted on yet";
+        let doc = "how measurements are collected, kept and judged";
         visitor.section(doc, &mut self.monitoring, "monitoring");
     }
 
@@ -131,16 +131,19 @@ impl Config {
         self.pools.iter().find(|pool| pool.name == name)
     }
 
-    /// Every secret that is in the configuration itself, URLs apart.
+    /// Every secret that is in the configuration itself, URLs of pools apart.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         let authentications = self.pools.iter().map(|pool| &pool.authentication);
         let oauth2 = authentications.chain([&self.security.authentication]).filter_map(|a| a.oauth2.as_ref());
         let sources = oauth2.map(|oauth2| oauth2.client_secret.as_ref());
         let sources = self.pools.iter().map(|pool| pool.password.as_ref()).chain(sources);
-        sources.filter_map(|source| match source {
+        let receivers = self.monitoring.alerts.receivers.iter();
+        let receivers = receivers.filter_map(|receiver| receiver.url.as_ref().map(|url| url.expose()));
+        let texts = sources.filter_map(|source| match source {
             Some(SecretSource::Text(secret)) => Some(secret.expose()),
             _ => None,
-        })
+        });
+        texts.chain(receivers)
     }
 
     /// What each pool begins as: whatever it does not set itself.

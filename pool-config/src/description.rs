@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use crate::class::ReloadClass;
 use crate::config::Config;
-use crate::keys::{Keys, Visitor};
+use crate::keys::{Keys, Named, Visitor};
 use crate::kind::Kind;
 use crate::pool::PoolConfig;
 
@@ -112,6 +112,14 @@ impl Visitor for SectionKeys {
         template: &PoolConfig,
     ) {
         self.push(doc, name, Content::Sections(Self::of(&mut template.clone())));
+    }
+
+    fn list<S: Keys + Default>(&mut self, doc: &'static str, _slot: &mut Vec<S>, name: &'static str) {
+        self.push(doc, name, Content::Sections(Self::of(&mut S::default())));
+    }
+
+    fn named_list<S: Named>(&mut self, doc: &'static str, _slot: &mut Vec<S>, name: &'static str) {
+        self.push(doc, name, Content::Sections(Self::of(&mut S::called(String::new()))));
     }
 
     fn named(&mut self, doc: &'static str, slot: &mut String, name: &'static str) {

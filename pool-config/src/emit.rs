@@ -67,21 +67,47 @@ impl Writer {
     }
 
     pub(crate) fn key(&mut self, yaml: &mut String, path: &str, value: &Json, note: &str) {
-        let mut sections: Vec<&str> = path.split('.').collect();
+        let mut sections = steps(path);
         let key = sections.pop().unwrap_or_default();
         let shared = self.open.iter().zip(&sections).take_while(|(open, section)| open == section).count();
         self.open.truncate(shared);
+        let mut begins_item = false;
         for section in &sections[shared..] {
-            self.line(yaml, section, "");
+            if section.starts_with('[') {
+                begins_item = true;
+            } else {
+                self.line(yaml, section, "", begins_item);
+                begins_item = false;
+            }
             self.open.push((*section).to_owned());
         }
-        self.line(yaml, key, &format!(" {}{note}", scalar(value)));
+        self.line(yaml, key, &format!(" {}{note}", scalar(value)), begins_item);
     }
 
-    fn line(&self, yaml: &mut String, key: &str, value: &str) {
-        let indent = "  ".repeat(self.indent + self.open.len());
+    fn line(&self, yaml: &mut String, key: &str, value: &str, begins_item: bool) {
+        let mut indent = "  ".repeat(self.indent + self.open.len());
+        if begins_item {
+            indent.replace_range(indent.len() - 2.., "- ");
+        }
         let _infallible = writeln!(yaml, "{indent}{key}:{value}");
     }
+}
+
+/// The steps of a path: `rules["a.b"].metric` has `rules`, `["a.b"]` and `metric`.
+fn steps(path: &str) -> Vec<&str> {
+    let (mut steps, mut start, mut is_quoted) = (Vec::new(), 0, false);
+    for (at, c) in path.char_indices() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            '.' | '[' if !is_quoted => {
+                steps.push(&path[start..at]);
+                start = if c == '.' { at + 1 } else { at };
+            }
+            _ => {}
+        }
+    }
+    steps.push(&path[start..]);
+    steps
 }
 
 /// A value on one line: JSON is YAML, and no text in it is taken for a number or a reference to a variable.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::class::ReloadClass::Live;
-use crate::keys::keys;
+use crate::keys::{Keys, keys};
 use crate::kind::{Flag, Millis, Number, Whole};
 use crate::problem::Mistake;
 use crate::section::{Origin, Section};
@@ -16,7 +16,8 @@ keys! {
         /// whether health is watched at all
         enabled: bool = true, value("enabled", Flag, Live);
 
-        /// the pause between two checks of a healthy target; a pool may have a `health_check_interval_ms` of its own
+        /// the pause between two checks of a healthy target; a pool may have a `health_check_interval_ms` of its own,
+        /// and that of `default_pool` is every pool's
         check_interval: Duration = Duration::from_secs(60), value("check_interval_ms", Millis::POSITIVE, Live);
 
         /// how long one check may take
@@ -66,6 +67,15 @@ keys! {
         for hint in HINTS {
             hint.check(health, section);
         }
+    }
+}
+
+impl HealthMonitoring {
+    /// What a field is called in the file, such as `slow_check_ms` for `slow_check`; `None` if there is no such field. For messages about
+    /// what was set in code.
+    #[must_use]
+    pub fn key_of(field: &str) -> Option<&'static str> {
+        <Self as Keys>::key_of(field)
     }
 }
 

@@ -16,8 +16,22 @@ pub(crate) trait Keys: Clone + PartialEq {
     /// Shows each key to `visitor`, in the order of the reference.
     fn visit<V: Visitor>(&mut self, visitor: &mut V);
 
+    /// What a field is called in the file; `None` if there is no such field, or its own fields stand in its place.
+    fn key_of(_field: &str) -> Option<&'static str> {
+        None
+    }
+
     /// Reports what is wrong between several keys. Called when `section` was read into this value.
     fn check(&self, _section: &mut Section<'_>) {}
+}
+
+/// An entry of a list that is known by its name.
+pub(crate) trait Named: Keys {
+    /// One of this name, which says nothing else.
+    fn called(name: String) -> Self;
+
+    /// What it is called.
+    fn name(&self) -> &str;
 }
 
 /// Goes through keys. `doc` is the documentation of the key, `name` what it is called in the file.
@@ -54,6 +68,12 @@ pub(crate) trait Visitor: Sized {
 
     /// A section that may be left out.
     fn optional<S: Keys + Default>(&mut self, doc: &'static str, slot: &mut Option<S>, name: &'static str);
+
+    /// A list of sections that are told apart by where they stand.
+    fn list<S: Keys + Default>(&mut self, doc: &'static str, slot: &mut Vec<S>, name: &'static str);
+
+    /// A list of sections, each with a name of its own.
+    fn named_list<S: Named>(&mut self, doc: &'static str, slot: &mut Vec<S>, name: &'static str);
 
     /// The name of an entry of a list.
     fn named(&mut self, doc: &'static str, slot: &mut String, name: &'static str);
@@ -192,6 +212,13 @@ macro_rules! keys {
                     &mut self.$field,
                     $($key $(, $argument)*)?
                 );)*
+            }
+
+            fn key_of(field: &str) -> Option<&'static str> {
+                match field {
+                    $(stringify!($field) => [$($key)?].first().copied(),)*
+                    _ => None,
+                }
             }
 
             $(

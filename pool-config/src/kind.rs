@@ -12,7 +12,7 @@ mod word;
 
 pub(crate) use list::{Lines, List, Tags};
 pub(crate) use number::{Flag, Millis, Number, Share, Whole};
-pub(crate) use secret::{Command, Endpoint, SecretText, SecretUrl};
+pub(crate) use secret::{Command, Endpoint, HookUrl, SecretText, SecretUrl};
 pub(crate) use text::{Name, PathText, Text};
 pub(crate) use word::{Word, Words};
 

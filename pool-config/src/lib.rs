@@ -98,7 +98,10 @@ pub use driver::Driver;
 pub use error::ConfigError;
 pub use health::HealthMonitoring;
 pub use loader::{Loaded, Loader};
-pub use monitoring::{AuditEvent, AuditLog, Monitoring};
+pub use monitoring::{
+    AlertComparison, AlertReceiver, AlertRuleConfig, AlertSeverity, Alerts, AuditEvent, AuditLog,
+    HistoryTier, Inhibition, MetricName, Monitoring, ReceiverType,
+};
 pub use pool::{PoolConfig, Role};
 pub use problem::{Problem, Severity};
 pub use reference::reference;

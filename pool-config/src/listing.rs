@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use crate::class::ReloadClass;
 use crate::config::Config;
-use crate::keys::{Keys, Visitor};
+use crate::keys::{Keys, Named, Visitor};
 use crate::kind::Kind;
 use crate::pool::PoolConfig;
 use crate::shown::{MASK, shown};
@@ -106,6 +106,22 @@ impl Visitor for Lister {
         for pool in slot {
             let path = format!("{name}[{:?}]", pool.name);
             self.below(&path, pool);
+        }
+    }
+
+    fn list<S: Keys + Default>(&mut self, _doc: &'static str, slot: &mut Vec<S>, name: &'static str) {
+        for (index, item) in slot.iter_mut().enumerate() {
+            self.below(&format!("{name}[{index}]"), item);
+        }
+    }
+
+    fn named_list<S: Named>(&mut self, _doc: &'static str, slot: &mut Vec<S>, name: &'static str) {
+        for item in slot {
+            let path = format!("{name}[{:?}]", item.name());
+            let json = Json::String(item.name().to_owned());
+            let (masked, path_of_name) = (json.clone(), self.path_of(&format!("{path}.name")));
+            self.values.push(Value { path: path_of_name, json, masked, class: ReloadClass::Live });
+            self.below(&path, item);
         }
     }
 

@@ -1,17 +1,28 @@
 //! `monitoring`: how measurements are collected, kept and judged, and which operations are written down.
 
+mod alerts;
+mod history;
+mod metric;
+mod receiver;
+mod rule;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::class::ReloadClass::{Live, Restart};
-use crate::keys::keys;
+use crate::keys::{Keys, keys};
 use crate::kind::{Flag, List, Millis, Optional, PathText, Share, Whole, Word, Words};
 use crate::problem::Mistake;
 use crate::section::{Origin, Section};
 
+pub use alerts::{Alerts, Inhibition};
+pub use history::HistoryTier;
+pub use metric::MetricName;
+pub use receiver::{AlertReceiver, ReceiverType};
+pub use rule::{AlertComparison, AlertRuleConfig, AlertSeverity};
+
 keys! {
-    /// The section `monitoring`: how measurements are collected, kept and judged. It is checked; of it only `audit_log` is acted
-    /// on yet.
+    /// The section `monitoring`: how measurements are collected, kept and judged.
     ///
     /// Durations are written as whole milliseconds under keys that end in `_ms`.
     pub struct Monitoring {
@@ -24,6 +35,9 @@ keys! {
 
         /// how long a measurement is kept. At least two collection intervals, because one measurement alone is no history
         retention_period: Duration = Duration::from_secs(3600), value("retention_period_ms", Millis::POSITIVE, Live);
+
+        /// measurements put together and kept for longer, the older the coarser. Without any only the single ones are kept
+        tiers: Vec<HistoryTier> = Vec::new(), list("tiers");
 
         /// whether measurements raise alerts
         enable_alerts: bool = true, value("enable_alerts", Flag, Live);
@@ -46,6 +60,9 @@ keys! {
         error_rate_min_requests: u64 = 20,
             value("error_rate_min_requests", Whole::within(0..=1_000_000_000).of("acquires"), Live);
 
+        /// what is worth an alert besides these two thresholds, how alerts are put together, and who is told
+        alerts: Alerts = Alerts::default(), section("alerts");
+
         /// the most memory that the history of all pools may take
         max_memory_bytes: u64 = 64 * 1024 * 1024,
             value("max_memory_bytes", Whole::within(1 << 20..=1 << 40).of("bytes"), Live);
@@ -56,6 +73,8 @@ keys! {
 
     check(monitoring, section) {
         monitoring.check_retention(section);
+        monitoring.check_tiers(section);
+        monitoring.check_windows(section);
         check_recovery(
             section,
             ("connection_utilization_threshold", monitoring.connection_utilization_threshold),
@@ -70,6 +89,54 @@ keys! {
 }
 
 impl Monitoring {
+    /// What the field of this name is called in the file: `collection_interval_ms` for `collection_interval`.
+    #[must_use]
+    pub fn key_of(field: &str) -> Option<&'static str> {
+        <Self as Keys>::key_of(field)
+    }
+
+    fn check_tiers(&self, section: &mut Section<'_>) {
+        let keys = ["collection_interval_ms", "retention_period_ms"].map(|key| section.origin(key));
+        if !keys.contains(&Origin::Refused) {
+            history::check_tiers((self.collection_interval, self.retention_period), &self.tiers, section);
+        }
+    }
+
+    /// The most memory that the history of one pool takes, in bytes.
+    #[must_use]
+    pub fn history_bytes_per_pool(&self) -> u64 {
+        history::bytes_per_pool((self.collection_interval, self.retention_period), &self.tiers)
+    }
+
+    /// How far back measurements of any tier reach.
+    fn longest_retention(&self) -> Duration {
+        self.tiers.iter().map(|tier| tier.retention).fold(self.retention_period, Duration::max)
+    }
+
+    /// Whether the history reaches as far back as rules look.
+    fn check_windows(&self, section: &mut Section<'_>) {
+        let longest = self.longest_retention();
+        for rule in &self.alerts.rules {
+            let windows = [("window_ms", rule.window), ("short_window_ms", rule.short_window)];
+            for (key, window) in windows.into_iter().filter_map(|(key, window)| Some((key, window?))) {
+                let path = format!("alerts.rules[{:?}].{key}", rule.name);
+                let (window_ms, longest_ms) = (window.as_millis(), longest.as_millis());
+                if window > longest {
+                    let found = format!("{window_ms} while measurements are kept for {longest_ms}");
+                    let expected = "a window that the history reaches back to";
+                    let help = "shorten it, raise retention_period_ms, or add to tiers";
+                    section.report_below(&path, Mistake::new(found, expected, help));
+                } else if window < self.collection_interval {
+                    let interval_ms = self.collection_interval.as_millis();
+                    let found = format!("{window_ms} while collection_interval_ms is {interval_ms}");
+                    let expected = "at least collection_interval_ms: no measurement is shorter";
+                    let help = "lengthen it, lower collection_interval_ms, or remove the key";
+                    section.report_below(&path, Mistake::new(found, expected, help));
+                }
+            }
+        }
+    }
+
     fn check_retention(&self, section: &mut Section<'_>) {
         let (interval, retention) = ("collection_interval_ms", "retention_period_ms");
         let origins = [section.origin(retention), section.origin(interval)];

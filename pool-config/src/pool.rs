@@ -65,7 +65,7 @@ keys! {
         /// how much of the reads of its group the pool takes, compared with the others
         weight: u32 = 100, value("weight", Whole::within(1..=1000), Live);
 
-        /// what else is to be known of the pool: labels of metrics and alerts
+        /// what else is to be known of the pool, for the program; nothing here reads it
         tags: BTreeMap<String, String> = BTreeMap::new(), value("tags", Tags, Live);
 
         /// the path that a check of a connection asks for. HTTP

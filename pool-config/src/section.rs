@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use crate::class::ReloadClass;
-use crate::keys::{Keys, SecretKeys, Visitor};
+use crate::keys::{Keys, Named, SecretKeys, Visitor};
 use crate::kind::{Kind, Name, describe};
 use crate::pool::PoolConfig;
 use crate::problem::{Mistake, Problems};
@@ -139,25 +139,51 @@ impl<'a> Section<'a> {
         });
     }
 
-    /// The list of sections under `key`, each with a `name` of its own; `read` gets the name and the section.
-    ///
-    /// A section without a usable name is read too, so that its other mistakes are found, but not returned.
-    pub(crate) fn named_sections<T>(
-        &mut self,
-        key: &'static str,
-        base: &str,
-        mut read: impl FnMut(String, &mut Section<'_>) -> T,
-    ) -> Vec<T> {
-        let path = self.path_of(key);
-        let items = match self.ask(key) {
+    /// The entries of the list under `key`.
+    fn items(&mut self, key: &'static str, help: &str) -> &'a [Node] {
+        match self.ask(key) {
             Some(Node { value: Value::List(items), .. }) => items.as_slice(),
             None | Some(Node { value: Value::Null, .. }) => &[],
             Some(node) => {
-                let help = "start each entry with `- name:`";
                 self.refuse(key, node.place, Mistake::new(kind(node), "a list", help));
                 &[]
             }
-        };
+        }
+    }
+
+    /// The list of sections under `key`, told apart by where they stand.
+    fn sections<S: Keys + Default>(&mut self, key: &'static str) -> Vec<S> {
+        let path = self.path_of(key);
+        let items = self.items(key, "start each entry with `- `");
+        let mut values = Vec::with_capacity(items.len());
+        for (index, node) in items.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            let Value::Map(entries) = &node.value else {
+                self.notes.problems.push(node.place, path, not_a_section(node));
+                continue;
+            };
+            let mut value = S::default();
+            self.child(path, None, node.place, entries, |section| {
+                value.visit(section);
+                value.check(section);
+            });
+            values.push(value);
+        }
+        values
+    }
+
+    /// The list of sections under `key`, each with a `name` of its own; `read` gets the name and the section.
+    ///
+    /// A section without a usable name is read too, so that its other mistakes are found, but not returned. Entries that
+    /// inherit from `base` are pools.
+    pub(crate) fn named_sections<T>(
+        &mut self,
+        key: &'static str,
+        base: Option<&str>,
+        mut read: impl FnMut(String, &mut Section<'_>) -> T,
+    ) -> Vec<T> {
+        let path = self.path_of(key);
+        let items = self.items(key, "start each entry with `- name:`");
         let mut places: HashMap<String, Place> = HashMap::new();
         let mut values = Vec::with_capacity(items.len());
         for (index, node) in items.iter().enumerate() {
@@ -178,11 +204,15 @@ impl<'a> Section<'a> {
             if let Some((name, place)) = name {
                 places.entry(name).or_insert(place);
             }
-            let value = self.child(path, Some(base.to_owned()), node.place, entries, |section| {
+            let value = self.child(path, base.map(str::to_owned), node.place, entries, |section| {
                 let name = section.read("name", &Name);
                 if section.is_reference("name") {
-                    let expected =
-                        "a name that is written out: overlays and variables mean a pool by its name";
+                    let expected = match base {
+                        Some(_) => {
+                            "a name that is written out: overlays and variables mean a pool by its name"
+                        }
+                        None => "a name that is written out",
+                    };
                     section.report(
                         "name",
                         Mistake::new(section.shown("name"), expected, "write the name itself"),
@@ -204,9 +234,12 @@ impl<'a> Section<'a> {
         values
     }
 
-    /// How `key` came to its value. Only for keys that were asked for: any other is as good as not written.
+    /// How `key` came to its value. Only for keys that were asked for: any other is as good as not written. One of a section
+    /// below this one is named with that, such as `circuit_breaker.open_ms`.
     pub(crate) fn origin(&self, key: &str) -> Origin {
-        self.asked.iter().find(|(asked, _)| *asked == key).map_or(Origin::Default, |(_, origin)| *origin)
+        let asked = self.asked.iter().find(|(asked, _)| *asked == key).map(|(_, origin)| *origin);
+        let below = || self.notes.origins.get(&self.path_of(key)).copied();
+        asked.or_else(|| key.contains('.').then(below).flatten()).unwrap_or(Origin::Default)
     }
 
     /// How `key` came to its value, here or where this section inherits from.
@@ -273,6 +306,31 @@ impl<'a> Section<'a> {
     pub(crate) fn warn_of_pool(&mut self, pool: &str, key: &'static str, mistake: Mistake) {
         let (place, path) = self.of_pool(pool, key);
         self.notes.problems.warn(place, path, mistake);
+    }
+
+    /// How the key at `path` below this section came to its value.
+    pub(crate) fn origin_below(&self, path: &str) -> Origin {
+        self.notes.origins.get(&self.path_of(path)).copied().unwrap_or(Origin::Default)
+    }
+
+    /// Reports a mistake at the key at `path` below this section: at its value, or at the section if it is not written.
+    pub(crate) fn report_below(&mut self, path: &str, mistake: Mistake) {
+        let (place, path) = self.below(path);
+        self.notes.problems.push(place, path, mistake);
+    }
+
+    /// Reports what is hardly meant, likewise.
+    pub(crate) fn warn_below(&mut self, path: &str, mistake: Mistake) {
+        let (place, path) = self.below(path);
+        self.notes.problems.warn(place, path, mistake);
+    }
+
+    fn below(&self, path: &str) -> (Place, String) {
+        let place = match self.origin_below(path) {
+            Origin::Written(place) => place,
+            Origin::Default | Origin::Refused => self.place,
+        };
+        (place, self.path_of(path))
     }
 
     fn of_pool(&self, pool: &str, key: &str) -> (Place, String) {
@@ -441,8 +499,22 @@ impl Visitor for Section<'_> {
         name: &'static str,
         template: &PoolConfig,
     ) {
-        *slot = self
-            .named_sections(name, "default_pool", |name, section| PoolConfig::read(name, section, template));
+        *slot = self.named_sections(name, Some("default_pool"), |name, section| {
+            PoolConfig::read(name, section, template)
+        });
+    }
+
+    fn list<S: Keys + Default>(&mut self, _doc: &'static str, slot: &mut Vec<S>, name: &'static str) {
+        *slot = self.sections(name);
+    }
+
+    fn named_list<S: Named>(&mut self, _doc: &'static str, slot: &mut Vec<S>, name: &'static str) {
+        *slot = self.named_sections(name, None, |name, section| {
+            let mut value = S::called(name);
+            value.visit(section);
+            value.check(section);
+            value
+        });
     }
 
     fn secret(

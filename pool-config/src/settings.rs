@@ -7,7 +7,7 @@ mod waiting;
 use std::time::Duration;
 
 use crate::class::ReloadClass::{Drain, Live};
-use crate::keys::keys;
+use crate::keys::{Keys, keys};
 use crate::kind::{Flag, Lines, List, Millis, Number, Optional, Text, Whole, Word, Words};
 use waiting::WaitingLimit;
 
@@ -141,6 +141,13 @@ keys! {
 }
 
 impl PoolSettings {
+    /// What a field is called in the file, such as `connection_timeout_ms` for `acquire_timeout`; `None` if there is no such field here. For messages about
+    /// what was set in code.
+    #[must_use]
+    pub fn key_of(field: &str) -> Option<&'static str> {
+        <Self as Keys>::key_of(field)
+    }
+
     /// Lowers the built-in `min_connections` to a smaller `max_connections`: whoever writes only `max_connections: 1` has made
     /// no mistake. One that is written and larger has been reported. The breaker likewise.
     pub(crate) fn settle(&mut self) {

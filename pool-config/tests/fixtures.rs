@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pool_config::{
-    AuditLog, AuthenticationMethod, CircuitBreakerSettings, Config, ConfigError, Driver, Fairness,
+    Alerts, AuditLog, AuthenticationMethod, CircuitBreakerSettings, Config, ConfigError, Driver, Fairness,
     HealthMonitoring, MaxWaiting, Monitoring, PoolConfig, PoolSettings, Reuse, Security, SessionSettings,
     Sizing, Ssl,
 };
@@ -98,8 +98,8 @@ fn the_built_in_defaults_are_those_of_the_documentation() {
                 consecutive_failures: 5,
                 window: ms(30_000),
                 window_calls: 0,
-                open: ms(1_000),
-                open_max: ms(30_000),
+                open: ms(250),
+                open_max: ms(2_000),
                 half_open_permits: 1,
                 half_open_max: ms(10_000),
                 slow_connect: ms(0),
@@ -144,12 +144,27 @@ fn the_built_in_defaults_are_those_of_the_documentation() {
             enabled: true,
             collection_interval: ms(10_000),
             retention_period: ms(3_600_000),
+            tiers: Vec::new(),
             enable_alerts: true,
             connection_utilization_threshold: 0.8,
             utilization_recovery_threshold: None,
             error_rate_threshold: 0.05,
             error_rate_recovery_threshold: None,
             error_rate_min_requests: 20,
+            alerts: Alerts {
+                hold: ms(0),
+                keep_firing: ms(0),
+                retention: ms(24 * 3_600_000),
+                max_history: 1_000,
+                group_wait: ms(30_000),
+                group_interval: ms(300_000),
+                repeat_interval: ms(4 * 3_600_000),
+                group_by: vec!["alertname".to_owned(), "pool".to_owned()],
+                state_file: None,
+                rules: Vec::new(),
+                inhibit: Vec::new(),
+                receivers: Vec::new(),
+            },
             max_memory_bytes: 64 << 20,
             audit_log: AuditLog::default(),
         }

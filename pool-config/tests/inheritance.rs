@@ -71,7 +71,7 @@ fn a_breaker_is_inherited_key_by_key() {
 fn what_is_built_into_a_breaker_follows_what_is_written() {
     let breaker =
         |keys: &str| resolved("", &format!("circuit_breaker: {{enabled: true, {keys}}}")).circuit_breaker;
-    assert_eq!(breaker("open_max_ms: 500").open, Duration::from_millis(500));
+    assert_eq!(breaker("open_max_ms: 100").open, Duration::from_millis(100));
     assert_eq!(breaker("window_calls: 4").minimum_calls, 4);
     assert_eq!(breaker("window_calls: 40").minimum_calls, 10);
 }

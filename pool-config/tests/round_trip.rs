@@ -31,7 +31,7 @@ const SETTINGS: &[(&str, &[&str])] = &[
         &[
             "{enabled: true}",
             "{enabled: true, window_calls: 5, consecutive_failures: 0}",
-            "{open_max_ms: 500}",
+            "{open_max_ms: 100}",
             "{window_ms: 5000, window_calls: 0}",
             "{minimum_calls: 4, slow_connect_ms: 250, slow_rate: 0.5}",
         ],
@@ -73,7 +73,20 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("routing", &["{read_your_writes_ms: 500}", "{max_ejection_percent: 0}"]),
     ("reload", &["{watch: 'off'}", "{grace_ms: 1}"]),
     ("health_monitoring", &["{enabled: false, interval_jitter: 0.5}", "{check_interval_ms: 1000}"]),
-    ("monitoring", &["{error_rate_threshold: 1}", "{audit_log: {path: a.jsonl, events: [create]}}"]),
+    (
+        "monitoring",
+        &[
+            "{error_rate_threshold: 1}",
+            "{audit_log: {path: a.jsonl, events: [create]}}",
+            "{tiers: [{step_ms: 60000, retention_ms: 86400000}, {step_ms: 900000, retention_ms: 604800000}]}",
+            "{alerts: {group_by: [...], for_ms: 5000, rules: [{name: PoolExhausted, enabled: false}]}}",
+            "{alerts: {rules: [{name: a.b, metric: idle, comparison: <, threshold: 0.1234567890123, labels: {team: '$$a'}},
+                {name: c, metric: wait_p99, threshold: 1, window_ms: 60000, pools: [p0], summary: 'a: \\\"b\\\"'}]}}",
+            "{alerts: {inhibit: [{source: {alertname: a}, target: {severity: warning}, equal: [pool]}]}}",
+            "{alerts: {receivers: [{name: a, type: log}, {name: b, type: webhook, url: 'https://h/canary', max_alerts: 3, send_resolved: false},
+                {name: c, type: alertmanager, url_file: f, resend_ms: 5000}]}}",
+        ],
+    ),
     (
         "security",
         &[

@@ -156,3 +156,48 @@ fn no_control_character_of_a_name_reaches_the_terminal() {
         assert!(text.contains("a␛[31m�31m.yaml"), "{text:?}");
     }
 }
+
+/// Whoever knows the path of a webhook may post to it.
+#[test]
+fn no_part_of_the_url_of_a_receiver_is_shown() {
+    let of = |receiver: &str| {
+        format!("connection_pool: {{monitoring: {{alerts: {{receivers: [{{name: chat, {receiver}}}]}}}}}}")
+    };
+    let url = "url: 'https://chat.example/hooks/canary'";
+    for receiver in [
+        format!("type: webhook, {url}, resend_ms: 1"),
+        format!("type: slack, {url}"),
+        format!("type: webhook, {url}, max_alerts: https://chat.example/hooks/canary"),
+        "type: webhook, url: canary".to_owned(),
+        "type: webhook, url: {canary: 1}".to_owned(),
+        "type: webhook, url: 'https://canary:1234567@chat.example', max_alerts: x".to_owned(),
+        format!("type: webhook, x-url: {url}, {url}, max_alerts: -1"),
+        format!("type: webhook, {url}, max_alerts: [}}"),
+    ] {
+        assert_hidden(&reported_of(&of(&receiver), &[]));
+    }
+    let variable = "POOL__MONITORING__ALERTS__RECEIVERS";
+    let value = format!("[{{name: chat, type: slack, {url}}}]");
+    assert_hidden(&reported_of("connection_pool:", &[(variable, &value)]));
+    let broken = "connection_pool:\n  monitoring:\n    alerts:\n      receivers:\n        - url: https://chat.example/canary\n     bad";
+    assert_hidden(&reported_of(broken, &[]));
+}
+
+#[test]
+fn the_url_of_a_receiver_is_shown_up_to_its_host() {
+    let of = |url: &str| {
+        let text = format!(
+            "connection_pool: {{monitoring: {{alerts: {{receivers: [{{name: chat, type: webhook, url: '{url}'}}]}}}}}}"
+        );
+        let loaded =
+            Loader::without_variables().load_text(&text, "a.yaml").expect("nothing is wrong with it");
+        let listing = loaded.listing(false).to_yaml(false);
+        assert!(!listing.contains("canary"), "{listing}");
+        assert!(!format!("{:?}", loaded.config).contains("canary"));
+        listing.lines().find_map(|line| line.trim().strip_prefix("url: ")).expect("it is written").to_owned()
+    };
+    assert_eq!(of("https://chat.example/hooks/canary?token=canary"), r#""https://chat.example/***""#);
+    assert_eq!(of("https://me:canary@chat.example"), r#""https://***@chat.example""#);
+    assert_eq!(of("http://localhost:9093/"), r#""http://localhost:9093""#);
+    assert_eq!(of("https://me:canary/1@chat.example"), r#""https://***""#, "who knows where it ends");
+}

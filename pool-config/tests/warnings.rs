@@ -55,6 +55,9 @@ fn each_hint_is_given_where_it_applies() {
         "role: replica",
         "circuit_breaker: {failure_rate: 0.3}",
         "circuit_breaker: {enabled: true, slow_rate: 0.3}",
+        "circuit_breaker: {enabled: true, half_open_max_ms: 4999}",
+        "circuit_breaker: {enabled: true}, connect_timeout_ms: 10001",
+        "circuit_breaker: {enabled: true, slow_connect_ms: 5001}",
     ];
     let mut text = String::new();
     for keys in pools {
@@ -82,6 +85,9 @@ fn what_is_just_right_is_not_warned_of() {
         "circuit_breaker: {enabled: true, failure_rate: 0.3}",
         "circuit_breaker: {enabled: false, failure_rate: 0.3}",
         "circuit_breaker: {enabled: true, slow_rate: 0.3, slow_connect_ms: 500}",
+        "circuit_breaker: {enabled: true, half_open_max_ms: 5000, slow_connect_ms: 5000}",
+        "circuit_breaker: {enabled: true, half_open_max_ms: 0}",
+        "circuit_breaker: {enabled: false, half_open_max_ms: 1}",
         "max_waiting: auto",
     ] {
         assert_eq!(of_pool(keys), [""; 0], "{keys}");
@@ -93,6 +99,44 @@ fn a_breaker_that_is_set_for_all_pools_may_be_switched_on_by_some() {
     let text = "connection_pool: {default_pool: {circuit_breaker: {failure_rate: 0.3}}, pools: [
         {name: a, database: a, circuit_breaker: {enabled: true}}, {name: b, database: b}]}";
     assert_eq!(warnings(text), [""; 0]);
+}
+
+#[test]
+fn times_of_a_breaker_that_never_come_are_told_where_it_is_switched_on_and_once() {
+    let inherited = |pools: &str| {
+        warnings(&format!(
+            "connection_pool: {{default_pool: {{circuit_breaker: {{half_open_max_ms: 100}}}}, pools: [{pools}]}}"
+        ))
+    };
+    assert_eq!(inherited("{name: a, database: a}"), [""; 0], "it has none");
+    let found = inherited(
+        "{name: a, database: a, circuit_breaker: {enabled: true}}, {name: b, database: b, connect_timeout_ms: 50}",
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with(r#"pools["a"].circuit_breaker.enabled: "#), "{found:?}");
+    let of_all = "connection_pool: {default_pool: {circuit_breaker: {enabled: true, half_open_max_ms: 100}},
+        pools: [{name: a, database: a}, {name: b, database: b}]}";
+    let found = warnings(of_all);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("default_pool.circuit_breaker.half_open_max_ms: "), "{found:?}");
+    let refused = "connection_pool: {default_pool: {connect_timeout_ms: no, circuit_breaker: {enabled: true, half_open_max_ms: 100}}}";
+    let error = Loader::without_variables().load_text(refused, "a.yaml").unwrap_err();
+    assert_eq!(error.problems().len(), 1, "what was refused is not judged: {error}");
+}
+
+#[test]
+fn of_two_intervals_for_all_pools_it_is_told_which_one_counts() {
+    let both = |of_each: u32, of_all: u32| {
+        warnings(&format!(
+            "connection_pool: {{default_pool: {{health_check_interval_ms: {of_each}}},
+             health_monitoring: {{check_interval_ms: {of_all}}}}}"
+        ))
+    };
+    insta::assert_snapshot!(both(5000, 10000).join("\n"), @"health_monitoring.check_interval_ms: 10000 while default_pool.health_check_interval_ms is 5000, one of the two: every pool inherits that of default_pool, and this one counts for none");
+    assert_eq!(both(5000, 5000), [""; 0], "they agree");
+    let exception = "connection_pool: {health_monitoring: {check_interval_ms: 10000},
+        pools: [{name: a, database: a, health_check_interval_ms: 5000}]}";
+    assert_eq!(warnings(exception), [""; 0], "one pool is another matter");
 }
 
 #[test]
@@ -142,4 +186,29 @@ fn pools_are_judged_together() {
         [""; 0],
         "another server"
     );
+}
+
+#[test]
+fn a_rule_for_a_pool_that_is_not_in_the_file_is_told() {
+    let rule = |pools: &str| {
+        warnings(&format!(
+            "connection_pool: {{pools: [{{name: orders, database: a}}], \
+             monitoring: {{alerts: {{rules: [{{name: Slow, metric: wait_p99, threshold: 1, pools: [{pools}]}}]}}}}}}"
+        ))
+    };
+    assert_eq!(rule("orders"), [""; 0]);
+    assert_eq!(
+        rule("orders, oders"),
+        [
+            r#"monitoring.alerts.rules["Slow"].pools: the pool "oders", which is not in this configuration, names of pools"#
+        ]
+    );
+}
+
+#[test]
+fn a_group_is_repeated_no_more_often_than_it_is_looked_at() {
+    let alerts = |keys: &str| warnings(&format!("connection_pool: {{monitoring: {{alerts: {{{keys}}}}}}}"));
+    assert_eq!(alerts("repeat_interval_ms: 300000"), [""; 0]);
+    assert_eq!(alerts("repeat_interval_ms: 60000").len(), 1);
+    assert_eq!(alerts("repeat_interval_ms: 60000, group_interval_ms: 60000"), [""; 0]);
 }

@@ -98,6 +98,7 @@ pub struct Acquire<'a, C: Connector> {
     /// `None` = as the pool's own, which is quicker to see than to compare.
     options: Option<AcquireOptions>,
     site: &'static Location<'static>,
+    is_check: bool,
     stage: Stage,
     // Both boxed, so that an acquire that finds a connection on the shelf has next to nothing to drop.
     /// What ends its wait, if the timekeeper does not.
@@ -145,7 +146,13 @@ impl<'a, C: Connector> Acquire<'a, C> {
         options: Option<AcquireOptions>,
         site: &'static Location<'static>,
     ) -> Self {
-        Acquire { shared, options, site, stage: Stage::New, timer: None, validation: None }
+        Acquire { shared, options, site, is_check: false, stage: Stage::New, timer: None, validation: None }
+    }
+
+    /// Makes it a check: that it fails is no failure of a caller's.
+    pub(crate) fn for_check(mut self) -> Self {
+        self.is_check = true;
+        self
     }
 
     /// Puts the acquire down to another line of code than the one that called, in errors and reports of leaks: for
@@ -185,7 +192,8 @@ impl<'a, C: Connector> Acquire<'a, C> {
     fn request(&self, owner: Owner, state: &State<Resident<C>>, now: Instant) -> Request {
         let AcquireOptions { timeout, priority, validate } = self.options.clone().unwrap_or_default();
         let timeout = timeout.unwrap_or(state.options().acquire_timeout).min(LONGEST);
-        Request { owner, site: self.site, priority, begun: now, deadline: Some(now + timeout), validate }
+        let (site, is_check) = (self.site, self.is_check);
+        Request { owner, site, priority, begun: now, deadline: Some(now + timeout), validate, is_check }
     }
 
     /// Asks under the lock; `found` is what must not simply be taken.
@@ -400,7 +408,8 @@ pub(crate) fn try_acquire<C: Connector>(
             state.put_aside(lease, now, fx);
         }
         let priority = Priority::Normal;
-        let request = Request { owner, site, priority, begun: now, deadline: None, validate: false };
+        let (deadline, validate, is_check) = (None, false, false);
+        let request = Request { owner, site, priority, begun: now, deadline, validate, is_check };
         let admission = state.acquire(request, None, now, fx);
         (request, admission)
     });
@@ -450,7 +459,7 @@ fn step_if<C: Connector>(
             Admission::Refused(Refusal::NoneFree) => Next::Nothing,
             Admission::Refused(refusal) => {
                 let error = explain(refusal, state.diagnose(&shared.name, &request, now));
-                if observed {
+                if observed && !request.is_check {
                     fx.events.push(PoolEvent::AcquireFailed { error: error.clone() });
                 }
                 Next::Fail(error)

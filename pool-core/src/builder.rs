@@ -139,6 +139,9 @@ impl<C: Connector> PoolBuilder<C> {
     }
 
     /// Puts a gate before the pool's connects, such as a circuit breaker that pools of one target share. Default none.
+    ///
+    /// With most gates each new connection is validated before anyone may have it, at the price of a round trip: see
+    /// [`ConnectPass::wants_proof`](crate::ConnectPass::wants_proof).
     pub fn gate(mut self, gate: Arc<dyn ConnectGate>) -> Self {
         self.gate = Some(gate);
         self

@@ -163,8 +163,9 @@ pub trait Connector: Send + Sync + 'static {
     /// Called by the keeper after a failed connect. The next one is begun then, never earlier, and later by a tenth or a second at most,
     /// instead of after the pool's own back-off; a refused login also waits for that. Less than 25 ms counts as 25 ms, more
     /// than an hour as an hour. From half a second on, the outage is known at once, so that callers fail fast with this
-    /// error instead of waiting for the next attempt; but who is refused for want of room ([`ErrorClass::Capacity`]) waits in any case,
-    /// for that is no outage. The default leaves it to the back-off.
+    /// error instead of waiting for the next attempt. A refusal for want of room ([`ErrorClass::Capacity`]) is no outage: who may still be
+    /// served waits, and only who could not be in time fails fast, since no connection lives and his deadline comes before the
+    /// next attempt. The default leaves it to the back-off.
     fn retry_after(&self, error: &Self::Error) -> Option<Duration> {
         let _ = error;
         None

@@ -16,6 +16,7 @@ use crate::error::{AcquireError, Outage, WarmUpError};
 use crate::histogram::PoolHistograms;
 use crate::options::{OptionsError, PoolOptions};
 use crate::pool::{CheckReport, CloseReport, Pool};
+use crate::pool_id::PoolId;
 use crate::pooled::Pooled;
 use crate::sizing::SizingAdvice;
 use crate::stats::{PoolCounters, PoolSnapshot, PoolStats};
@@ -28,6 +29,8 @@ pub type ControlFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait PoolControl: Any + Send + Sync {
     /// See [`Pool::name`].
     fn name(&self) -> &str;
+    /// See [`Pool::id`].
+    fn id(&self) -> PoolId;
     /// See [`Pool::target`].
     fn target(&self) -> Option<Target>;
     /// See [`Pool::snapshot`].
@@ -44,6 +47,19 @@ pub trait PoolControl: Any + Send + Sync {
     fn sizing_advice(&self) -> Option<SizingAdvice>;
     /// See [`Pool::histograms`].
     fn histograms(&self) -> PoolHistograms;
+    /// See [`Pool::read_histograms`].
+    ///
+    /// The default reads one after the other, and allocates.
+    fn read_histograms(&self, into: &mut PoolHistograms) -> PoolSnapshot {
+        *into = self.histograms();
+        self.snapshot()
+    }
+    /// See [`Pool::take_peak`].
+    ///
+    /// The default knows only how many are in use now.
+    fn take_peak(&self) -> usize {
+        self.stats().active
+    }
     /// See [`Pool::reset_stats`].
     fn reset_stats(&self);
     /// See [`Pool::connections`].
@@ -116,6 +132,9 @@ impl<C: Connector> PoolControl for Pool<C> {
     fn name(&self) -> &str {
         self.name()
     }
+    fn id(&self) -> PoolId {
+        self.id()
+    }
     fn target(&self) -> Option<Target> {
         self.target()
     }
@@ -130,6 +149,12 @@ impl<C: Connector> PoolControl for Pool<C> {
     }
     fn histograms(&self) -> PoolHistograms {
         self.histograms()
+    }
+    fn read_histograms(&self, into: &mut PoolHistograms) -> PoolSnapshot {
+        self.read_histograms(into)
+    }
+    fn take_peak(&self) -> usize {
+        self.take_peak()
     }
     fn reset_stats(&self) {
         self.reset_stats();

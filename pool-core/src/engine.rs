@@ -253,14 +253,17 @@ impl<T> Engine<T> {
         let Desk { state, open, steady, reading } = &mut *desk;
         *steady = false;
         let shut = std::mem::take(open);
+        let mut returned = 0;
         if shut && !planted(Defect::LookThenShut) {
-            self.shelf.shut();
+            returned = self.shelf.shut();
         }
         // Read under the lock, so that time never runs backwards from one operation to the next.
         let now = clock();
         reading.renew(now);
         self.clock.compare(now);
         state.absorb(now, &mut effects);
+        // Those that came back were all out at once, as far as can be told.
+        state.note_peak(returned);
         if shut && planted(Defect::LookThenShut) {
             self.shelf.shut();
         }
@@ -268,6 +271,7 @@ impl<T> Engine<T> {
             self.shelf.open();
         }
         let result = operate(state, now, &mut effects);
+        state.note_peak(0);
         self.clock.set_exact(state.options().times_exactly());
         set(&self.fresh_for, u64::try_from(state.fresh_for().as_nanos()).unwrap_or(u64::MAX));
         if state.shelve() {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::connection::{CloseReason, ConnectionId, Holder, Owner, Span};
 use crate::error::{AcquireError, ConnectFailure};
 use crate::panic::catch;
+use crate::pool_id::PoolId;
 use crate::sizing::SizingAdvice;
 use crate::stats::PoolStats;
 
@@ -52,7 +53,7 @@ pub enum PoolEvent {
         /// The line of code that called.
         site: &'static Location<'static>,
     },
-    /// A caller got an error instead.
+    /// A caller got an error instead. Not told of [`Pool::check`](crate::Pool::check), which is no caller.
     AcquireFailed {
         /// The error it got.
         error: AcquireError,
@@ -265,6 +266,14 @@ impl PoolEvent {
 /// }
 /// ```
 pub trait Observer: Send + Sync + 'static {
+    /// Receives every event, with the pool that it is about: for those who keep something for each pool, since of two that
+    /// are there at the same time, one may be on its way out and the other have its name. The default leaves that to
+    /// [`event`](Observer::event). An observer that passes events on to others passes these on.
+    fn event_of(&self, id: PoolId, pool: &str, event: &PoolEvent) {
+        let _ = id;
+        self.event(pool, event);
+    }
+
     /// Receives every event. The default calls the other methods.
     fn event(&self, pool: &str, event: &PoolEvent) {
         match event {
@@ -341,8 +350,12 @@ pub trait Observer: Send + Sync + 'static {
     }
 }
 
-/// One observer of several pools. All but these two methods are called by the observer itself.
+/// One observer of several pools. All but these methods are called by the observer itself.
 impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn event_of(&self, id: PoolId, pool: &str, event: &PoolEvent) {
+        (**self).event_of(id, pool, event);
+    }
+
     fn event(&self, pool: &str, event: &PoolEvent) {
         (**self).event(pool, event);
     }
@@ -403,10 +416,10 @@ impl Observers {
 
     /// Logs the event and tells every observer. Returns the message of each panic in that: of an observer, of
     /// a subscriber of the log, or of an error that cannot be displayed.
-    pub(crate) fn tell(&self, pool: &str, event: &PoolEvent) -> Vec<String> {
+    pub(crate) fn tell(&self, id: PoolId, pool: &str, event: &PoolEvent) -> Vec<String> {
         let logged = catch("log", || log(pool, event)).err();
-        let told =
-            self.0.iter().filter_map(|observer| catch("observer", || observer.event(pool, event)).err());
+        let tell = |observer: &Arc<dyn Observer>| catch("observer", || observer.event_of(id, pool, event));
+        let told = self.0.iter().filter_map(|observer| tell(observer).err());
         logged.into_iter().chain(told).map(|caught| caught.message).collect()
     }
 }

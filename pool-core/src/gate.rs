@@ -2,6 +2,9 @@
 //!
 //! A circuit breaker that several pools of one server share is a [`ConnectGate`]: it stops their connects while the server is
 //! known to be down, lets one of them probe, and is told how every connect ended.
+//!
+//! A server may accept connections and be of no use: one that starts, that has lost its disk, or a proxy before nothing. So
+//! a connect with a pass has not succeeded before its connection was validated.
 
 use std::error::Error;
 use std::fmt;
@@ -36,10 +39,20 @@ pub trait ConnectGate: Send + Sync + 'static {
 /// Leave to make one connect, to be told how it ended. Dropped without that, the connect was given up: the pool closes, or
 /// lost its runtime.
 pub trait ConnectPass: Send {
-    /// The connect succeeded after `took`.
+    /// Whether the connect succeeds only if the new connection is found to work. Asked once, before the connect. The
+    /// default says yes.
+    ///
+    /// The connection is then [validated](Connector::validate) before anyone may have it, for as long as `validation_timeout`
+    /// and what is left of `connect_timeout` let it. That is part of the connect: its time counts, no event tells of it, and a
+    /// connection that fails it is one that was never there ([`ConnectError::Unusable`]).
+    fn wants_proof(&self) -> bool {
+        true
+    }
+
+    /// The connect succeeded after `took`, and so did the validation, if one was wanted.
     fn succeeded(self: Box<Self>, took: Duration);
 
-    /// The connect failed after `took`, was cut short by `connect_timeout`, or panicked.
+    /// The connect failed after `took`, was cut short by `connect_timeout`, or panicked, or what it yielded was of no use.
     fn failed(self: Box<Self>, took: Duration, cause: &ConnectError, class: ErrorClass);
 }
 
@@ -91,6 +104,14 @@ impl Entered {
             Some(Err(ConnectRefused { cause, class, retry_after })) => {
                 Err(Failure { cause: ConnectError::Failed(cause), class, retry_after })
             }
+        }
+    }
+
+    /// Whether the new connection is to be validated.
+    pub(crate) fn wants_proof<C: Connector>(&self, shared: &Shared<C>) -> bool {
+        match self {
+            Entered::Freely => false,
+            Entered::With(pass) => shared.guard("gate", || pass.wants_proof()).unwrap_or(true),
         }
     }
 

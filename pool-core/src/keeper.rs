@@ -128,28 +128,84 @@ async fn connect<C: Connector>(mut unborn: Unborn<C>) {
             return shared.with(|state, now, fx| state.connect_failed(&ticket, refused, now, fx));
         }
     };
+    let wants_proof = entered.wants_proof(&shared);
     let begun = Instant::now();
-    let outcome = timeout(limit, shared.guard_async("connect", || shared.connector.connect())).await;
+    let opened = match open(&shared, limit).await {
+        Ok(connection) if wants_proof => prove(&shared, connection, begun + limit, limit).await,
+        opened => opened,
+    };
     let took = begun.elapsed();
     let Some(ticket) = unborn.ticket.take() else { return };
-    let mut failure = match outcome {
-        Ok(Ok(Ok(connection))) => {
+    match opened {
+        Ok(connection) => {
             entered.succeeded(&shared, took);
-            return shared.with(|state, now, fx| {
+            shared.with(|state, now, fx| {
                 let shared = Arc::clone(&shared);
-                state.connected(&ticket, Resident { connection, shared }, now, fx);
+                state.connected(&ticket, Resident { connection, shared }, wants_proof, now, fx);
             });
         }
+        Err(mut failure) => {
+            entered.failed(&shared, took, &mut failure);
+            shared.with(|state, now, fx| state.connect_failed(&ticket, failure, now, fx));
+        }
+    }
+}
+
+/// Has the connector connect.
+async fn open<C: Connector>(shared: &Shared<C>, limit: Duration) -> Result<C::Connection, Failure> {
+    Err(match timeout(limit, shared.guard_async("connect", || shared.connector.connect())).await {
+        Ok(Ok(Ok(connection))) => return Ok(connection),
         Ok(Ok(Err(error))) => {
-            let class = classify(&shared, &error);
+            let class = classify(shared, &error);
             let retry_after = shared.guard("retry_after", || shared.connector.retry_after(&error)).flatten();
             Failure { cause: ConnectError::Failed(Arc::new(error)), class, retry_after }
         }
         Ok(Err(message)) => Failure::new(ConnectError::Panicked(message), ErrorClass::Transient),
         Err(_) => Failure::new(ConnectError::TimedOut(limit), ErrorClass::Transient),
+    })
+}
+
+/// A new connection that nobody may have yet. Its drop is user code, and may come at any await.
+struct Unproven<'a, C: Connector> {
+    shared: &'a Shared<C>,
+    connection: Option<C::Connection>,
+}
+
+impl<C: Connector> Drop for Unproven<'_, C> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.shared.guard("drop of a connection", || drop(connection));
+        }
+    }
+}
+
+/// Finds out whether a new connection works. The connect as a whole has `limit`, which ends at `deadline`.
+async fn prove<C: Connector>(
+    shared: &Shared<C>,
+    connection: C::Connection,
+    deadline: Instant,
+    limit: Duration,
+) -> Result<C::Connection, Failure> {
+    let mut unproven = Unproven { shared, connection: Some(connection) };
+    let patience = shared.read(|state, _| state.options().validation_timeout);
+    let left = deadline.saturating_duration_since(Instant::now());
+    let connection = unproven.connection.as_mut().expect("put there above, taken below");
+    let outcome =
+        timeout(left.min(patience), shared.guard_async("validate", || shared.connector.validate(connection)));
+    let (cause, class) = match outcome.await {
+        Ok(Ok(Ok(()))) => return Ok(unproven.connection.take().expect("nothing else takes it")),
+        Ok(Ok(Err(error))) => (ConnectError::Unusable(shared.describe(&error)), classify(shared, &error)),
+        Ok(Err(message)) => {
+            (ConnectError::Unusable(format!("the connector panicked: {message}")), ErrorClass::FatalThis)
+        }
+        // Cut short by the connect's own limit: in time there was none, of use or not.
+        Err(_) if left < patience => (ConnectError::TimedOut(limit), ErrorClass::Transient),
+        Err(_) => {
+            let problem = format!("no answer within {}", Span(patience));
+            (ConnectError::Unusable(problem), ErrorClass::Transient)
+        }
     };
-    entered.failed(&shared, took, &mut failure);
-    shared.with(|state, now, fx| state.connect_failed(&ticket, failure, now, fx));
+    Err(Failure::new(cause, class))
 }
 
 /// A connection on its way out. Its slot is given back when the goodbye is over, or was cut short.

@@ -2,8 +2,10 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::pool_id::PoolId;
 
 /// A panic that was caught.
 #[derive(Debug)]
@@ -22,10 +24,6 @@ pub(crate) fn catch<T>(place: &'static str, code: impl FnOnce() -> T) -> Result<
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| Caught::new(place, payload))
 }
 
-/// Names a pool, whether it still exists or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PoolSerial(u64);
-
 /// Panics that were caught where the pool they belong to may have been gone, for it to find.
 static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
 static ANY_LEFT: AtomicBool = AtomicBool::new(false);
@@ -34,17 +32,12 @@ static ANY_LEFT: AtomicBool = AtomicBool::new(false);
 const LOOKS: u32 = 1_000;
 
 struct Left {
-    pool: PoolSerial,
+    pool: PoolId,
     caught: Caught,
     looks: u32,
 }
 
-impl PoolSerial {
-    pub(crate) fn next() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        PoolSerial(LAST.fetch_add(1, Ordering::Relaxed))
-    }
-
+impl PoolId {
     /// Leaves a panic for the pool to find.
     pub(crate) fn leave(self, caught: Caught) {
         left().push(Left { pool: self, caught, looks: 0 });

@@ -16,6 +16,7 @@ use crate::connector::Connector;
 use crate::error::{AcquireError, Outage, WarmUpError};
 use crate::histogram::PoolHistograms;
 use crate::options::{OptionsError, PoolOptions};
+use crate::pool_id::PoolId;
 use crate::pooled::Pooled;
 use crate::shared::{Resident, Shared};
 use crate::sizing::SizingAdvice;
@@ -198,6 +199,11 @@ impl<C: Connector> Pool<C> {
         &self.shared.name
     }
 
+    /// Which pool it is; handles of one pool have the same.
+    pub fn id(&self) -> PoolId {
+        self.shared.id
+    }
+
     /// What the pool's connections lead to, if the connector tells.
     pub fn target(&self) -> Option<Target> {
         self.shared.guard("target", || self.shared.connector.target()).flatten()
@@ -245,13 +251,33 @@ impl<C: Connector> Pool<C> {
 
     /// How long acquires waited, connections were held, and connects took.
     pub fn histograms(&self) -> PoolHistograms {
-        self.shared.read(|state, _| state.histograms())
+        let mut histograms = PoolHistograms::default();
+        self.read_histograms(&mut histograms);
+        histograms
+    }
+
+    /// As [`histograms`](Pool::histograms) and [`snapshot`](Pool::snapshot), of one instant. Allocates nothing.
+    pub fn read_histograms(&self, into: &mut PoolHistograms) -> PoolSnapshot {
+        self.shared.read(|state, now| {
+            state.histograms(into);
+            state.snapshot(now)
+        })
+    }
+
+    /// The most connections that were [active](PoolStats::active) at once since this was last asked, or since the pool was
+    /// built. For one who asks, such as a monitor: each asks for what the other misses.
+    ///
+    /// Never too low. It is too high where the pool cannot tell whether two connections were in use at once or one after
+    /// the other: taken without the lock, by threads that begin at different words of free connections, or at the
+    /// same word in a gap that another one had left. Whatever goes through the lock begins the comparison anew.
+    pub fn take_peak(&self) -> usize {
+        self.shared.with(|state, _, _| state.take_peak())
     }
 
     /// Sets all counters to zero, at once and without losing a count. Callers inside an acquire count as
     /// requests of the new period.
     pub fn reset_stats(&self) {
-        self.shared.with(|state, _, _| state.reset_counters());
+        self.shared.with(|state, now, _| state.reset_counters(now));
     }
 
     /// Every connection, by id.
@@ -436,6 +462,7 @@ impl<C: Connector> Pool<C> {
                 begun,
                 deadline: Some(deadline),
                 validate: false,
+                is_check: false,
             };
             self.until(deadline, |state, now| {
                 let fail =
@@ -457,7 +484,7 @@ impl<C: Connector> Pool<C> {
     }
 
     /// Finds out whether the pool can deliver: acquires a connection at high priority, validates it, and
-    /// gives it back.
+    /// gives it back. One that gets none counts as [`checks_failed`](PoolCounters::checks_failed) and as nothing else.
     ///
     /// # Errors
     ///
@@ -493,7 +520,7 @@ impl<C: Connector> Pool<C> {
         &self,
         options: AcquireOptions,
     ) -> impl Future<Output = Result<CheckReport, AcquireError>> + Send + '_ {
-        let acquire = self.acquire_with(options.priority(Priority::High).validated());
+        let acquire = self.acquire_with(options.priority(Priority::High).validated()).for_check();
         async move {
             let begun = Instant::now();
             let connection = acquire.await?;

@@ -8,7 +8,8 @@ use std::task::Waker;
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo};
 use crate::connector::{Condition, Connector, ErrorClass};
 use crate::engine::{Unshelved, put};
-use crate::panic::{PoolSerial, catch};
+use crate::panic::catch;
+use crate::pool_id::PoolId;
 use crate::shared::{Resident, Shared};
 use crate::state::{Lease, Verdict};
 
@@ -115,7 +116,7 @@ impl<C: Connector> Pooled<C> {
 /// Gives a connection back through the lock.
 #[inline(never)]
 fn release<C: Connector>(lease: Lease<Resident<C>>, verdict: Verdict, counted: bool) {
-    let pool = lease.connection().shared.serial;
+    let pool = lease.connection().shared.id;
     let lease = if verdict == Verdict::Clean {
         match lease.pass_on(counted) {
             Ok(waker) => return wake(pool, waker),
@@ -129,7 +130,7 @@ fn release<C: Connector>(lease: Lease<Resident<C>>, verdict: Verdict, counted: b
 }
 
 /// Wakes the next in line. Nothing keeps the pool alive meanwhile, so a panic is left for it to find.
-fn wake(pool: PoolSerial, waker: Option<Waker>) {
+fn wake(pool: PoolId, waker: Option<Waker>) {
     if let Some(waker) = waker
         && let Err(caught) = catch("wake", || waker.wake())
     {

@@ -95,6 +95,13 @@ impl PoolSet {
         self.read().values().cloned().collect()
     }
 
+    /// As [`pools`](PoolSet::pools), into a list that is there already; what was in it is dropped.
+    pub fn list_into(&self, pools: &mut Vec<Arc<dyn PoolControl>>) {
+        // Without the lock: what is dropped may be the last handle of a pool, which may run user code.
+        pools.clear();
+        pools.extend(self.read().values().cloned());
+    }
+
     /// How many pools there are.
     pub fn len(&self) -> usize {
         self.read().len()

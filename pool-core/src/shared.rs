@@ -19,13 +19,14 @@ use crate::error::Chain;
 use crate::event::{Observers, PoolEvent};
 use crate::gate::ConnectGate;
 use crate::keeper;
-use crate::panic::{Caught, PoolSerial, catch};
+use crate::panic::{Caught, catch};
+use crate::pool_id::PoolId;
 use crate::shelf::Housed;
 use crate::state::{Effects, State};
 use crate::timekeeper;
 
 pub(crate) struct Shared<C: Connector> {
-    pub(crate) serial: PoolSerial,
+    pub(crate) id: PoolId,
     pub(crate) name: Arc<str>,
     pub(crate) connector: C,
     pub(crate) gate: Option<Arc<dyn ConnectGate>>,
@@ -53,7 +54,7 @@ impl<C: Connector> Shared<C> {
         engine: Engine<Resident<C>>,
     ) -> Self {
         Shared {
-            serial: PoolSerial::next(),
+            id: PoolId::unique(),
             name,
             connector,
             gate,
@@ -93,7 +94,7 @@ impl<C: Connector> Shared<C> {
 
     /// Reports panics that were caught where this pool could not be told of them.
     fn report_left(&self) {
-        for caught in self.serial.find() {
+        for caught in self.id.find() {
             self.report(caught);
         }
     }
@@ -140,11 +141,11 @@ impl<C: Connector> Shared<C> {
 
     /// Logs an event and tells the observers.
     pub(crate) fn tell(&self, event: &PoolEvent) {
-        for message in self.observers.tell(&self.name, event) {
+        for message in self.observers.tell(self.id, &self.name, event) {
             self.engine.count_panic();
             let panicked = PoolEvent::Panicked { place: "observer", message };
             // One that panics here as well was counted already.
-            self.observers.tell(&self.name, &panicked);
+            self.observers.tell(self.id, &self.name, &panicked);
         }
     }
 

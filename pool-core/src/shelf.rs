@@ -200,16 +200,27 @@ impl<T> fmt::Debug for Lease<T> {
 #[repr(align(128))]
 struct Apart<T>(T);
 
+/// The free connections of a chunk, and which of them were not free for a while.
+struct Word {
+    /// A bit for each that is free, and GATE.
+    free: AtomicU64,
+    /// A bit for each that was not free at some time since the gate was last opened. Who takes one sets it, unless it is set,
+    /// before he gives it back; so of all that are free when the gate is shut, those with a bit here were taken meanwhile.
+    /// It is on the same cache line, and written once for each connection.
+    missed: AtomicU64,
+}
+
 /// One word and its slots. A slot's cell is made when the slot is first used, so a small pool stays small.
 struct Chunk<T> {
-    word: Apart<AtomicU64>,
+    word: Apart<Word>,
     cells: [OnceLock<Box<Cell<T>>>; SLOTS_PER_CHUNK],
 }
 
 impl<T> Chunk<T> {
     /// A chunk begins shut.
     fn new() -> Self {
-        Chunk { word: Apart(AtomicU64::new(GATE)), cells: std::array::from_fn(|_| OnceLock::new()) }
+        let word = Word { free: AtomicU64::new(GATE), missed: AtomicU64::new(u64::MAX) };
+        Chunk { word: Apart(word), cells: std::array::from_fn(|_| OnceLock::new()) }
     }
 
     #[inline]
@@ -223,9 +234,16 @@ impl<T> Chunk<T> {
         Lease { cell: NonNull::from(self.cell(bit)) }
     }
 
+    /// Notes that a connection was taken, for the first time since the gate was opened.
+    #[cold]
+    fn miss(missed: &AtomicU64, bit: u64) {
+        // Ordering: Relaxed. Whoever shuts the gate and finds the connection there sees all that came before it was put.
+        missed.fetch_or(bit, Relaxed);
+    }
+
     #[inline]
     fn take(&self) -> Option<Lease<T>> {
-        let word = &self.word.0;
+        let Word { free: word, missed } = &self.word.0;
         let mut seen = word.load(Relaxed);
         loop {
             if seen == 0 || seen & GATE != 0 {
@@ -234,7 +252,13 @@ impl<T> Chunk<T> {
             let acquire = if planted(Defect::RelaxedTake) { Relaxed } else { Acquire };
             // Ordering: Acquire, to see what was done with the connection before it was put there.
             match word.compare_exchange_weak(seen, seen & (seen - 1), acquire, Relaxed) {
-                Ok(_) => return Some(self.pick_up(seen.trailing_zeros() as usize)),
+                Ok(_) => {
+                    let bit = seen & seen.wrapping_neg();
+                    if missed.load(Relaxed) & bit == 0 {
+                        Self::miss(missed, bit);
+                    }
+                    return Some(self.pick_up(seen.trailing_zeros() as usize));
+                }
                 Err(now) => seen = now,
             }
         }
@@ -408,7 +432,7 @@ impl<T> Shelf<T> {
             Box::new(Cell {
                 connection: UnsafeCell::new(None),
                 record: Record::new(),
-                word: NonNull::from(&chunk.word.0),
+                word: NonNull::from(&chunk.word.0.free),
                 bit: 1 << bit,
                 index,
             })
@@ -440,7 +464,7 @@ impl<T> Shelf<T> {
     /// Whether the gate seems to be shut, as seen from where this thread begins.
     #[inline]
     pub(crate) fn seems_shut(&self) -> bool {
-        self.stripes[self.layout.home()].word.0.load(Relaxed) & GATE != 0
+        self.stripes[self.layout.home()].word.0.free.load(Relaxed) & GATE != 0
     }
 
     /// Takes a free connection, if the gate is open: the lowest of the thread's stripe, or of the next chunk that has one.
@@ -487,15 +511,20 @@ impl<T> Shelf<T> {
     /// The free slots of a chunk, as bits.
     pub(crate) fn free(&self, chunk: usize) -> u64 {
         // Ordering: Acquire, as what is seen of a free connection must be what its last holder left.
-        self.chunk(chunk).word.0.load(Acquire) & !GATE
+        self.chunk(chunk).word.0.free.load(Acquire) & !GATE
     }
 
-    /// Shuts the gate. From here on only the lock holder takes and puts.
-    pub(crate) fn shut(&self) {
+    /// Shuts the gate. From here on only the lock holder takes and puts. Returns how many of the connections that are
+    /// free were not at some time since the gate was opened.
+    pub(crate) fn shut(&self) -> usize {
         let words = if planted(Defect::HalfShut) { 1 } else { self.chunks() };
+        let mut returned = 0;
         for at in 0..words {
-            self.chunk(at).word.0.fetch_or(GATE, AcqRel);
+            let Word { free, missed } = &self.chunk(at).word.0;
+            let free = free.fetch_or(GATE, AcqRel) & !GATE;
+            returned += (free & missed.load(Relaxed)).count_ones() as usize;
         }
+        returned
     }
 
     /// Opens the gate.
@@ -503,7 +532,11 @@ impl<T> Shelf<T> {
         // Now and then the search begins at the first chunk again, so that few connections stay busy.
         self.hint.store(0, Relaxed);
         for at in 0..self.chunks() {
-            self.chunk(at).word.0.fetch_and(!GATE, AcqRel);
+            let Word { free, missed } = &self.chunk(at).word.0;
+            // Before it is open, so that whoever comes through it finds this. Who took a connection before the gate was shut
+            // and has not said so yet, has it still: its bit is among these.
+            missed.store(!free.load(Relaxed), Relaxed);
+            free.fetch_and(!GATE, AcqRel);
         }
     }
 
@@ -511,7 +544,7 @@ impl<T> Shelf<T> {
     pub(crate) fn withdraw(&self, index: SlotIndex) -> Option<Lease<T>> {
         let (at, bit) = self.layout.split(index);
         let chunk = self.chunk(at);
-        let before = chunk.word.0.fetch_and(!(1 << bit), AcqRel);
+        let before = chunk.word.0.free.fetch_and(!(1 << bit), AcqRel);
         (before & 1 << bit != 0).then(|| chunk.pick_up(bit))
     }
 
@@ -524,7 +557,7 @@ impl<T> Shelf<T> {
     /// In how many words the gate is shut.
     #[cfg(test)]
     pub(crate) fn shut_words(&self) -> usize {
-        (0..self.chunks()).filter(|at| self.chunk(*at).word.0.load(Acquire) & GATE != 0).count()
+        (0..self.chunks()).filter(|at| self.chunk(*at).word.0.free.load(Acquire) & GATE != 0).count()
     }
 
     #[inline]
@@ -549,7 +582,7 @@ fn chunks<T>(number: usize) -> Box<[Chunk<T>]> {
 
 impl<T> fmt::Debug for Shelf<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = (0..self.chunks()).map(|at| format!("{:x}", self.chunk(at).word.0.load(Relaxed)));
+        let words = (0..self.chunks()).map(|at| format!("{:x}", self.chunk(at).word.0.free.load(Relaxed)));
         f.debug_list().entries(words).finish()
     }
 }

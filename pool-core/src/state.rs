@@ -172,6 +172,12 @@ pub(crate) struct State<T> {
     uses_before: Histogram,
     /// What the records had counted when the counters were last reset.
     before: Totals,
+    /// And the time in holders' hands, in ticks.
+    held_before: u64,
+    /// When the counters began: the pool was built, or they were reset.
+    counted_since: Instant,
+    /// The most connections that were active at once since that was last asked.
+    peak: usize,
     latest: Latest,
     /// Whether anyone wants to be told of every acquire and release.
     observed: bool,
@@ -221,6 +227,9 @@ impl<T> State<T> {
             connect_times: Histogram::new(),
             uses_before: Histogram::new(),
             before: Totals::default(),
+            held_before: 0,
+            counted_since: clock.epoch().instant(0),
+            peak: 0,
             latest: Latest::default(),
             observed,
             nested_sites: HashSet::new(),
@@ -390,7 +399,7 @@ impl<T> State<T> {
     }
 
     /// Forgets all counts. Callers inside an acquire count as requests of the new period.
-    pub(crate) fn reset_counters(&mut self) {
+    pub(crate) fn reset_counters(&mut self, now: Instant) {
         let pending = (self.waiters.pending() + self.slots.counts().checked_by_caller) as u64;
         self.counters = PoolCounters { requests: pending, ..PoolCounters::default() };
         self.passed = Passed::default();
@@ -399,7 +408,20 @@ impl<T> State<T> {
         self.connect_times = Histogram::new();
         self.uses_before = self.slots.uses_so_far();
         self.before = self.totals();
+        self.held_before = self.slots.held(now);
+        self.counted_since = now;
         self.latest = Latest::default();
+    }
+
+    /// Notes how many connections are active now, and so many more that were not free at some time since this was last
+    /// noted.
+    pub(crate) fn note_peak(&mut self, more: usize) {
+        self.peak = self.peak.max(self.slots.counts().active + more);
+    }
+
+    /// The most connections that were active at once since this was last asked.
+    pub(crate) fn take_peak(&mut self) -> usize {
+        std::mem::replace(&mut self.peak, self.slots.counts().active)
     }
 
     pub(crate) fn count_panic(&mut self) {
@@ -451,6 +473,8 @@ impl<T> State<T> {
             acquired: totals.acquired,
             released: totals.released,
             use_time: Duration::from_nanos(totals.used),
+            held_time: Duration::from_nanos(self.slots.held(now).saturating_sub(self.held_before)),
+            elapsed: now.saturating_duration_since(self.counted_since),
             idle_time: Duration::from_nanos(totals.idled),
             // Each use ended one, but for what is counted here: spells that no use followed.
             idle_spells: totals.acquired + self.counters.idle_spells,
@@ -482,14 +506,15 @@ impl<T> State<T> {
         self.sizing.advice()
     }
 
-    pub(crate) fn histograms(&self) -> PoolHistograms {
+    pub(crate) fn histograms(&self, into: &mut PoolHistograms) {
         let totals = self.totals().since(self.before);
-        let mut wait = self.waits.clone();
+        let PoolHistograms { wait, usage, connect } = into;
+        wait.clone_from(&self.waits);
         // Those that went over the shelf waited for nothing.
         wait.record_nanos(0, totals.acquired.saturating_sub(wait.count()));
-        let mut usage = self.slots.uses_so_far().since(&self.uses_before);
+        self.slots.uses_since(&self.uses_before, usage);
         usage.record_nanos(0, totals.released.saturating_sub(usage.count()));
-        PoolHistograms { wait, usage, connect: self.connect_times.clone() }
+        connect.clone_from(&self.connect_times);
     }
 
     pub(crate) fn connections(&self, now: Instant) -> Vec<ConnectionInfo> {
@@ -530,6 +555,10 @@ impl<T> State<T> {
 
     /// Ends every operation: serves who can be served, and calls the keeper if there is work for it.
     fn settle(&mut self, now: Instant, fx: &mut Effects<T>) {
+        if self.connecting.is_failing() && self.slots.counts().live() >= self.limit() {
+            let lasted = self.connecting.let_go(now);
+            fx.events.extend(lasted.map(|lasted| PoolEvent::OutageEnded { lasted }));
+        }
         if self.phase == Phase::Open {
             self.serve(now, fx);
             if self.waiters.waiting() > 0 && self.options.fail_fast && self.is_down(now) {

@@ -82,6 +82,8 @@ pub struct PoolCounters {
     pub unavailable: u64,
     /// Calls of `try_acquire` that found nothing free.
     pub none_free: u64,
+    /// Calls of [`Pool::check`](crate::Pool::check) that got no connection, whatever the reason: no caller had to do without one.
+    pub checks_failed: u64,
     /// Connections given back or discarded by their holders.
     pub released: u64,
     /// Connects that succeeded.
@@ -107,10 +109,16 @@ pub struct PoolCounters {
     pub nested_acquires: u64,
     /// Panics caught in connectors, observers and drops of connections.
     pub panics: u64,
+    /// Outages that outlasted `max_retries` times `retry_delay`.
+    pub recovery_exhausted: u64,
     /// Sum of the time from call to connection over `acquired`.
     pub wait_time: Duration,
     /// Sum of the time in holders' hands over `released`.
     pub use_time: Duration,
+    /// Sum of the time in holders' hands up to now, of those who hold a connection now as well. What it grows by in a
+    /// second is the number of connections that were in use on average. After a use ended it may step back by as much as
+    /// the coarse clock is late, a few milliseconds.
+    pub held_time: Duration,
     /// Sum of the time connects took over `created`.
     pub connect_time: Duration,
     /// Sum of the ages at which connections ended, over all of `closed`.
@@ -119,6 +127,8 @@ pub struct PoolCounters {
     pub idle_time: Duration,
     /// Number of finished idle spells.
     pub idle_spells: u64,
+    /// Time since the pool was built or its counters were reset: what all others were counted in.
+    pub elapsed: Duration,
     /// Time since the last connection was opened.
     pub last_created: Option<Duration>,
     /// Time since the last connection ended.
@@ -132,13 +142,55 @@ pub struct PoolCounters {
 impl PoolCounters {
     /// Acquires that ended, one way or another.
     pub fn finished(&self) -> u64 {
-        self.acquired + self.cancelled + self.none_free + self.failed()
+        self.acquired + self.cancelled + self.none_free + self.checks_failed + self.failed()
     }
 
     /// Acquires that ended in an error. A cancelled one is not an error, nor is a `try_acquire` that found
-    /// nothing, but both are in [`finished`](PoolCounters::finished).
+    /// nothing, nor a check that failed, but all are in [`finished`](PoolCounters::finished).
     pub fn failed(&self) -> u64 {
         self.timed_out + self.queue_full + self.paused + self.closed_pool + self.unavailable
+    }
+
+    /// Adds what was counted in an earlier period, such as before a reset. The times since something happened stay.
+    pub fn add_earlier(&mut self, earlier: &PoolCounters) {
+        // Every field by name, so that none is forgotten when one more comes.
+        *self = PoolCounters {
+            requests: self.requests + earlier.requests,
+            acquired: self.acquired + earlier.acquired,
+            timed_out: self.timed_out + earlier.timed_out,
+            cancelled: self.cancelled + earlier.cancelled,
+            queue_full: self.queue_full + earlier.queue_full,
+            paused: self.paused + earlier.paused,
+            closed_pool: self.closed_pool + earlier.closed_pool,
+            unavailable: self.unavailable + earlier.unavailable,
+            none_free: self.none_free + earlier.none_free,
+            checks_failed: self.checks_failed + earlier.checks_failed,
+            released: self.released + earlier.released,
+            created: self.created + earlier.created,
+            connect_failed: self.connect_failed + earlier.connect_failed,
+            closed: self.closed.plus(earlier.closed),
+            validations: self.validations + earlier.validations,
+            validations_failed: self.validations_failed + earlier.validations_failed,
+            resets: self.resets + earlier.resets,
+            resets_failed: self.resets_failed + earlier.resets_failed,
+            flushes: self.flushes + earlier.flushes,
+            leaks: self.leaks + earlier.leaks,
+            nested_acquires: self.nested_acquires + earlier.nested_acquires,
+            panics: self.panics + earlier.panics,
+            recovery_exhausted: self.recovery_exhausted + earlier.recovery_exhausted,
+            wait_time: self.wait_time + earlier.wait_time,
+            use_time: self.use_time + earlier.use_time,
+            held_time: self.held_time + earlier.held_time,
+            connect_time: self.connect_time + earlier.connect_time,
+            lifetime: self.lifetime + earlier.lifetime,
+            idle_time: self.idle_time + earlier.idle_time,
+            idle_spells: self.idle_spells + earlier.idle_spells,
+            elapsed: self.elapsed + earlier.elapsed,
+            last_created: self.last_created,
+            last_destroyed: self.last_destroyed,
+            last_acquired: self.last_acquired,
+            last_released: self.last_released,
+        };
     }
 
     /// Mean time an acquire took that got a connection.
@@ -191,6 +243,13 @@ impl ClosedByReason {
     /// Every reason with its count.
     pub fn iter(&self) -> impl Iterator<Item = (CloseReason, u64)> + '_ {
         CloseReason::ALL.into_iter().zip(self.0)
+    }
+
+    fn plus(mut self, other: ClosedByReason) -> ClosedByReason {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+        self
     }
 
     pub(crate) fn count(&mut self, reason: CloseReason) {

@@ -110,9 +110,10 @@ impl Course {
     /// The time from the beginning of the last check to that of the next.
     pub(crate) fn interval(&self, settings: &HealthSettings, usual: Duration) -> Duration {
         match self.status {
-            HealthStatus::Recovering => settings.fast_interval,
-            HealthStatus::Unhealthy => settings.down_interval,
-            _ if self.failed > 0 => settings.fast_interval,
+            // Never less often than usual.
+            HealthStatus::Recovering => settings.fast_interval.min(usual),
+            HealthStatus::Unhealthy => settings.down_interval.min(usual),
+            _ if self.failed > 0 => settings.fast_interval.min(usual),
             HealthStatus::Degraded => settings.down_interval.min(usual),
             HealthStatus::Unknown | HealthStatus::Healthy => usual,
         }
@@ -187,7 +188,12 @@ impl Course {
     fn lose(&mut self, now: Instant) -> Vec<Change> {
         let mut changes = self.enter(HealthStatus::Unhealthy, now);
         match &mut self.lost {
-            Some(loss) => loss.well_since = None,
+            Some(loss) => {
+                // Lost again before it counted as recovered: nobody is told, but it is no calmer than one that was.
+                if loss.well_since.take().is_some() {
+                    self.last_loss = Some(now);
+                }
+            }
             None => {
                 self.losses = self.remembered(now).saturating_add(1);
                 self.last_loss = Some(now);

@@ -13,8 +13,11 @@ use crate::status::HealthStatus;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum HealthEvent {
-    /// A check begins.
+    /// A check begins. What comes of it is [`CheckCompleted`](HealthEvent::CheckCompleted) or
+    /// [`CheckAbandoned`](HealthEvent::CheckAbandoned).
     CheckStarted,
+    /// A check came to no end: the monitor was stopped, the pool closed or replaced, or whoever asked for it gave up.
+    CheckAbandoned,
     /// A check has ended; this is what is known now.
     CheckCompleted {
         /// All of it.
@@ -46,13 +49,20 @@ pub enum HealthEvent {
         /// Time since it was lost.
         lasted: Duration,
     },
+    /// Observers took so long that events of this pool could not be kept for them. They come between what was told before
+    /// and what is told next; how the target is now, [`HealthMonitor::report`](crate::HealthMonitor::report) says.
+    Missed {
+        /// How many.
+        events: u64,
+    },
 }
 
 /// Is told what happens to the health of targets. Every method does nothing unless implemented.
 ///
 /// Implement single methods, or [`event`](HealthObserver::event) to receive everything in one place. All are called
 /// without a lock, one at a time for each target, in the order in which things happened. Calling back into the monitor
-/// is allowed. One that blocks, delays checks; a panic is caught and logged.
+/// is allowed. One that blocks, delays checks, and after some thousand events that wait for it, further ones are
+/// [missed](HealthEvent::Missed); a panic is caught and logged.
 pub trait HealthObserver: Send + Sync + 'static {
     /// Receives every event. The default calls the other methods.
     fn event(&self, pool: &str, event: &HealthEvent) {
@@ -113,6 +123,9 @@ fn log(pool: &str, event: &HealthEvent) {
         HealthEvent::RecoveryExhausted { attempts, lasted } => {
             tracing::error!(pool, "{attempts} checks failed since it was lost, {} ago", Span(*lasted));
         }
-        HealthEvent::CheckStarted | HealthEvent::CheckCompleted { .. } => {}
+        HealthEvent::Missed { events } => {
+            tracing::warn!(pool, "{events} events of its health were not told: an observer takes too long");
+        }
+        HealthEvent::CheckStarted | HealthEvent::CheckCompleted { .. } | HealthEvent::CheckAbandoned => {}
     }
 }

@@ -17,8 +17,11 @@ use crate::breaker::{BreakerOpen, Cause, CircuitBreaker, Permit};
 /// it all that a driver offers on its own pools, as it is. This is for connectors that are used without a pool, or wrapped
 /// further.
 ///
-/// A connect that is dropped gives its permit back, unless it had hung for as long as
-/// [`hung_after`](Guarded::hung_after): then its time had run out (the pool's `connect_timeout`), which is a failure too.
+/// A target may accept connections and be of no use. So a connect succeeds only if the new connection passes its
+/// [validation](Connector::validate), which is part of the connect; what fails it is not handed on.
+///
+/// A connect that is dropped gives its permit back, unless it had taken as long as
+/// [`hung_after`](Guarded::hung_after): then its time had run out, which is a failure too.
 ///
 /// While the breaker is open, [`connect`](Connector::connect) fails at once with the cause, and
 /// [`retry_after`](Connector::retry_after) tells the pool when the next probe is due. The pool connects then by itself: no
@@ -47,6 +50,9 @@ pub struct Guarded<C> {
     hung_after: Duration,
 }
 
+/// A pool calls no connect overdue sooner.
+const HUNG_AFTER: Duration = Duration::from_millis(50);
+
 /// Why a [`Guarded`] connector did not connect.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -62,10 +68,14 @@ pub enum GuardedError<E> {
 impl<C: Connector> Guarded<C> {
     /// Puts `breaker` in front of `connector`.
     pub fn new(connector: C, breaker: CircuitBreaker) -> Self {
-        Guarded { connector, breaker, hung_after: Duration::from_secs(1) }
+        Guarded { connector, breaker, hung_after: HUNG_AFTER }
     }
 
-    /// From when on a connect that is dropped counts as one that failed. Default 1 s.
+    /// From when on a connect that is dropped counts as one that failed. Default 50 ms; zero = always.
+    ///
+    /// A pool drops a connect only when it ends itself or the connect's time is up, and that is `connect_timeout` or, while connects
+    /// fail, less. So this must be no longer than the shortest of these, and is for whoever uses the connector without a
+    /// pool, and drops connects that are merely not wanted any more, to make longer.
     #[must_use]
     pub fn hung_after(self, hung_after: Duration) -> Self {
         Guarded { hung_after, ..self }
@@ -107,7 +117,10 @@ impl<C: Connector> Connector for Guarded<C> {
         let permit = self.breaker.try_acquire().map_err(GuardedError::Open)?;
         let mut attempt =
             Attempt { permit: Some(permit), begun: Instant::now(), hung_after: self.hung_after };
-        let outcome = self.connector.connect().await;
+        let outcome = match self.connector.connect().await {
+            Ok(mut connection) => self.connector.validate(&mut connection).await.map(|()| connection),
+            failed => failed,
+        };
         let took = attempt.begun.elapsed();
         let class = outcome.as_ref().err().map(|error| self.connector.classify(error));
         let permit = attempt.permit.take().expect("taken here or in the drop");

@@ -3,7 +3,7 @@
 //! A pure function of what was seen. Exhaustion is no fault of the target, nor are callers who gave up: a pool that is
 //! full works, and is called degraded.
 
-use pool_core::{AcquireError, CheckReport, PoolCounters, PoolSnapshot};
+use pool_core::{AcquireError, CheckReport, PoolCounters, PoolSnapshot, PoolStats};
 
 use crate::course::Outcome;
 use crate::status::Issue;
@@ -28,14 +28,17 @@ pub(crate) struct Seen<'a> {
     pub(crate) last_problem: Option<String>,
     /// Whether the round trip is slow, and how long it took.
     pub(crate) slow: Option<Issue>,
-    /// Whether the pool was full when the check before this one ended.
+    /// Callers that are known to have been refused since the last check while the pool was full.
+    pub(crate) refused: u64,
+    /// Whether the pool is full, and callers wait.
+    pub(crate) is_full: bool,
+    /// Whether that was so when the check before this one ended.
     pub(crate) was_full: bool,
 }
 
-/// Whether every connection is in use and callers wait.
-pub(crate) fn is_full(snapshot: &PoolSnapshot) -> bool {
-    let stats = &snapshot.stats;
-    stats.active >= stats.max && stats.waiting > 0
+/// Whether every connection is in use that ordinary callers may have: all but the `reserve`.
+pub(crate) fn is_full(stats: &PoolStats, reserve: usize) -> bool {
+    stats.max > 0 && stats.active >= stats.max.saturating_sub(reserve)
 }
 
 /// What was found; `None` = the pool is closed, and there is nothing to find any more.
@@ -94,8 +97,8 @@ fn ailments(seen: &Seen<'_>) -> Vec<Issue> {
         }
         None => {}
     }
-    let refused = delta.as_ref().map_or(0, |delta| delta.timed_out + delta.queue_full);
-    if refused > 0 || (seen.was_full && is_full(seen.now)) {
+    // A caller whose own timeout is too short for a connect says nothing of the pool.
+    if seen.refused > 0 || (seen.was_full && seen.is_full) {
         issues.push(exhausted(seen));
     }
     if stats.min > 0 && stats.healthy() == 0 {
@@ -109,10 +112,10 @@ fn ailments(seen: &Seen<'_>) -> Vec<Issue> {
 
 fn exhausted(seen: &Seen<'_>) -> Issue {
     let stats = &seen.now.stats;
-    let refused = delta(seen).map_or(0, |delta| delta.timed_out + delta.queue_full);
-    // The check itself is no caller.
-    let own = u64::from(matches!(seen.result, Err(AcquireError::Timeout(_))));
-    Issue::Exhausted { active: stats.active, waiting: stats.waiting, refused: refused.saturating_sub(own) }
+    // Where the pool has no observer, it is not known who was refused when: then all of them, if it is full at both ends.
+    let in_all = delta(seen).map_or(0, |delta| delta.timed_out + delta.queue_full);
+    let at_most = if seen.was_full && seen.is_full { in_all } else { 0 };
+    Issue::Exhausted { active: stats.active, waiting: stats.waiting, refused: seen.refused.max(at_most) }
 }
 
 /// What happened between two snapshots, as far as it matters here.

@@ -11,9 +11,10 @@ mod ear;
 mod rounds;
 #[cfg(test)]
 mod tests;
+mod untold;
 mod watched;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::report::{ConnectionHealth, HealthReport};
 use crate::settings::{HealthSettings, SettingsError};
 use crate::status::HealthStatus;
 use rounds::Rounds;
+use untold::Untold;
 use watched::{Facts, Watched};
 
 /// No pool of this name is in the set, or it is closed.
@@ -99,16 +101,27 @@ pub(crate) struct Shared {
 struct State {
     settings: HealthSettings,
     /// Intervals of single pools, by name.
-    intervals: HashMap<String, Duration>,
+    intervals: HashMap<String, OwnInterval>,
     targets: BTreeMap<String, Watched>,
     /// When it was last looked which pools there are.
     synced: Option<Instant>,
     /// What observers are still to be told, in the order in which it happened.
-    untold: VecDeque<(String, HealthEvent)>,
+    untold: Untold,
     rounds: Option<Rounds>,
     /// One for each check that may be under way, but for those that take long.
     permits: Arc<Semaphore>,
     random: fastrand::Rng,
+}
+
+/// For so long an interval is kept for a pool that is not there: a configuration may well name it before it is opened, and
+/// pools that are made on demand come and go.
+const KEPT: Duration = Duration::from_secs(3600);
+
+/// A `check_interval` of one pool.
+struct OwnInterval {
+    interval: Duration,
+    /// When the pool was last seen in the set, or the interval was set.
+    seen: Instant,
 }
 
 impl HealthMonitor {
@@ -125,7 +138,7 @@ impl HealthMonitor {
             intervals: HashMap::new(),
             targets: BTreeMap::new(),
             synced: None,
-            untold: VecDeque::new(),
+            untold: Untold::default(),
             rounds: None,
             random: fastrand::Rng::new(),
         };
@@ -169,16 +182,24 @@ impl HealthMonitor {
 
     /// What is to be an observer of every pool: it tells the monitor of outages and of connections that broke. Without it the
     /// monitor knows only what its checks find.
+    ///
+    /// It may be that of many pools, and of some that are not in the set: it goes by the [id](pool_core::PoolId) of a pool, so a
+    /// pool on its way out is not taken for the one that has its name now. Whoever passes events on to it does so by
+    /// [`Observer::event_of`]; what comes without an id is not heard.
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::new(ear::Ear(Arc::downgrade(&self.shared)))
     }
 
     /// Tells an observer of everything that happens from now on.
+    ///
+    /// It is kept for as long as there is a handle of the monitor. One that has a handle itself, such as a closure that
+    /// captures a clone, thereby keeps it for ever, the task and all: it had better hold what it needs the monitor for.
     pub fn subscribe(&self, observer: Arc<dyn HealthObserver>) {
         self.shared.observers.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
     }
 
-    /// Calls `call` with the pool's name whenever a target's status is another one: what it was, and what is known now.
+    /// Calls `call` with the pool's name whenever a target's status is another one: what it was, and what is known now. It
+    /// must not hold a handle of the monitor: see [`subscribe`](Self::subscribe).
     pub fn on_status_changed(
         &self,
         call: impl Fn(&str, HealthStatus, &HealthReport) + Send + Sync + 'static,
@@ -190,7 +211,8 @@ impl HealthMonitor {
         });
     }
 
-    /// Calls `call` with the pool's name whenever a target is lost.
+    /// Calls `call` with the pool's name whenever a target is lost. It must not hold a handle of the monitor: see
+    /// [`subscribe`](Self::subscribe).
     pub fn on_lost(&self, call: impl Fn(&str, &HealthReport) + Send + Sync + 'static) {
         self.on(move |pool, event| {
             if let HealthEvent::Lost { report } = event {
@@ -199,7 +221,8 @@ impl HealthMonitor {
         });
     }
 
-    /// Calls `call` with the pool's name whenever a lost target has recovered, and how long it was lost.
+    /// Calls `call` with the pool's name whenever a lost target has recovered, and how long it was lost. It must not hold a
+    /// handle of the monitor: see [`subscribe`](Self::subscribe).
     pub fn on_recovered(&self, call: impl Fn(&str, Duration) + Send + Sync + 'static) {
         self.on(move |pool, event| {
             if let HealthEvent::Recovered { down_for } = event {
@@ -236,7 +259,8 @@ impl HealthMonitor {
         Ok(())
     }
 
-    /// Gives one pool a `check_interval` of its own, or takes it away. The pool need not be there yet.
+    /// Gives one pool a `check_interval` of its own, or takes it away. The pool need not be there yet; of one that is not in the
+    /// set for an hour it is forgotten.
     ///
     /// # Errors
     ///
@@ -246,7 +270,7 @@ impl HealthMonitor {
         match interval {
             Some(interval) => {
                 HealthSettings { check_interval: interval, ..HealthSettings::default() }.check()?;
-                state.intervals.insert(pool.to_owned(), interval);
+                state.intervals.insert(pool.to_owned(), OwnInterval { interval, seen: Instant::now() });
             }
             None => drop(state.intervals.remove(pool)),
         }
@@ -372,6 +396,13 @@ impl Shared {
             let watched = known.unwrap_or_else(|| Watched::new(pool, now));
             state.targets.insert(pool.name().to_owned(), watched);
         }
+        let State { targets, intervals, .. } = &mut *state;
+        intervals.retain(|pool, own| {
+            if targets.contains_key(pool) {
+                own.seen = now;
+            }
+            now.saturating_duration_since(own.seen) < KEPT
+        });
     }
 
     /// Tells observers what is in the queue, in order. If somebody else is telling, that is left to him.
@@ -383,7 +414,7 @@ impl Shared {
                 Err(TryLockError::WouldBlock) => return,
             };
             loop {
-                let Some((pool, event)) = self.state().untold.pop_front() else { break };
+                let Some((pool, event)) = self.state().untold.pop() else { break };
                 // Anew for each: whoever subscribes meanwhile is told of what happens from then on.
                 let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 tell(&observers, &pool, &event);
@@ -400,7 +431,7 @@ impl State {
 
     /// The interval between two checks of a target that is well.
     fn usual(&self, pool: &str) -> Duration {
-        self.intervals.get(pool).copied().unwrap_or(self.settings.check_interval)
+        self.intervals.get(pool).map_or(self.settings.check_interval, |own| own.interval)
     }
 
     /// Remembers what observers are to be told of.
@@ -418,7 +449,7 @@ impl State {
                 Change::Recovered { down_for } => HealthEvent::Recovered { down_for },
                 Change::Exhausted { attempts, lasted } => HealthEvent::RecoveryExhausted { attempts, lasted },
             };
-            self.untold.push_back((pool.to_owned(), event));
+            self.untold.push(pool, event);
         }
     }
 

@@ -35,9 +35,11 @@ pub struct HealthSettings {
     /// How many checks in a row must pass before it counts as healthy again. At least 1. Default 2. The first one of a
     /// target of which nothing is known is enough.
     pub rise: u32,
-    /// As `check_interval`, while a target is changing from well to unwell or back. Default 1 s.
+    /// As `check_interval`, while a target is changing from well to unwell or back. Default 1 s. The usual interval of a pool
+    /// holds if that is shorter.
     pub fast_interval: Duration,
-    /// As `check_interval`, while a target is unhealthy or degraded. Default 5 s.
+    /// As `check_interval`, while a target is unhealthy or degraded. Default 5 s. The usual interval of a pool holds if that is
+    /// shorter.
     pub down_interval: Duration,
     /// The part by which each interval is longer or shorter, by chance. From 0 to 0.5. Default 0.1.
     pub jitter: f64,
@@ -46,8 +48,8 @@ pub struct HealthSettings {
     /// A check that has not ended after 50 ms makes way for the next one, so that those which hang delay no other. One
     /// target is never checked twice at a time.
     pub max_concurrent_checks: usize,
-    /// A check whose round trip takes at least this long is slow. Default `None` = ten times as long as usual for the target,
-    /// and at least 5 ms.
+    /// A check whose round trip takes at least this long is slow. More than 0. Default `None` = ten times as long as usual for
+    /// the target, and at least 5 ms.
     pub slow_after: Option<Duration>,
     /// After so many errors in a row of connects, validations and returned connections a target is checked at once, without
     /// waiting for the interval. Default 5; 0 = never.
@@ -106,6 +108,8 @@ impl HealthSettings {
         for (setting, count) in [("fall", self.fall), ("rise", self.rise)] {
             checks.require(count >= 1, setting, &count, "must be at least 1");
         }
+        let slow = self.slow_after.unwrap_or(Duration::MAX);
+        checks.require(!slow.is_zero(), "slow_after", &Span(slow), "must be more than 0, or none");
         let (jitter, begun) = (self.jitter, self.max_concurrent_checks);
         checks.require((0.0..=0.5).contains(&jitter), "jitter", &jitter, "must be from 0 to 0.5");
         checks.require(begun >= 1, "max_concurrent_checks", &begun, "must be at least 1");
@@ -129,8 +133,9 @@ mod tests {
             rise: 0,
             jitter: f64::NAN,
             max_concurrent_checks: 0,
+            slow_after: Some(Duration::ZERO),
             ..HealthSettings::default()
         };
-        insta::assert_snapshot!(settings.check().unwrap_err(), @"accept the health monitor settings: timeout = 0s must be from 1 ms to 10 years; rise = 0 must be at least 1; jitter = NaN must be from 0 to 0.5; max_concurrent_checks = 0 must be at least 1");
+        insta::assert_snapshot!(settings.check().unwrap_err(), @"accept the health monitor settings: timeout = 0s must be from 1 ms to 10 years; rise = 0 must be at least 1; slow_after = 0s must be more than 0, or none; jitter = NaN must be from 0 to 0.5; max_concurrent_checks = 0 must be at least 1");
     }
 }

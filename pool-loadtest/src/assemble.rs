@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::redact::redact;
 use crate::result::{
     Config, Environment, Event, LeakCheck, Load, LoadResult, Phases, PoolReport, PoolSummary, PoolTotals,
-    Run, Throughput, Tool, Units,
+    RaisedAlert, Run, Throughput, Tool, Units,
 };
 use crate::sampler::gauges;
 use crate::subject::Description;
@@ -32,6 +32,9 @@ pub(crate) struct Parts<'a> {
     /// When all cycles had ended.
     pub(crate) at_end: PoolSnapshot,
     pub(crate) leak_check: LeakCheck,
+    pub(crate) alerts: Vec<RaisedAlert>,
+    /// Whether anybody looked for any.
+    pub(crate) is_monitored: bool,
     pub(crate) environment: Environment,
     pub(crate) witness: &'a Witness,
     pub(crate) started_at: SystemTime,
@@ -56,7 +59,7 @@ pub(crate) fn assemble(parts: Parts<'_>) -> LoadResult {
     let (timeline, rates) =
         series(figures.track, samples.track, loaded.before, millis(plan.warm_up()), loaded.measured);
     LoadResult {
-        schema_version: "1.0.0",
+        schema_version: "1.1.0",
         total_connections: figures.attempts.ok + figures.attempts.failed,
         successful_connections: figures.attempts.ok,
         failed_connections: figures.attempts.failed,
@@ -107,7 +110,8 @@ pub(crate) fn assemble(parts: Parts<'_>) -> LoadResult {
         },
         faults: [],
         leak_check: parts.leak_check,
-        alerts: [],
+        is_monitored: parts.is_monitored,
+        alerts: parts.alerts,
         verdict,
     }
 }

@@ -12,6 +12,9 @@ give it back) with a pause of 1 ms after each burst, and begins a cycle only whe
 ended (a closed loop). The query counts to a hundred and touches no table. The first second is not
 measured, unless the run is shorter than three.
 
+With --alerts a monitor looks at the pool each second, or ten times in a shorter run, and judges it
+by the rules of the configuration, or else by those that are built in. Alerts change no exit code.
+
 Without --config the pool leads to an embedded SQLite database in a temporary file, and opens all
 its connections beforehand. With it, the pool's options are those of the file, and what is given
 here wins.
@@ -65,6 +68,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", requires = "config")]
     pub(crate) pool: Option<String>,
 
+    /// Watch the pool with a monitor, and list the alerts that the load raises
+    #[arg(long)]
+    alerts: bool,
+
     /// What to print: a report, or the same JSON as in the file
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -93,6 +100,7 @@ impl Arguments {
             threads: self.threads as usize,
             duration: self.duration,
             connections_per_thread: self.connections_per_thread,
+            alerts: self.alerts,
         }
     }
 }
@@ -121,12 +129,14 @@ mod tests {
             "--threads=32",
             "--duration=1m30s",
             "--connections-per-thread=7",
+            "--alerts",
         ]);
         let expected = Request {
             pool_size: Some(8),
             threads: 32,
             duration: Duration::from_secs(90),
             connections_per_thread: 7,
+            alerts: true,
         };
         assert_eq!(arguments.request(), expected);
     }

@@ -35,6 +35,7 @@
 //! | see how it goes | [`Controls::watcher`], [`ProgressLine`] |
 //! | read a result | [`result`] |
 //! | show or keep it | [`write_text`], [`write_json`], [`OutputFile`] |
+//! | know which alerts a load raises | [`Request::alerts`] |
 //! | know what an exit code means | [`exit`] |
 //! | make the network fail, or count round trips | [`proxy`] |
 //!
@@ -60,6 +61,7 @@
 //!
 //! No load at a fixed rate, no faults of a run's own and no comparison of pools.
 
+mod alerts;
 mod assemble;
 mod clock;
 mod collector;
@@ -91,6 +93,7 @@ mod verdict;
 mod witness;
 mod worker;
 
+pub use alerts::WatchError;
 pub use collector::{Progress, Watcher};
 pub use duration::{DurationError, parse_duration};
 pub use failure::{ErrorKind, Failure, Phase};

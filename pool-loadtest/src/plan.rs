@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pool_config::{Config, Driver, PoolConfig};
+use pool_config::{Config, Driver, Monitoring, PoolConfig};
 use pool_core::{OptionsError, PoolOptions};
-use pool_manager::pool_options;
+use pool_manager::{for_a_while, pool_options};
 
 /// A load shorter than this has no warm-up: it would be most of the run.
 const SHORTEST_WITH_WARM_UP: Duration = Duration::from_secs(3);
@@ -23,6 +23,8 @@ pub struct Request {
     pub duration: Duration,
     /// Cycles that a thread makes before it pauses for a millisecond. Default 100.
     pub connections_per_thread: u64,
+    /// Whether a monitor watches the pool and raises alerts. Default no.
+    pub alerts: bool,
 }
 
 /// The pool's size when nobody says anything.
@@ -35,6 +37,7 @@ impl Default for Request {
             threads: 10,
             duration: Duration::from_secs(60),
             connections_per_thread: 100,
+            alerts: false,
         }
     }
 }
@@ -75,6 +78,8 @@ pub struct Plan {
     /// Whether this process does nothing else meanwhile, so that a growing number of file descriptors or threads
     /// is the pool's doing.
     pub alone_in_process: bool,
+    /// What raises alerts while the load is on; `None` = nothing does.
+    pub monitoring: Option<Monitoring>,
     /// What was decided that nobody asked for in so many words.
     pub notes: Vec<String>,
 }
@@ -129,7 +134,9 @@ impl Plan {
         let mut options = PoolOptions::default();
         options.max_connections = size;
         options.min_connections = size;
-        Plan::new(String::from("embedded"), options, Backend::TemporarySqlite, request, Vec::new())
+        let monitoring = Monitoring::default();
+        let backend = Backend::TemporarySqlite;
+        Plan::new(String::from("embedded"), options, backend, request, &monitoring, Vec::new())
     }
 
     /// A plan for one pool of a configuration: the first, unless it is named. What the request says wins over
@@ -149,7 +156,7 @@ impl Plan {
             resize(&mut options, size, &mut notes);
         }
         let backend = Backend::Sqlite { database: database.clone() };
-        Plan::new(pool.name.clone(), options, backend, request, notes)
+        Plan::new(pool.name.clone(), options, backend, request, &config.monitoring, notes)
     }
 
     fn new(
@@ -157,9 +164,11 @@ impl Plan {
         options: PoolOptions,
         backend: Backend,
         request: &Request,
+        monitoring: &Monitoring,
         notes: Vec<String>,
     ) -> Result<Plan, PlanError> {
         options.check()?;
+        let monitoring = request.alerts.then(|| monitoring_of(monitoring, request.duration));
         Ok(Plan {
             pool,
             options,
@@ -170,6 +179,7 @@ impl Plan {
             seed: 42,
             command: Vec::new(),
             alone_in_process: false,
+            monitoring,
             notes,
         })
     }
@@ -178,6 +188,13 @@ impl Plan {
     pub fn warm_up(&self) -> Duration {
         if self.duration < SHORTEST_WITH_WARM_UP { Duration::ZERO } else { WARM_UP }
     }
+}
+
+/// The monitoring of a configuration for a run of this length, whatever it says of whether there is any.
+fn monitoring_of(monitoring: &Monitoring, duration: Duration) -> Monitoring {
+    let mut monitoring = for_a_while(monitoring, duration);
+    (monitoring.enabled, monitoring.enable_alerts) = (true, true);
+    monitoring
 }
 
 fn choose<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a PoolConfig, PlanError> {

@@ -64,13 +64,16 @@ pub struct LoadResult {
     pub faults: [Never; 0],
     /// Whether everything was given back.
     pub leak_check: LeakCheck,
-    /// Alerts of a monitor that watched the pool.
-    pub alerts: [Never; 0],
+    /// Alerts of a monitor that watched the pool, in the order in which they were raised; empty if none did.
+    pub alerts: Vec<RaisedAlert>,
+    /// Whether one did. Not in the JSON: its format has no place for it.
+    #[serde(skip)]
+    pub is_monitored: bool,
     /// What to make of it.
     pub verdict: Verdict,
 }
 
-/// An entry of a list that this version always leaves empty: it injects no faults and runs no monitor.
+/// An entry of a list that this version always leaves empty: it injects no faults and sets no limits.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Never {}
 
@@ -296,6 +299,28 @@ pub struct Event {
     pub kind: &'static str,
     /// The details, without secrets.
     pub detail: String,
+}
+
+/// An alert that was raised while the load was on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RaisedAlert {
+    /// Names it, and no other of the same run.
+    pub id: String,
+    /// What it is called, such as `PoolUtilizationHigh`.
+    pub alertname: String,
+    /// How bad it is.
+    pub severity: &'static str,
+    /// When it was raised.
+    pub raised_at_ms: f64,
+    /// When it was over; `None` = not before the run was.
+    pub cleared_at_ms: Option<f64>,
+    /// What was measured last while it was there; `None` if it tells of something that was not measured.
+    pub value: Option<f64>,
+    /// What that was compared with.
+    pub limit: f64,
+    /// What is wrong.
+    pub message: String,
 }
 
 /// What to make of a run.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use pool_core::{BuildError, PoolControl, WarmUpError};
 use tokio::time::Instant;
 
+use crate::alerts::{Watch, WatchError};
 use crate::assemble::{Parts, assemble};
 use crate::clock::Schedule;
 use crate::collector::Watcher;
@@ -47,6 +48,9 @@ pub enum RunError {
     /// There is no place for a temporary database.
     #[error("make a temporary directory for the database")]
     TemporaryDirectory(#[source] io::Error),
+    /// What is to raise alerts cannot be had.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     /// The pool could not open its connections.
     #[error(transparent)]
     WarmUp(#[from] WarmUpError),
@@ -65,7 +69,7 @@ impl RunError {
     /// The program's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            RunError::Build(_) => exit::INTERNAL,
+            RunError::Build(_) | RunError::Watch(_) => exit::INTERNAL,
             RunError::Interrupted(signal) => signal.exit_code(),
             _ => exit::NOT_STARTED,
         }
@@ -106,18 +110,25 @@ pub async fn run(plan: &Plan, mut controls: Controls) -> Result<LoadResult, RunE
     let witness = Arc::new(Witness::new());
     let pool = sqlite::pool(&place, plan, &witness)?;
     warm_up(&pool, &mut controls.interruptions).await?;
+    let watched = pool.clone();
     let subject = tokio::select! {
         subject = sqlite::subject(&place, pool) => subject,
         signal = controls.interruptions.stop() => return Err(RunError::Interrupted(signal)),
     };
-    let result = run_on(plan, subject, &witness, controls).await;
+    let result = match &plan.monitoring {
+        None => run_watched(plan, subject, &witness, controls, None).await,
+        Some(monitoring) => match Watch::begin(watched, monitoring) {
+            Ok(watch) => run_watched(plan, subject, &witness, controls, Some(watch)).await,
+            Err(error) => Err(error.into()),
+        },
+    };
     // Not before the pool is closed: its files are in there.
     drop(place);
     result
 }
 
-/// Puts the load of a plan on a pool that the caller has built, and closes it. The plan's backend and options
-/// are not looked at: the pool has its own.
+/// Puts the load of a plan on a pool that the caller has built, and closes it. The plan's backend, options and monitoring
+/// are not looked at: the pool has its own, and whoever has it may watch it.
 ///
 /// `witness` should observe the pool since before it opened anything; what it has not seen, the result lacks.
 ///
@@ -134,6 +145,17 @@ pub async fn run_on<S: Subject>(
     witness: &Witness,
     controls: Controls,
 ) -> Result<LoadResult, RunError> {
+    run_watched(plan, subject, witness, controls, None).await
+}
+
+async fn run_watched<S: Subject>(
+    plan: &Plan,
+    subject: S,
+    witness: &Witness,
+    controls: Controls,
+    watch: Option<Watch>,
+) -> Result<LoadResult, RunError> {
+    let is_monitored = watch.is_some();
     let Controls { mut interruptions, watcher } = controls;
     let subject = Arc::new(subject);
     let machine = Machine::read().map_err(RunError::Environment)?;
@@ -149,6 +171,10 @@ pub async fn run_on<S: Subject>(
     let loaded = put_on(plan, &subject, schedule, watcher, &mut interruptions).await;
     let loaded = loaded.map_err(RunError::Environment)?;
     let at_end = subject.control().snapshot();
+    let alerts = match watch {
+        Some(watch) => watch.end().await,
+        None => Vec::new(),
+    };
     let leak_check = check_leaks(&*subject, baseline, plan, &mut interruptions, loaded.abandoned).await;
     let leak_check = leak_check.map_err(RunError::Environment)?;
 
@@ -162,6 +188,8 @@ pub async fn run_on<S: Subject>(
         loaded,
         at_end,
         leak_check,
+        alerts,
+        is_monitored,
         environment: environment.map_err(RunError::Environment)?,
         witness,
         started_at,

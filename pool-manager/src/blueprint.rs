@@ -35,10 +35,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use pool_config::{Driver, PoolConfig};
+use pool_config::{Driver, PoolConfig, PoolSettings};
 use pool_core::{BuildError, Observer, PoolOptions};
 
 use crate::any::{AnyConnector, AnyPool, Setup};
+use crate::health::Health;
 
 pub(crate) use breaker::Gate;
 pub(crate) use fingerprint::Fingerprint;
@@ -135,7 +136,15 @@ impl Blueprint {
         let options = pool_options(&config.settings);
         if let Err(error) = options.check() {
             for problem in error.problems {
-                drawing.object(problem.option, &problem.value, problem.rule, "change the value");
+                let key = PoolSettings::key_of(problem.option).unwrap_or(problem.option);
+                drawing.object(key, &problem.value, problem.rule, "change the value");
+            }
+        }
+        if let Some(interval) = config.settings.health_check_interval
+            && let Err(error) = Health::check_interval(interval)
+        {
+            for problem in error.problems {
+                drawing.object("health_check_interval_ms", &problem.value, problem.rule, "change the value");
             }
         }
         #[cfg(feature = "_net")]

@@ -9,6 +9,7 @@ use pool_health::SettingsError;
 
 use crate::audit::AuditError;
 use crate::blueprint::BuildErrors;
+use crate::monitoring::MonitoringErrors;
 
 /// Why a system of pools could not be started. Nothing was opened.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum StartError {
     /// A configuration made in code has what the monitor of health cannot do.
     #[error(transparent)]
     Health(#[from] SettingsError),
+    /// What the section `monitoring` describes cannot be had.
+    #[error(transparent)]
+    Monitoring(#[from] MonitoringErrors),
     /// The process cannot be told of hangups.
     #[error("listen to SIGHUP")]
     Hangups(#[source] io::Error),

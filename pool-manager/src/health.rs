@@ -1,8 +1,10 @@
 //! The health of the pools of a manager: the monitor, as the configuration wants it, and what follows from what it finds.
 
+mod ejecting;
+
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -12,10 +14,13 @@ use pool_health::{
     CircuitBreaker, HealthEvent, HealthMonitor, HealthObserver, HealthReport, HealthSettings, HealthStatus,
     SettingsError,
 };
-use tokio::time::Instant;
+use tokio::runtime::Handle;
 
+use crate::duty::Duty;
 use crate::error::LookupError;
-use crate::manager::{PoolManager, Shared};
+use crate::manager::PoolManager;
+
+pub(crate) use ejecting::Ejector;
 
 /// What `health_monitoring` says, as settings of the monitor. All keys are taken apart by name, so that one that is added does
 /// not compile until it is used here.
@@ -54,6 +59,18 @@ fn settings(config: &HealthMonitoring) -> HealthSettings {
     }
 }
 
+/// The key of `health_monitoring` that a setting of the monitor comes from.
+fn key_of(setting: &'static str) -> &'static str {
+    let field = match setting {
+        "timeout" => "connection_timeout",
+        "fall" => "unhealthy_threshold",
+        "rise" => "healthy_threshold",
+        "jitter" => "interval_jitter",
+        same => same,
+    };
+    HealthMonitoring::key_of(field).unwrap_or(setting)
+}
+
 /// See the [module](self).
 pub(crate) struct Health {
     pub(crate) monitor: HealthMonitor,
@@ -61,6 +78,10 @@ pub(crate) struct Health {
     // Lock: from where it is read how a pool is to where its groups are told. Two at once could leave behind what the slower
     // one has read. Taken before that of the registry.
     judging: Mutex<()>,
+    /// Of the task that is there while a member of a group is left out.
+    ejecting: Duty,
+    /// Where it runs; `None` = the manager was made without one, and so without pools.
+    runtime: Option<Handle>,
 }
 
 impl Health {
@@ -70,15 +91,39 @@ impl Health {
     ///
     /// If the configuration was made in code and holds what a file may not hold.
     pub(crate) fn new(pools: PoolSet, config: &HealthMonitoring) -> Result<Self, SettingsError> {
+        Health::check(config)?;
         let monitor = HealthMonitor::new(pools, settings(config))?;
         let checks = Arc::new(Checks::default());
         monitor.subscribe(checks.clone());
-        Ok(Health { monitor, checks, judging: Mutex::default() })
+        Ok(Health {
+            monitor,
+            checks,
+            judging: Mutex::default(),
+            ejecting: Duty::default(),
+            runtime: Handle::try_current().ok(),
+        })
     }
 
     /// Whether this configuration may be had.
+    ///
+    /// # Errors
+    ///
+    /// If it was made in code and holds what a file may not hold, names the keys.
     pub(crate) fn check(config: &HealthMonitoring) -> Result<(), SettingsError> {
-        settings(config).check()
+        settings(config).check().map_err(|mut error| {
+            error.subject = "health_monitoring";
+            error.problems.iter_mut().for_each(|problem| problem.setting = key_of(problem.setting));
+            error
+        })
+    }
+
+    /// Whether the target of one pool may be checked so often.
+    ///
+    /// # Errors
+    ///
+    /// If not; there is one problem then.
+    pub(crate) fn check_interval(interval: Duration) -> Result<(), SettingsError> {
+        HealthSettings { check_interval: interval, ..HealthSettings::default() }.check()
     }
 
     /// Has the monitor do what the configuration says. It was checked before.
@@ -97,8 +142,8 @@ impl Health {
     /// How often the target of one pool is checked; `None` = as often as all others.
     pub(crate) fn set_interval(&self, pool: &str, interval: Option<Duration>) {
         if let Err(error) = self.monitor.set_interval(pool, interval) {
-            // A configuration made in code may say anything.
-            tracing::warn!(pool, "the health is checked as often as that of other pools: failed to {error}");
+            // They were checked when the pool was drawn.
+            tracing::error!(pool, "the health is checked as often as that of other pools: failed to {error}");
         }
     }
 
@@ -137,10 +182,7 @@ impl Health {
 
     /// How often the monitor has asked the pool for a connection.
     pub(crate) fn checks_of(&self, pool: &str) -> CheckCount {
-        let count = self.checks.lock().get(pool).copied().unwrap_or_default();
-        // The end of one that was given up is not told.
-        let longest = self.monitor.settings().timeout;
-        CheckCount { under_way: count.under_way.filter(|since| since.elapsed() <= longest), ..count }
+        self.checks.lock().get(pool).copied().unwrap_or_default()
     }
 }
 
@@ -148,8 +190,8 @@ impl Health {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct CheckCount {
     pub(crate) begun: u64,
-    /// Since when a check is under way, if one is.
-    pub(crate) under_way: Option<Instant>,
+    /// How many are under way: never two of one pool, but one of a pool that is gone may end when another has its name.
+    pub(crate) under_way: usize,
 }
 
 /// Counts the checks of each pool: they are no reason to keep a pool on demand.
@@ -168,38 +210,16 @@ impl HealthObserver for Checks {
         match event {
             HealthEvent::CheckStarted => {
                 let count = counts.entry(pool.to_owned()).or_default();
-                (count.begun, count.under_way) = (count.begun + 1, Some(Instant::now()));
+                (count.begun, count.under_way) = (count.begun + 1, count.under_way + 1);
             }
-            HealthEvent::CheckCompleted { .. } => {
+            HealthEvent::CheckCompleted { .. } | HealthEvent::CheckAbandoned => {
                 if let Some(count) = counts.get_mut(pool) {
-                    count.under_way = None;
+                    count.under_way = count.under_way.saturating_sub(1);
                 }
             }
+            // Which, is not known: better to keep a pool that nobody needs than to remove one that somebody does.
+            HealthEvent::Missed { .. } => drop(counts.remove(pool)),
             _ => {}
-        }
-    }
-}
-
-/// Has the groups leave out the pools that are unhealthy.
-pub(crate) struct Ejector(pub(crate) Weak<Shared>);
-
-impl HealthObserver for Ejector {
-    fn status_changed(&self, pool: &str, _from: HealthStatus, _to: HealthStatus, _report: &HealthReport) {
-        let Some(shared) = self.0.upgrade() else { return };
-        let _turn = shared.health.judging();
-        shared.read().groups.set_unhealthy(pool, shared.health.is_unhealthy(pool));
-    }
-}
-
-impl Shared {
-    /// Tells the groups which of their members are unhealthy. For when members have joined, or nobody watches them any more.
-    pub(crate) fn judge_members(&self) {
-        // A member may have got the name of a pool that is gone, and what is known is known of that one.
-        self.health.monitor.refresh();
-        let _turn = self.health.judging();
-        let registry = self.read();
-        for pool in registry.groups.pools() {
-            registry.groups.set_unhealthy(&pool, self.health.is_unhealthy(&pool));
         }
     }
 }
@@ -207,7 +227,8 @@ impl Shared {
 impl PoolManager {
     /// The monitor that watches all pools, those made on demand included: reports, forced checks, and who is to be told of
     /// what. It does what `health_monitoring` says, from reload to reload; with `enabled: false` it does not run, and may
-    /// still be asked for a check.
+    /// still be asked for a check. The program may stop it as well: then readiness asks for itself, and members of groups that were
+    /// left out are back within a second, until it is started again.
     ///
     /// # Examples
     ///
@@ -249,6 +270,21 @@ mod tests {
     #[test]
     fn the_defaults_of_a_file_are_those_of_a_monitor() {
         assert_eq!(settings(&HealthMonitoring::default()), HealthSettings::default());
+    }
+
+    #[test]
+    fn a_check_that_was_given_up_is_not_under_way() {
+        let checks = Checks::default();
+        let count = || checks.lock().get("orders").map(|count| (count.begun, count.under_way));
+        checks.event("orders", &HealthEvent::CheckAbandoned);
+        assert_eq!(count(), None, "one of a pool that is forgotten");
+        checks.event("orders", &HealthEvent::CheckStarted);
+        assert_eq!(count(), Some((1, 1)));
+        checks.event("orders", &HealthEvent::CheckAbandoned);
+        assert_eq!(count(), Some((1, 0)));
+        checks.event("orders", &HealthEvent::CheckStarted);
+        checks.event("orders", &HealthEvent::Missed { events: 7 });
+        assert_eq!(count(), None, "nobody knows");
     }
 
     #[test]

@@ -67,6 +67,7 @@ mod any;
 mod audit;
 mod blueprint;
 mod compiled;
+mod duty;
 mod error;
 mod event;
 #[cfg(feature = "_any")]
@@ -74,6 +75,7 @@ mod examine;
 mod groups;
 mod health;
 mod manager;
+mod monitoring;
 mod readiness;
 mod registry;
 mod regular_file;
@@ -93,6 +95,9 @@ pub use examine::{
     Check, Examination, ExaminationProgress, Examiner, Finding, FindingStatus, PoolExamination,
 };
 pub use manager::{PoolManager, PoolManagerBuilder};
+pub use monitoring::{
+    MonitoringErrors, MonitoringProblem, alert_rules, alert_settings, for_a_while, monitor_settings,
+};
 pub use readiness::{PoolReadiness, Readiness, ReadyState};
 pub use reload::{NeverApplied, ReloadError, ReloadReport, ReloadStats};
 pub use routing::{

@@ -38,9 +38,11 @@ use tokio::time::Instant;
 use crate::any::{AnyConnection, AnyPool};
 use crate::audit::Audit;
 use crate::blueprint::{Blueprint, Kit};
+use crate::duty::Duty;
 use crate::error::{AccessError, CreateError, LookupError, StartError, WarmUpErrors};
 use crate::event::{ManagerEvent, ManagerObserver, tell};
 use crate::health::{Ejector, Health};
+use crate::monitoring::Measuring;
 use crate::readiness::{PoolReadiness, Readiness, look};
 use crate::registry::{Entry, Origin, Registry};
 use crate::reload::Reloads;
@@ -105,8 +107,9 @@ pub(crate) struct Shared {
     pub(crate) reloads: Reloads,
     pub(crate) audit: Option<Audit>,
     pub(crate) health: Health,
-    pub(crate) shedding: shedding::Duty,
-    janitor: janitor::Duty,
+    pub(crate) measuring: Measuring,
+    pub(crate) shedding: Duty,
+    janitor: Duty,
     watching: watching::Watching,
     /// Whether observers were told that all is closed.
     has_told_closed: AtomicBool,
@@ -203,6 +206,7 @@ impl PoolManager {
         let set = PoolSet::new();
         let health = Health::new(set.clone(), &config.health_monitoring)?;
         observers.push(builder::asked(health.monitor.observer()));
+        let measuring = Measuring::new(set.clone(), &config.monitoring)?;
         let mut registry = Registry::new(config);
         for blueprint in blueprints {
             let (name, fingerprint) = (blueprint.name.clone(), blueprint.fingerprint);
@@ -212,7 +216,7 @@ impl PoolManager {
             health.set_interval(&name, config.settings.health_check_interval);
             let pool = blueprint.open(&observers)?;
             if pool.insert_into(&set).is_ok() {
-                let entry = Entry { pool, config, gate, fingerprint, origin: Origin::Configuration };
+                let entry = Entry::new(pool, config, gate, fingerprint, Origin::Configuration);
                 registry.named.insert(name, entry);
             }
         }
@@ -228,8 +232,9 @@ impl PoolManager {
                 reloads,
                 audit,
                 health,
-                shedding: shedding::Duty::default(),
-                janitor: janitor::Duty::default(),
+                measuring,
+                shedding: Duty::default(),
+                janitor: Duty::default(),
                 watching: watching::Watching::default(),
                 has_told_closed: AtomicBool::new(false),
             }),
@@ -242,6 +247,7 @@ impl PoolManager {
         health_observers.into_iter().for_each(|observer| monitor.subscribe(observer));
         manager.shared.health.follow(&manager.config().health_monitoring);
         shedding::call(&manager.shared);
+        manager.shared.measuring.begin(&Arc::downgrade(&manager.shared));
         for pool in manager.names() {
             manager.shared.tell(&ManagerEvent::PoolAdded { pool });
         }
@@ -423,7 +429,7 @@ impl PoolManager {
             }
             let pool = self.shared.open(blueprint)?;
             let (pool_of_entry, config) = (pool.clone(), Arc::new(config));
-            let entry = Entry { pool: pool_of_entry, config, gate, fingerprint, origin: Origin::Program };
+            let entry = Entry::new(pool_of_entry, config, gate, fingerprint, Origin::Program);
             registry.put(name.clone(), entry);
             // To be dropped without the lock.
             left = (registry.regroup(), registry.take_ended());
@@ -566,10 +572,11 @@ impl PoolManager {
     /// `deadline` has passed. Those that were removed before and still have connections in use are waited for as well. No
     /// pool is made any more; those that were are still there to be asked for statistics.
     ///
-    /// The health of the pools is watched no more, from the beginning on.
+    /// The health of the pools is watched no more, nor are they measured, from the beginning on.
     ///
-    /// The audit log is written to its end within what is left of `deadline`, but for at least a quarter of a second. A disk
-    /// that stands still keeps nobody longer; that something was not written is logged.
+    /// Who is still to be told of an alert is told, and the audit log is written to its end, within what is left of `deadline`, but
+    /// for at least a quarter of a second each. A receiver that does not answer and a disk that stands still keep nobody
+    /// longer; that something was not told or written is logged.
     ///
     /// May be called again, and by several tasks at once; each call waits for itself. Observers are told
     /// [`Closed`](ManagerEvent::Closed) once, when the first of the calls has its report.
@@ -590,6 +597,8 @@ impl PoolManager {
         };
         self.shared.watching.end();
         self.shared.health.stop();
+        // Before the pools close, which is nothing to raise an alert for.
+        self.shared.measuring.stop();
         let begun = Instant::now();
         self.shared.reloads.end();
         let report = close_all(pools, deadline).await;
@@ -597,8 +606,10 @@ impl PoolManager {
         if !self.shared.has_told_closed.swap(true, Ordering::Relaxed) {
             self.shared.tell(&ManagerEvent::Closed { report: Arc::new(report.clone()) });
         }
+        let left = || deadline.saturating_sub(begun.elapsed()).max(LAST_LINES);
+        self.shared.measuring.close(left()).await;
         if let Some(audit) = &self.shared.audit {
-            audit.close_within(deadline.saturating_sub(begun.elapsed()).max(LAST_LINES)).await;
+            audit.close_within(left()).await;
         }
         report
     }

@@ -15,6 +15,7 @@ use crate::any::AnyPool;
 use crate::blueprint::{Fingerprint, Gate};
 use crate::error::{LookupError, nearest};
 use crate::groups::Groups;
+use crate::manager::shedding::QueueLimit;
 
 /// See the [module](self).
 pub(crate) struct Registry {
@@ -41,12 +42,26 @@ pub(crate) struct Entry {
     pub(crate) config: Arc<PoolConfig>,
     /// What decides whether the pool connects.
     pub(crate) gate: Arc<Gate>,
+    /// Who says how long its queue may be.
+    pub(crate) limit: Arc<QueueLimit>,
     /// What the files held that the configuration names.
     pub(crate) fingerprint: Fingerprint,
     pub(crate) origin: Origin,
 }
 
 impl Entry {
+    /// A pool that was opened just now.
+    pub(crate) fn new(
+        pool: AnyPool,
+        config: Arc<PoolConfig>,
+        gate: Arc<Gate>,
+        fingerprint: Fingerprint,
+        origin: Origin,
+    ) -> Self {
+        let limit = Arc::new(QueueLimit::of(config.settings.max_waiting));
+        Entry { pool, config, gate, limit, fingerprint, origin }
+    }
+
     /// Whether the pool was closed, as anybody who has a handle can. It is as good as not there then.
     pub(crate) fn is_closed(&self) -> bool {
         self.pool.control().is_closed()

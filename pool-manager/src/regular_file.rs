@@ -5,14 +5,12 @@
 
 use std::fs::File;
 use std::io;
-#[cfg(feature = "_net")]
 use std::io::Read as _;
 use std::path::Path;
 
 /// Nothing that a configuration names is larger, and nobody wants to read a disk by mistake.
 pub(crate) const LARGEST: u64 = 64 << 20;
 
-#[cfg(feature = "_net")]
 const TOO_LARGE: &str = "it is larger than any file of its kind";
 const NO_FILE: &str = "it is no regular file";
 
@@ -26,7 +24,6 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 }
 
 /// All that it holds.
-#[cfg(feature = "_net")]
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     open(path)?.take(LARGEST + 1).read_to_end(&mut content)?;

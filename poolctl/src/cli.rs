@@ -45,6 +45,12 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Watch the pools of a configuration, and tell how their targets are
     Health(Health),
+    /// Watch the pools of a configuration, and list the alerts that this raises
+    Alerts(Alerts),
+    /// Measure the pools of a configuration, and print what a Prometheus would be told
+    Metrics(Metrics),
+    /// Print the rules that alerts are raised by, as a file of rules for a Prometheus
+    Rules(Rules),
     /// Print a script that completes this command line
     Completions {
         /// The shell it is for
@@ -157,15 +163,19 @@ pub(crate) struct Doctor {
 }
 
 /// Of the command that watches.
-const HEALTH_EXIT_CODES: &str = "\
+const HEALTH_NOTES: &str = "\
+It opens one connection of each pool, whatever its min_connections, and checks that. With --for it
+does so every fast_interval_ms of health_monitoring, a second unless written, and lists what became
+of each pool meanwhile; Ctrl-C ends the watch before its time.
+
 Exit codes:
-  0  all pools are healthy, or degraded
-  1  one is unhealthy, or nothing is known of it; or the configuration is invalid
+  0  all pools are healthy or degraded, and were so all the time; or there are none
+  1  one is unhealthy, or was so meanwhile, or nothing is known of it; or the file is invalid
   2  wrong command line, or a file that cannot be read
-  3  one is degraded or recovering, with --lint";
+  3  one is degraded or recovering, or there are none, with --lint";
 
 #[derive(Debug, Args)]
-#[command(after_help = HEALTH_EXIT_CODES)]
+#[command(after_help = HEALTH_NOTES)]
 pub(crate) struct Health {
     /// The file whose pools are to be watched
     #[arg(long, value_name = "FILE")]
@@ -175,13 +185,80 @@ pub(crate) struct Health {
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
     pub(crate) duration: Option<Duration>,
 
-    /// Exit with 3 if a pool works but not well
+    /// Exit with 3 if a pool works but not well, or there is none
     #[arg(long)]
     pub(crate) lint: bool,
 
     /// What to print
     #[arg(long, value_enum, default_value_t = Table::Table)]
     pub(crate) format: Table,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// Of the command that lists alerts.
+const ALERTS_EXIT_CODES: &str = "\
+Exit codes:
+  0  nothing fires, or warnings alone
+  1  an error or something critical fires; or the configuration is invalid
+  2  wrong command line, or a file that cannot be read
+  3  warnings alone fire, with --lint
+
+The pools are opened here, beside the service: what its callers do to its own is not seen. Receivers that the
+configuration names are not told. What must hold for 30 seconds fires after 30 seconds, and is pending until
+then (--all). A rule over five minutes judges by as much history as there is: twice the time it watches at most.";
+
+#[derive(Debug, Args)]
+#[command(after_help = ALERTS_EXIT_CODES)]
+pub(crate) struct Alerts {
+    /// The file whose pools are to be watched
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+
+    /// How long to watch them [default: 10s, or with --watch until Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) duration: Option<Duration>,
+
+    /// List those too that are pending, or over
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Print each change as it happens; the list comes at the end
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    /// Exit with 3 if there are warnings alone
+    #[arg(long)]
+    pub(crate) lint: bool,
+
+    /// What to print; with --watch and json, an object on each line
+    #[arg(long, value_enum, default_value_t = Table::Table)]
+    pub(crate) format: Table,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Metrics {
+    /// The file whose pools are to be measured
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+
+    /// How long to measure them
+    #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
+    pub(crate) duration: Duration,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rules {
+    /// The file whose rules are to be printed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
 
     #[command(flatten)]
     pub(crate) reading: Reading,

@@ -1,5 +1,6 @@
 //! The program `poolctl`.
 
+mod alerts;
 mod check;
 mod cli;
 mod diff;
@@ -7,11 +8,13 @@ mod doctor;
 mod duration;
 mod exit;
 mod health;
+mod metrics;
 mod output;
 mod reading;
 mod schema;
 mod show;
 mod surroundings;
+mod watching;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -41,6 +44,9 @@ fn carry_out(command: &Command) -> Result<u8, Failure> {
         Command::Show(show) => show::show(show),
         Command::Doctor(doctor) => doctor::doctor(doctor),
         Command::Health(health) => health::health(health),
+        Command::Alerts(alerts) => alerts::alerts(alerts),
+        Command::Metrics(metrics) => metrics::metrics(metrics),
+        Command::Rules(rules) => metrics::rules(rules),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "poolctl", &mut script);

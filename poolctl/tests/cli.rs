@@ -426,12 +426,26 @@ fn health_tells_of_each_pool_how_it_is_and_why() {
 }
 
 #[test]
+fn health_asks_nothing_of_those_who_are_told_of_alerts() {
+    let receiver =
+        "monitoring: {alerts: {receivers: [{name: chat, type: webhook, url_file: /there/is/none}]}}";
+    let file = format!(
+        "connection_pool:\n  pools: [{{name: here, driver: sqlite, database: ':memory:'}}]\n  {receiver}\n"
+    );
+    let ran = health(&file, &[]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+}
+
+#[test]
 fn health_can_be_read_by_programs() {
     let port = free_port();
     let ran = health(&one_of_two(port), &["--format", "json", "--for", "50ms"]);
     assert_eq!(ran.code, 1);
     assert!(!ran.out.contains("canary"), "{}", ran.out);
     let mut json: Json = serde_json::from_str(&ran.out).unwrap();
+    assert!(json["watchedMs"].take().as_f64().is_some_and(|watched| watched >= 50.0));
+    let change = &mut json["changes"][0];
+    assert!(change["afterMs"].take().is_number(), "{change}");
     let pools = json["pools"].as_array_mut().expect("there are two");
     for pool in pools {
         for (key, value) in pool.as_object_mut().expect("it is one") {
@@ -446,6 +460,163 @@ fn health_can_be_read_by_programs() {
     insta::assert_snapshot!(format!("{json:#}").replace(&port.to_string(), "PORT"));
 }
 
+/// A service that answers `WELL` requests, then breaks the connections of `BROKEN`, and then answers again.
+#[cfg(unix)]
+mod service {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, mpsc};
+
+    const WELL: u32 = 5;
+    const BROKEN: u32 = 12;
+
+    /// Starts it on a port of its own. It tells when it has answered so often again that everybody must have noticed.
+    pub(super) fn start() -> (u16, mpsc::Receiver<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let (asked, (tell, told)) = (Arc::new(AtomicU32::new(0)), mpsc::channel());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (asked, tell) = (Arc::clone(&asked), tell.clone());
+                std::thread::spawn(move || serve(&stream, &asked, &tell));
+            }
+        });
+        (port, told)
+    }
+
+    fn serve(mut stream: &TcpStream, asked: &AtomicU32, tell: &mpsc::Sender<()>) {
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        while lines.by_ref().any(|line| line.is_empty()) {
+            let number = asked.fetch_add(1, Ordering::SeqCst);
+            if (WELL..WELL + BROKEN).contains(&number) {
+                return;
+            }
+            if number == WELL + BROKEN + 50 {
+                tell.send(()).expect("the test waits for it");
+            }
+            if stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Watches the service until it is well again, and then interrupts.
+#[cfg(unix)]
+fn watched_while_it_was_lost(more: &[&str]) -> Ran {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let (port, well_again) = service::start();
+    let text = format!(
+        "connection_pool:
+  health_monitoring: {{fast_interval_ms: 5, unhealthy_threshold: 1, healthy_threshold: 1, slow_check_ms: 5000}}
+  pools:
+    - {{name: api, driver: http, host: 127.0.0.1, port: {port}, health_path: /health}}
+"
+    );
+    with_file(&text, |path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_poolctl"));
+        command.args(["health", "--config", path, "--for", "60m"]).args(more).env_clear();
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let child = command.spawn().expect("the program is built before its tests");
+        let is_well_again = well_again.recv_timeout(std::time::Duration::from_secs(60));
+        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("it is one of a process");
+        kill_process(id, Signal::INT).expect("it runs");
+        let output = child.wait_with_output().expect("it ends");
+        is_well_again.unwrap_or_else(|_| panic!("it is asked again and again: {output:?}"));
+        let out = String::from_utf8_lossy(&output.stdout).replace(&port.to_string(), "PORT");
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ran { code: output.status.code().unwrap_or(-1), out, err }
+    })
+}
+
+#[cfg(unix)]
+#[test]
+fn health_tells_what_was_lost_and_found_meanwhile() {
+    let ran = watched_while_it_was_lost(&["--format", "json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""), "{}", ran.out);
+    let json: Json = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(json["pools"][0]["status"], "healthy", "in the end: {json:#}");
+    assert_eq!(json["unhealthyMeanwhile"], serde_json::json!(["api"]));
+    let changes = json["changes"].as_array().expect("they are a list");
+    let statuses: Vec<_> = changes.iter().map(|change| [&change["from"], &change["to"]]).collect();
+    assert!(statuses.len() >= 2, "{json:#}");
+    assert_eq!((statuses[0][0], statuses[statuses.len() - 1][1]), (&"healthy".into(), &"healthy".into()));
+    assert!(
+        statuses.windows(2).all(|two| two[0][1] == two[1][0]),
+        "each begins where the last one ended: {json:#}"
+    );
+    let lost = changes.iter().find(|change| change["to"] == "unhealthy").expect("it was lost");
+    assert!(!lost["issues"].as_array().expect("they are a list").is_empty(), "with the reason: {json:#}");
+    let times: Vec<_> = changes.iter().map(|change| change["afterMs"].as_f64().expect("a time")).collect();
+    assert!(times.is_sorted() && times[0] > 0.0 && times[0] < json["watchedMs"].as_f64().expect("a time"));
+}
+
+#[cfg(unix)]
+#[test]
+fn health_lists_what_was_lost_in_a_table_of_its_own() {
+    let ran = watched_while_it_was_lost(&[]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""), "{}", ran.out);
+    let table = table_without_times(&ran.out);
+    assert!(table.contains("\n\nAFTER POOL FROM TO REASON\nTIME api healthy "), "{table}");
+    assert!(table.contains(" unhealthy "), "{table}");
+    assert!(table.ends_with(": 1 pool, 1 healthy; unhealthy meanwhile: api\n"), "{table}");
+}
+
+#[test]
+fn health_opens_one_connection_of_each_pool() {
+    let sqlite = "connection_pool: {pools: [{name: embedded, driver: sqlite, database: ':memory:',
+        min_connections: 5, min_idle: 3, max_connections: 7}]}";
+    let ran = health(sqlite, &["--format", "json", "--for", "50ms"]);
+    let json: Json = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&json["pools"][0]["open"], &json["pools"][0]["max"]), (&1.into(), &7.into()), "{json:#}");
+}
+
+#[test]
+fn health_says_what_it_does_not_watch_and_what_a_service_would_not() {
+    let pool = "driver: sqlite, database: ':memory:'";
+    let files = [
+        "pools: []".to_owned(),
+        format!("enabled: false, pools: [{{name: a, {pool}}}]"),
+        format!("pools: [{{name: a, enabled: false, {pool}}}]"),
+        format!("pools: [{{name: a, enabled: false, {pool}}}, {{name: b, {pool}}}]"),
+        format!("health_monitoring: {{enabled: false}}, pools: [{{name: b, {pool}}}]"),
+    ];
+    let mut said = String::new();
+    for sections in files {
+        let ran = health(&format!("connection_pool: {{{sections}}}"), &[]);
+        let notes: Vec<_> = ran
+            .out
+            .lines()
+            .filter(|line| line.contains("connection_pool.yaml:") || line.starts_with("note: "))
+            .collect();
+        said += &format!("{sections}\n  {} {}\n", ran.code, notes.join("\n  "));
+    }
+    insta::assert_snapshot!(said, @r"
+    pools: []
+      0 connection_pool.yaml: 0 pools
+      note: nothing is watched: the file describes no pool
+    enabled: false, pools: [{name: a, driver: sqlite, database: ':memory:'}]
+      0 connection_pool.yaml: 0 pools
+      note: nothing is watched: `enabled: false` switches all pools off
+    pools: [{name: a, enabled: false, driver: sqlite, database: ':memory:'}]
+      0 connection_pool.yaml: 0 pools
+      note: nothing is watched: `enabled: false` switches each pool off
+    pools: [{name: a, enabled: false, driver: sqlite, database: ':memory:'}, {name: b, driver: sqlite, database: ':memory:'}]
+      0 connection_pool.yaml: 1 pool, 1 healthy
+      note: not watched, because of `enabled: false`: a
+    health_monitoring: {enabled: false}, pools: [{name: b, driver: sqlite, database: ':memory:'}]
+      0 connection_pool.yaml: 1 pool, 1 healthy
+      note: a service with this file does not watch by itself: `health_monitoring.enabled` is false
+    ");
+    let none = "connection_pool: {pools: []}";
+    assert_eq!(health(none, &["--lint"]).code, 3);
+    assert_eq!(health(none, &["--for", "60m"]).code, 0, "at once: nobody waits for nothing");
+    let json: Json = serde_json::from_str(&health(none, &["--format", "json"]).out).unwrap();
+    assert_eq!(json["notes"], serde_json::json!(["nothing is watched: the file describes no pool"]));
+}
+
 #[test]
 fn health_is_well_when_all_pools_are() {
     let sqlite = "connection_pool: {pools: [{name: embedded, driver: sqlite, database: ':memory:'}]}";
@@ -454,4 +625,93 @@ fn health_is_well_when_all_pools_are() {
     assert_eq!(health("connection_pool: {enabled: maybe}", &[]).code, 1);
     assert_eq!(poolctl(&["health", "--config", "no/such/file.yaml"], &[]).code, 2);
     assert_eq!(poolctl(&["health"], &[]).code, 2);
+}
+
+/// A pool with a database that is there, and one whose folder is not.
+fn watched(folder: &Path, keys: &str) -> String {
+    let there = folder.join("a.db").display().to_string();
+    format!(
+        "connection_pool:\n  health_monitoring: {{unhealthy_threshold: 1}}\n  monitoring: {{{keys}}}\n  pools:\n    \
+         - {{name: here, driver: sqlite, database: '{there}', min_connections: 1, max_connections: 2}}\n    \
+         - {{name: lost, driver: sqlite, database: /nowhere/b.db, min_connections: 1, connection_timeout_ms: 200}}\n"
+    )
+}
+
+fn in_a_folder<T>(keys: &str, run: impl FnOnce(&str) -> T) -> T {
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    with_file(&watched(folder.path(), keys), run)
+}
+
+#[test]
+fn alerts_lists_what_fires_and_exits_by_the_worst_of_it() {
+    let (table, json) = in_a_folder("", |path| {
+        let run =
+            |format: &str| poolctl(&["alerts", "--config", path, "--for", "1s", "--format", format], &[]);
+        (run("table"), run("json"))
+    });
+    assert_eq!((table.code, table.err.as_str()), (1, ""), "{}", table.out);
+    assert!(table.out.contains("PoolTargetDown") && table.out.contains("critical"), "{}", table.out);
+    assert!(!table.out.contains("\nhere"), "{}", table.out);
+    assert_eq!(json.code, 1);
+    let document: Json = serde_json::from_str(&json.out).expect("it is JSON");
+    let alerts = document["alerts"].as_array().expect("a list");
+    assert!(alerts.iter().any(|alert| alert["alertname"] == "PoolTargetDown" && alert["pool"] == "lost"));
+    assert!(
+        alerts.iter().all(|alert| alert["state"] == "firing" || alert["state"] == "recovering"),
+        "{}",
+        json.out
+    );
+}
+
+#[test]
+fn alerts_that_are_switched_off_do_not_fire_and_receivers_are_not_told() {
+    let keys = "enable_alerts: false, alerts: {receivers: [{name: hook, type: webhook, url: 'http://127.0.0.1:1/canary'}]}";
+    let ran =
+        in_a_folder(keys, |path| poolctl(&["alerts", "--config", path, "--for", "500ms", "--all"], &[]));
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert!(ran.out.ends_with(": 0 alerts\n"), "{}", ran.out);
+}
+
+#[test]
+fn a_warning_alone_is_told_by_lint() {
+    let keys = "alerts: {rules: [{name: Idle, metric: idle, comparison: '>=', threshold: 0, pools: [here]},
+        {name: PoolTargetDown, enabled: false}, {name: PoolNoConnections, enabled: false},
+        {name: PoolConnectFailures, enabled: false}, {name: PoolErrorRateHigh, enabled: false}]}";
+    let (plain, lint) = in_a_folder(keys, |path| {
+        let run = |more: &[&str]| {
+            poolctl(&[&["alerts", "--config", path, "--for", "500ms"][..], more].concat(), &[])
+        };
+        (run(&[]), run(&["--lint", "--watch"]))
+    });
+    assert_eq!(plain.code, 0, "{}", plain.out);
+    assert_eq!(lint.code, 3, "{}", lint.out);
+    assert!(lint.out.starts_with("firing warning Idle: here: idle is "), "{}", lint.out);
+}
+
+#[test]
+fn metrics_prints_what_a_prometheus_would_be_told() {
+    let ran = in_a_folder("", |path| poolctl(&["metrics", "--config", path, "--for", "500ms"], &[]));
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert!(
+        ran.out.contains("db_client_connection_max{db_client_connection_pool_name=\"here\"} 2"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.contains("pool_target_down{pool=\"lost\"} 1"), "{}", ran.out);
+}
+
+#[test]
+fn rules_prints_the_rules_of_the_file_for_a_prometheus() {
+    let keys = "collection_interval_ms: 5000, alerts: {rules: [{name: Slow, metric: wait_p99, threshold: 0.5}, {name: PoolExhausted, enabled: false}]}";
+    let ran = in_a_folder(keys, |path| poolctl(&["rules", "--config", path], &[]));
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert!(
+        ran.out.contains("Slow") && ran.out.contains("PoolTargetDown") && !ran.out.contains("PoolExhausted"),
+        "{}",
+        ran.out
+    );
+    let requests = |out: &str| out.contains("pool_requests_total[1m]") && !out.contains("[2m]");
+    assert!(requests(&ran.out), "{}", ran.out);
+    let ran = in_a_folder("collection_interval_ms: 30000", |path| poolctl(&["rules", "--config", path], &[]));
+    assert!(ran.out.contains("pool_requests_total[2m]"), "four samples: {}", ran.out);
 }

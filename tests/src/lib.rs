@@ -10,8 +10,12 @@
 //! | Redis | [`redis::Redis`] |
 //! | PostgreSQL and Redis for the example service | [`shop::Shop`] |
 //! | PgBouncer in front of a PostgreSQL | [`pgbouncer::PgBouncer`] |
+//! | Prometheus | [`prometheus::Prometheus`] |
+//! | Alertmanager | [`alertmanager::Alertmanager`] |
 //! | HTTP/1.1 and HTTP/2, inside the test process | [`http::Http`] |
 //! | WebSockets, inside the test process | [`websocket::WebSocket`] |
+//! | an endpoint that keeps what is posted to it | [`inbox::Inbox`] |
+//! | one answer of an HTTP server | [`ask`] |
 //! | a directory that checks passwords | [`directory::Directory`] |
 //! | an OAuth2 token endpoint, inside the test process | [`token::TokenEndpoint`] |
 //! | to break one of these, and to mend it | [`local::LocalServer`] |
@@ -35,15 +39,19 @@
 //! Linux only. The programs are Debian's; `scripts/test.sh --install` installs them. A missing one is an error:
 //! no test is skipped.
 
+pub mod alertmanager;
+pub mod ask;
 pub mod ca;
 pub mod directory;
 pub mod http;
+pub mod inbox;
 pub mod local;
 pub mod log;
 pub mod mariadb;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
+pub mod prometheus;
 pub mod redis;
 pub mod shop;
 pub mod token;

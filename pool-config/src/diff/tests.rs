@@ -58,7 +58,7 @@ fn all_that_is_about_health_changes_while_the_system_runs() {
       max_waiting: 0 -> "auto" (live)
       health_check_interval_ms: none -> 5000 (live)
       circuit_breaker.enabled: false -> true (live)
-      circuit_breaker.open_ms: 1000 -> 500 (live)
+      circuit_breaker.open_ms: 250 -> 500 (live)
     default_pool.max_waiting: 0 -> "auto" (live)
     health_monitoring.enabled: true -> false (live)
     health_monitoring.passive_errors: 5 -> 0 (live)

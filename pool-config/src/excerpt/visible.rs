@@ -57,6 +57,8 @@ enum Below {
     Ignored,
     /// `tags`, whose keys are names of the author's own: the values are shown.
     Tags,
+    /// `receivers`: the values are shown, but no URL, of which any part may be a secret.
+    Receivers,
     /// An unknown key, or that of a secret: nothing is shown.
     Hidden,
 }
@@ -68,6 +70,10 @@ impl Below {
         match self {
             _ if is_secret_key(key) => Self::Hidden,
             Self::Hidden | Self::Tags => self,
+            Self::Receivers if key == URL => Self::Hidden,
+            Self::Receivers if key == MERGE || key.starts_with(IGNORED) => Self::Hidden,
+            Self::Receivers if judge.shows_value_of(key) => self,
+            Self::Receivers => Self::Hidden,
             // What is merged in stands as if it were written here. Only mappings can be merged in.
             Self::Known | Self::Ignored if key == MERGE => match value.value {
                 Value::Map(_) | Value::List(_) => self,
@@ -75,6 +81,7 @@ impl Below {
             },
             Self::Known | Self::Ignored if key.starts_with(IGNORED) => Self::Ignored,
             Self::Known | Self::Ignored if key == TAGS => Self::Tags,
+            Self::Known | Self::Ignored if key == RECEIVERS => Self::Receivers,
             Self::Known | Self::Ignored if judge.shows_value_of(key) => Self::Known,
             Self::Known | Self::Ignored => Self::Hidden,
         }
@@ -84,6 +91,10 @@ impl Below {
 const MERGE: &str = "<<";
 
 const TAGS: &str = "tags";
+
+const RECEIVERS: &str = "receivers";
+
+const URL: &str = "url";
 
 impl<'a> Visible<'a> {
     /// Of `source`, without the secrets in `net` either.

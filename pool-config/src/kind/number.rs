@@ -107,6 +107,11 @@ impl Millis {
         Millis(Whole::within(range).of("ms"))
     }
 
+    /// At least so many milliseconds.
+    pub(crate) const fn at_least(least: u64) -> Self {
+        Millis::within(least..=YEAR_MS)
+    }
+
     /// A duration whose 0 has a meaning of its own, such as "never".
     pub(crate) const fn zero(meaning: &'static str) -> Self {
         Millis::zero_to(YEAR_MS, meaning)

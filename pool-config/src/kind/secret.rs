@@ -129,6 +129,55 @@ impl Kind for SecretUrl {
     }
 }
 
+/// The URL of somebody who is told something, which anyone may do who knows its path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HookUrl;
+
+impl Kind for HookUrl {
+    type Value = Secret;
+
+    fn read(&self, node: &Node) -> Result<Secret, Mistake> {
+        let mistake =
+            |found: &str| Err(Mistake::new(found, self.allowed(), "write it as `https://host/path`"));
+        let Ok(text) = Text.read(node) else { return mistake("no such URL") };
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let authority = rest.unwrap_or_default().split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.is_empty() || text.contains(char::is_whitespace) {
+            return mistake("no such URL");
+        }
+        Ok(Secret::new(text))
+    }
+
+    fn write(&self, value: &Secret) -> Json {
+        Json::String(value.expose().to_owned())
+    }
+
+    fn mask(&self, value: &Secret) -> Json {
+        Json::String(host_of(value.expose()))
+    }
+
+    fn allowed(&self) -> String {
+        Endpoint.allowed()
+    }
+
+    fn schema(&self) -> Schema {
+        Endpoint.schema()
+    }
+}
+
+/// A URL up to its host, with [`MASK`] for the rest.
+fn host_of(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return MASK.to_owned() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if rest.contains('@') && !authority.contains('@') {
+        // A password with a slash in it, perhaps: then this is no host but the beginning of it.
+        return format!("{scheme}://{MASK}");
+    }
+    let (login, host) = authority.rsplit_once('@').map_or(("", authority), |(_, host)| ("***@", host));
+    let path = if rest.trim_end_matches('/').len() > authority.len() { "/***" } else { "" };
+    format!("{scheme}://{login}{host}{path}")
+}
+
 /// The URL of an endpoint that is spoken to over HTTP: no place for credentials.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Endpoint;

@@ -92,6 +92,10 @@ impl Net {
                         Value::List(words) if is_command(key) => {
                             words.iter().skip(1).for_each(|word| self.add_node(word, true));
                         }
+                        Value::List(receivers) if is_named(key, "receivers") => {
+                            receivers.iter().for_each(|receiver| self.add_receiver(receiver));
+                            self.add_node(value, is_secret);
+                        }
                         _ => self.add_node(value, is_secret || holds_secret(key)),
                     }
                 }
@@ -100,6 +104,14 @@ impl Net {
             Value::Integer(number) if is_secret => self.add(&number.to_string()),
             Value::Float(number) if is_secret => self.add(&format!("{number:?}")),
             _ => {}
+        }
+    }
+
+    /// The URL of whoever is told of alerts is one as a whole.
+    fn add_receiver(&mut self, receiver: &Node) {
+        let Value::Map(entries) = &receiver.value else { return };
+        for Entry { value, .. } in entries.iter().filter(|entry| is_named(&entry.key, "url")) {
+            self.add_node(value, true);
         }
     }
 
@@ -234,6 +246,10 @@ impl Net {
             .find(|at| begins_secret(&before[*at..]));
         start.map_or(text.clone(), |start| format!("{}{MASK}{CUT}", &before[..start]))
     }
+}
+
+fn is_named(key: &Node, name: &str) -> bool {
+    matches!(&key.value, Value::Text(key) if key == name)
 }
 
 /// Whether a program stands under this key, which prints a secret.

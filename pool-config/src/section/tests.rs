@@ -128,7 +128,7 @@ fn a_document_that_is_no_mapping_is_not_read() {
 }
 
 fn sizes(section: &mut Section<'_>) -> Vec<(String, usize)> {
-    section.named_sections("all", "", |name, section| (name, size(section)))
+    section.named_sections("all", Some(""), |name, section| (name, size(section)))
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::class::ReloadClass::Live;
-use crate::keys::keys;
+use crate::keys::{Keys, keys};
 use crate::kind::{Flag, Millis, Share, Whole};
 use crate::problem::Mistake;
 use crate::rule::{Relation, Rule};
@@ -47,12 +47,12 @@ keys! {
         window_calls: u32 = 0,
             value("window_calls", Whole::within(0..=MAX_CALLS).of("attempts").zero("by time"), Live);
 
-        /// how long it stays open the first time, or up to twice as long, which is left to chance; twice that each time that
+        /// how long it stays open at first, or up to a quarter longer, which is left to chance; a twentieth longer each time that
         /// it opens again without having closed. At most `open_max_ms`
-        open: Duration = Duration::from_secs(1), value("open_ms", Millis::within(1..=DAY_MS), Live);
+        open: Duration = Duration::from_millis(250), value("open_ms", Millis::within(1..=DAY_MS), Live);
 
         /// the longest that it stays open, and so the longest that a target is back and not yet noticed
-        open_max: Duration = Duration::from_secs(30), value("open_max_ms", Millis::within(1..=DAY_MS), Live);
+        open_max: Duration = Duration::from_secs(2), value("open_max_ms", Millis::within(1..=DAY_MS), Live);
 
         /// how many attempts are let through at a time while it is half open, and decide
         half_open_permits: u32 = 1, value("half_open_permits", Whole::within(1..=1000).of("attempts"), Live);
@@ -112,6 +112,13 @@ const ALL_BUT_ENABLED: [&str; 11] = [
 ];
 
 impl CircuitBreakerSettings {
+    /// What a field is called in the file, such as `open_ms` for `open`; `None` if there is no such field. For messages about
+    /// what was set in code.
+    #[must_use]
+    pub fn key_of(field: &str) -> Option<&'static str> {
+        <Self as Keys>::key_of(field)
+    }
+
     /// Lowers what is built in to what is written: see [`Relation::AtMost`].
     pub(super) fn settle(&mut self) {
         self.open = self.open.min(self.open_max);

@@ -1,9 +1,11 @@
 //! Which rules hold between two keys of a pool, and what is allowed but hardly meant.
 
+use std::time::Duration;
+
 use crate::problem::Mistake;
 use crate::rule::{Relation, Rule};
 use crate::section::{Origin, Section};
-use crate::settings::PoolSettings;
+use crate::settings::{CircuitBreakerSettings, PoolSettings};
 
 /// Reports to `section` which rules `settings` break that were read from it.
 pub(super) fn check(settings: &PoolSettings, section: &mut Section<'_>) {
@@ -11,6 +13,9 @@ pub(super) fn check(settings: &PoolSettings, section: &mut Section<'_>) {
         rule.check(settings, section);
     }
     for hint in HINTS {
+        hint.check(settings, section);
+    }
+    for hint in BREAKER_HINTS {
         hint.check(settings, section);
     }
 }
@@ -137,6 +142,24 @@ const HINTS: &[Hint] = &[
     },
 ];
 
+/// What a breaker never does because the pool gives up an attempt to connect before.
+const BREAKER_HINTS: &[BreakerHint] = &[
+    BreakerHint {
+        key: "circuit_breaker.half_open_max_ms",
+        time: |breaker| breaker.half_open_max,
+        applies: |half_open_max, connect_timeout| !half_open_max.is_zero() && half_open_max < connect_timeout,
+        expected: "half_open_max_ms at least connect_timeout_ms: a slow attempt does not decide in time",
+        help: "raise half_open_max_ms or lower connect_timeout_ms",
+    },
+    BreakerHint {
+        key: "circuit_breaker.slow_connect_ms",
+        time: |breaker| breaker.slow_connect,
+        applies: |slow_connect, connect_timeout| slow_connect > connect_timeout,
+        expected: "slow_connect_ms at most connect_timeout_ms: an attempt that takes longer has failed",
+        help: "lower slow_connect_ms or raise connect_timeout_ms",
+    },
+];
+
 fn below(value: u128, least: u128) -> bool {
     (1..least).contains(&value)
 }
@@ -154,6 +177,39 @@ impl Hint {
         if section.is_written(self.key) && (self.applies)(settings, section) {
             let found = section.shown(self.key);
             section.warn(self.key, Mistake::new(found, self.expected, self.help));
+        }
+    }
+}
+
+/// What is hardly meant of a time of the breaker beside `connect_timeout_ms`.
+struct BreakerHint {
+    key: &'static str,
+    time: fn(&CircuitBreakerSettings) -> Duration,
+    /// Of that time and `connect_timeout_ms`.
+    applies: fn(Duration, Duration) -> bool,
+    expected: &'static str,
+    help: &'static str,
+}
+
+impl BreakerHint {
+    const OTHER: &str = "connect_timeout_ms";
+
+    /// Warns where one of both times is written, or the breaker switched on that makes them matter.
+    fn check(&self, settings: &PoolSettings, section: &mut Section<'_>) {
+        let Self { key, time, applies, expected, help } = *self;
+        let (time, connect_timeout) = (time(&settings.circuit_breaker), settings.connect_timeout);
+        let origins = [key, Self::OTHER].map(|key| section.effective_origin(key));
+        if !settings.circuit_breaker.enabled
+            || origins.contains(&Origin::Refused)
+            || !applies(time, connect_timeout)
+        {
+            return;
+        }
+        let written = [key, Self::OTHER, "circuit_breaker.enabled"];
+        if let Some(at) = written.into_iter().find(|key| section.is_written(key)) {
+            let (time, connect_timeout) = (time.as_millis(), connect_timeout.as_millis());
+            let found = format!("{key} of {time} and {} of {connect_timeout}", Self::OTHER);
+            section.warn(at, Mistake::new(found, expected, help));
         }
     }
 }

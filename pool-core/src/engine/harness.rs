@@ -298,6 +298,7 @@ impl World {
             begun,
             deadline: patience.map(|patience| begun + patience),
             validate: false,
+            is_check: false,
         };
         let copy = request;
         let admission = self.run(|state, now, fx| {
@@ -546,7 +547,7 @@ impl World {
         let number = self.ledger.made.fetch_add(1, SeqCst);
         self.ledger.alive.lock().unwrap().push(number);
         let connection = Conn { number, held: AtomicBool::new(false), world: self.clone() };
-        self.run(|state, now, fx| state.connected(ticket, connection, now, fx));
+        self.run(|state, now, fx| state.connected(ticket, connection, false, now, fx));
     }
 
     /// The keeper works until there is nothing left to do.

@@ -120,6 +120,24 @@ impl<T> State<T> {
         }
     }
 
+    /// When the next connection can be there at the earliest, if callers had better know that: none lives, and the target, which
+    /// is full, said when to ask again.
+    fn no_connection_before(&self, now: Instant) -> Option<Instant> {
+        let counts = self.slots.counts();
+        let until = self.connecting.told_to_wait_until().filter(|until| *until > now)?;
+        (self.options.fail_fast && counts.live() + counts.creating == 0).then_some(until)
+    }
+
+    /// Fails those who would wait in vain.
+    pub(super) fn refuse_the_hopeless(&mut self, now: Instant, fx: &mut Effects<T>) {
+        if self.phase == Phase::Open
+            && let Some(until) = self.no_connection_before(now)
+        {
+            fx.alarm |= self.alarm_at.is_some();
+            self.waiters.refuse_until(Refusal::Unavailable, until, &mut fx.wake);
+        }
+    }
+
     /// Puts a caller in line.
     fn join(&mut self, request: Request, waker: Option<Waker>, end: End, fx: &mut Effects<T>) -> Joined {
         let deadline = request.deadline;
@@ -139,17 +157,22 @@ impl<T> State<T> {
         fx: &mut Effects<T>,
     ) -> Option<Admission<T>> {
         if self.is_shut() {
-            return Some(self.refuse(Refusal::Closed));
+            return Some(self.refuse(request, Refusal::Closed));
         }
         if request.is_late(now) {
-            return Some(self.refuse(self.lateness()));
+            return Some(self.refuse(request, self.lateness()));
         }
         if self.phase == Phase::Open {
             if self.options.fail_fast && self.is_down(now) {
-                return Some(self.refuse(Refusal::Unavailable));
+                return Some(self.refuse(request, Refusal::Unavailable));
             }
             if let Some(admission) = self.find(request, end, now, fx) {
                 return Some(admission);
+            }
+            if let Some(until) = self.no_connection_before(now)
+                && request.deadline.is_some_and(|deadline| deadline <= until)
+            {
+                return Some(self.refuse(request, Refusal::Unavailable));
             }
         }
         if request.deadline.is_none() {
@@ -159,12 +182,12 @@ impl<T> State<T> {
             self.spare_wanted |= refusal == Refusal::NoneFree
                 && self.may_take(request.priority)
                 && counts.idle + counts.checked_by_keeper == 0;
-            return Some(self.refuse(refusal));
+            return Some(self.refuse(request, refusal));
         }
         let limit = self.options.max_waiting;
         let bounded = end == End::Tail && request.priority == Priority::Normal && limit > 0;
         (bounded && self.waiters.waiting_with(Priority::Normal) >= limit)
-            .then(|| self.refuse(Refusal::QueueFull))
+            .then(|| self.refuse(request, Refusal::QueueFull))
     }
 
     /// Gives a caller a connection, if there is one for him.
@@ -333,7 +356,7 @@ impl<T> State<T> {
                     self.admit(request, None, End::Head, now, fx)
                 }
             }
-            Progress::Refused(refusal) => self.refuse(refusal),
+            Progress::Refused(refusal) => self.refuse(&request, refusal),
             Progress::Waiting(_) | Progress::Nudged | Progress::Handed(_) | Progress::Over => {
                 unreachable!("only waiters that were served are concluded")
             }
@@ -482,8 +505,9 @@ impl<T> State<T> {
         if self.phase == Phase::Paused { Refusal::Paused } else { Refusal::Timeout }
     }
 
-    fn refuse(&mut self, refusal: Refusal) -> Admission<T> {
+    fn refuse(&mut self, request: &Request, refusal: Refusal) -> Admission<T> {
         let count = match refusal {
+            _ if request.is_check => &mut self.counters.checks_failed,
             Refusal::Timeout => &mut self.counters.timed_out,
             Refusal::Unavailable => &mut self.counters.unavailable,
             Refusal::QueueFull => &mut self.counters.queue_full,

@@ -120,6 +120,17 @@ impl Run {
     }
 }
 
+/// The target has no room.
+#[derive(Debug, Clone, Copy)]
+struct Full {
+    /// Consecutive refusals.
+    refusals: u32,
+    /// When to ask again.
+    until: Instant,
+    /// Whether that is the target's own word.
+    told: bool,
+}
+
 #[derive(Debug, Clone)]
 struct Recorded {
     cause: ConnectError,
@@ -145,8 +156,7 @@ pub(crate) struct Connecting {
     run: Option<Run>,
     /// How many connects may be under way while growth resumes; `None` = as many as the options say.
     ramp: Option<usize>,
-    /// Consecutive refusals for want of room, and when to ask again.
-    full: Option<(u32, Instant)>,
+    full: Option<Full>,
     last: Option<Recorded>,
     /// When a connect last succeeded.
     succeeded_at: Option<Instant>,
@@ -157,7 +167,7 @@ pub(crate) struct Connecting {
 impl Connecting {
     /// How many more connects may be begun now, beside those under way, of which `prompt` are not overdue.
     pub(crate) fn allowance(&self, under_way: usize, prompt: usize, limit: usize, now: Instant) -> usize {
-        if self.full.is_some_and(|(_, until)| now < until) {
+        if self.full.is_some_and(|full| now < full.until) {
             return 0;
         }
         match &self.run {
@@ -174,8 +184,13 @@ impl Connecting {
     /// When [`allowance`](Connecting::allowance) may grow by the passing of time alone.
     pub(crate) fn next_allowance(&self) -> Option<Instant> {
         let run = self.run.as_ref().map(|run| run.next_attempt);
-        let full = self.full.map(|(_, until)| until);
+        let full = self.full.map(|full| full.until);
         run.max(full)
+    }
+
+    /// When to ask again for room, if the target said when: no connect succeeds before.
+    pub(crate) fn told_to_wait_until(&self) -> Option<Instant> {
+        self.full.filter(|full| full.told).map(|full| full.until)
     }
 
     /// Whether the next connection that is of use ends the run of those that were of none.
@@ -251,6 +266,12 @@ impl Connecting {
         if self.run.as_ref().is_some_and(|run| run.unusable) { self.end_run(now) } else { None }
     }
 
+    /// Ends a run that no further connect will end: there are as many connections as there may be. Those tell how the target
+    /// is from now on, unless they are what is doubted.
+    pub(crate) fn let_go(&mut self, now: Instant) -> Option<Duration> {
+        if self.awaits_proof() { None } else { self.end_run(now) }
+    }
+
     fn end_run(&mut self, now: Instant) -> Option<Duration> {
         let run = self.run.take()?;
         self.ramp = Some(1);
@@ -273,13 +294,13 @@ impl Connecting {
         let class_before = before.as_ref().map(|recorded| recorded.class);
         let forgotten = before.map(|recorded| recorded.cause);
         if class == ErrorClass::Capacity {
-            let failures = self.full.map_or(1, |(failures, _)| failures.saturating_add(1));
+            let refusals = self.full.map_or(1, |full| full.refusals.saturating_add(1));
             let retry_in = match retry_after {
                 Some(hint) => heed(hint, rng),
-                None => FULL.delay(failures, rng),
+                None => FULL.delay(refusals, rng),
             };
-            self.full = Some((failures, now + retry_in));
-            return Failed { failures, retry_in, ended: self.end_run(now), forgotten };
+            self.full = Some(Full { refusals, until: now + retry_in, told: retry_after.is_some() });
+            return Failed { failures: refusals, retry_in, ended: self.end_run(now), forgotten };
         }
         if self.run.is_none() && self.succeeded_at.is_some_and(|at| begun < at) {
             // Begun before another one that succeeded meanwhile, as one that hung: it says nothing of how it is now.
@@ -334,8 +355,8 @@ impl Connecting {
             run.known = false;
             run.refused_login = false;
         }
-        if let Some((_, until)) = &mut self.full {
-            *until = now;
+        if let Some(full) = &mut self.full {
+            full.until = now;
         }
     }
 

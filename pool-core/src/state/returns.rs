@@ -153,6 +153,7 @@ impl<T> State<T> {
             self.free(slot, reason, now, fx);
         }
         self.slots.reclaim(place);
+        self.refuse_the_hopeless(now, fx);
         self.settle(now, fx);
     }
 

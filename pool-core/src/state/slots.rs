@@ -340,6 +340,12 @@ impl<T> Slots<T> {
         totals
     }
 
+    /// Time in holders' hands, of all slots together and up to now, in ticks.
+    pub(crate) fn held(&self, now: Instant) -> u64 {
+        let now = self.epoch.ticks(now);
+        (0..self.slots.len() as SlotIndex).map(|index| self.record(index).held(now)).sum()
+    }
+
     /// Counts a use that ends. Returns how long it was.
     pub(crate) fn end_use(&self, index: SlotIndex, ticks: u64) -> u64 {
         let used = self.record(index).end_use(ticks);
@@ -352,6 +358,11 @@ impl<T> Slots<T> {
     /// How long connections were held, but for those held for no time that could be told.
     pub(crate) fn uses_so_far(&self) -> Histogram {
         self.shelf.uses.copy()
+    }
+
+    /// Those of them that ended since `earlier`, a copy.
+    pub(crate) fn uses_since(&self, earlier: &Histogram, copy: &mut Histogram) {
+        self.shelf.uses.copy_since(Some(earlier), copy);
     }
 
     /// The id of the connection that is begun next.

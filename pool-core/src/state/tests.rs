@@ -199,6 +199,7 @@ impl World {
             begun: self.now,
             deadline: patience.map(|patience| self.now + patience),
             validate: false,
+            is_check: false,
         }
     }
 
@@ -322,7 +323,7 @@ impl World {
         self.last += 1;
         let connection = Numbered { number: self.last, engine: Arc::clone(&self.engine) };
         self.alive.insert(connection.number);
-        self.run(|state, now, fx| state.connected(&ticket, connection, now, fx));
+        self.run(|state, now, fx| state.connected(&ticket, connection, false, now, fx));
     }
 
     pub(super) fn connect_all(&mut self) {

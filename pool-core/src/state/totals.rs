@@ -86,8 +86,29 @@ impl Record {
         used
     }
 
+    /// The time in holders' hands up to now: of uses that ended, and of the one that is under way.
+    ///
+    /// A use that ends or begins meanwhile would be counted twice or not at all, so it is looked again.
+    pub(crate) fn held(&self, now: u64) -> u64 {
+        const LOOKS: usize = 8;
+        let mut held = 0;
+        for _ in 0..LOOKS {
+            // Ordering: Acquire, so that none of these is read later than the next.
+            let (released, acquired) = (self.released.load(Acquire), self.acquired.load(Acquire));
+            let (since, used) = (self.held_since.load(Acquire), self.used.load(Acquire));
+            let under_way = if acquired > released { now.saturating_sub(since) } else { 0 };
+            held = used + under_way;
+            if self.released.load(Relaxed) == released && self.acquired.load(Relaxed) == acquired {
+                break;
+            }
+        }
+        held
+    }
+
     /// Takes back a use that was counted as over twice: by its guard, and by whoever wrote the guard off.
     pub(crate) fn uncount_use(&self) {
+        let twice = self.released_at.load(Relaxed).saturating_sub(self.held_since.load(Relaxed));
+        self.used.store(self.used.load(Relaxed).saturating_sub(twice), Relaxed);
         self.released.store(self.released.load(Relaxed).wrapping_sub(1), Release);
     }
 

@@ -190,9 +190,15 @@ impl<T> State<T> {
         wanted.min(self.connecting.allowance(under_way, prompt, self.options.connect_concurrency, now))
     }
 
-    /// A connect succeeded.
-    pub(crate) fn connected(&mut self, ticket: &Ticket, connection: T, now: Instant, fx: &mut Effects<T>)
-    where
+    /// A connect succeeded. `proven` tells that the connection was found to work.
+    pub(crate) fn connected(
+        &mut self,
+        ticket: &Ticket,
+        connection: T,
+        proven: bool,
+        now: Instant,
+        fx: &mut Effects<T>,
+    ) where
         T: Housed,
     {
         if !self.slots.is_current(ticket.slot, ticket.id) {
@@ -209,6 +215,9 @@ impl<T> State<T> {
         let limit = self.options.connect_concurrency;
         if let Some(lasted) = self.connecting.succeeded(took, limit, now, &mut self.rng) {
             fx.events.push(PoolEvent::OutageEnded { lasted });
+        }
+        if proven {
+            self.proved(now, fx);
         }
         let others = self.slots.iter().filter_map(|(_, slot)| slot.retire_at());
         let luck = self.rng.f64();
@@ -252,6 +261,7 @@ impl<T> State<T> {
         } else {
             self.record_failure(failure, ticket.begun, now, fx);
         }
+        self.refuse_the_hopeless(now, fx);
         fx.changed = true;
         self.settle(now, fx);
     }
@@ -279,6 +289,7 @@ impl<T> State<T> {
         let Some(failure) = self.connecting.last_failure(now) else { return };
         let round = self.options.retry_delay * self.options.max_retries;
         if let Some(lasted) = self.connecting.exhaust(round, now) {
+            self.counters.recovery_exhausted += 1;
             fx.events.push(PoolEvent::RecoveryExhausted { lasted, cause: failure.clone() });
         }
         fx.events.push(PoolEvent::ConnectFailed {

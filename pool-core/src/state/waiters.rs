@@ -57,6 +57,8 @@ pub(crate) struct Request {
     pub(crate) deadline: Option<Instant>,
     /// Whether the connection must be validated even if it was used just now.
     pub(crate) validate: bool,
+    /// Nobody needs the connection: it is to be found out whether there is one.
+    pub(crate) is_check: bool,
 }
 
 impl Request {
@@ -529,6 +531,17 @@ impl<T> Waiters<T> {
             }
         }
         next
+    }
+
+    /// Refuses all whose deadlines have passed by then.
+    pub(crate) fn refuse_until(&mut self, refusal: Refusal, until: Instant, wake: &mut impl Extend<Waker>) {
+        for lane in LANES {
+            let late: Vec<_> =
+                self.line(lane).filter(|index| self.node(*index).request.is_late(until)).collect();
+            for index in late {
+                wake.extend(self.settle(WaiterId(index), Progress::Refused(refusal)));
+            }
+        }
     }
 
     /// Waiters in the lanes that are among `owners`, and where they acquire; each is told of once.

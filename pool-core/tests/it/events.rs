@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pool_core::fake::Act;
-use pool_core::{CloseReason, ConnectionId, Observer, PoolEvent, PoolStats};
+use pool_core::{CloseReason, ConnectionId, Observer, PoolControl, PoolEvent, PoolId, PoolStats};
 
 use crate::support::{Timeline, lazy, ms, pass, secs, settle};
 
@@ -178,4 +178,30 @@ async fn an_acquire_is_told_with_the_line_of_code_that_called() {
     let told: Vec<_> = told.into_iter().map(|(_, site)| site).collect();
     let lines: Vec<_> = lines.into_iter().map(|line| (file!(), line)).collect();
     assert_eq!(told, lines);
+}
+
+/// Remembers of which pools it was told.
+#[derive(Clone, Default)]
+struct Register(Arc<Mutex<Vec<PoolId>>>);
+
+impl Observer for Register {
+    fn event_of(&self, id: PoolId, pool: &str, event: &PoolEvent) {
+        assert_eq!(pool, "test");
+        if let PoolEvent::Created { .. } = event {
+            self.0.lock().unwrap().push(id);
+        }
+    }
+}
+
+// A pool that was replaced lives on beside the one that has its name now.
+#[tokio::test(start_paused = true)]
+async fn pools_of_one_name_can_be_told_apart() {
+    let register = Register::default();
+    let make = || lazy(1).0.shared_observer(Arc::new(register.clone())).build().unwrap();
+    let (before, after) = (make(), make());
+    drop((after.acquire().await.unwrap(), before.clone().acquire().await.unwrap()));
+    assert_eq!(*register.0.lock().unwrap(), [after.id(), before.id()]);
+    let control: &dyn PoolControl = &before;
+    assert_eq!(control.id(), before.id());
+    assert_ne!(before.id(), after.id());
 }

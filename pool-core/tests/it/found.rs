@@ -9,7 +9,9 @@ use pool_core::fake::{Act, FakeConnector};
 use pool_core::{AcquireOptions, BuildError, Condition, Connector, ErrorClass, Pool, PoolEvent, PoolSet};
 use tokio::time::Instant;
 
-use crate::support::{Recorder, check_at_rest, lazy, ms, pass, secs, settle, start_acquire};
+use crate::support::{
+    Recorder, check_at_rest, check_snapshot, hold, lazy, ms, pass, secs, settle, start_acquire,
+};
 
 fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -447,4 +449,50 @@ async fn a_pool_of_one_needs_no_other_option() {
     assert_eq!((pool.stats().idle, pool.options().min_connections), (1, 1));
     let chosen = Pool::builder(FakeConnector::new()).max_connections(1).min_connections(2).build();
     assert!(matches!(chosen, Err(BuildError::Options(_))), "what was chosen is not changed");
+}
+
+// A pool made smaller while connects failed wanted no further one, and so was called failing for ever.
+#[tokio::test(start_paused = true)]
+async fn a_pool_made_as_small_as_it_is_fails_no_longer() {
+    let (builder, connector) = lazy(3);
+    let pool = builder.build().unwrap();
+    let held = hold(&pool, 1).await;
+    connector.connects().always(Act::Fail("connection refused"));
+    assert!(pool.acquire_timeout(secs(2)).await.unwrap_err().is_timeout());
+    assert!(pool.outage().is_some());
+    pool.resize(2).unwrap();
+    pass(secs(1)).await;
+    assert!(pool.outage().is_some(), "there is room for another one, and it is tried");
+    pool.resize(1).unwrap();
+    pass(secs(60)).await;
+    assert_eq!(pool.outage(), None);
+    let calls = connector.connects().calls();
+    pass(secs(60)).await;
+    assert_eq!(connector.connects().calls(), calls, "nobody wants one");
+    drop(held);
+    pool.resize(3).unwrap();
+    let held = hold(&pool, 1).await;
+    assert!(pool.acquire_timeout(secs(2)).await.is_err());
+    assert!(pool.outage().is_some(), "it is found anew when it matters");
+    drop(held);
+}
+
+// A check of a pool whose callers were all served counted as one that was not.
+#[tokio::test(start_paused = true)]
+async fn a_check_that_gets_no_connection_is_no_error_of_a_caller() {
+    let recorder = Recorder::default();
+    let (builder, connector) = lazy(1);
+    let pool = builder.observer(recorder.clone()).build().unwrap();
+    let held = hold(&pool, 1).await;
+    assert!(pool.check_timeout(secs(1)).await.unwrap_err().is_timeout());
+    assert!(pool.check_timeout(Duration::ZERO).await.unwrap_err().is_timeout());
+    drop(held);
+    connector.go_down();
+    assert!(pool.check().await.unwrap_err().is_unavailable());
+    let counters = pool.counters();
+    assert_eq!((counters.checks_failed, counters.failed(), counters.requests), (3, 0, 4));
+    assert_eq!(recorder.count(|event| matches!(event, PoolEvent::AcquireFailed { .. })), 0);
+    assert!(pool.acquire().await.is_err());
+    assert_eq!((pool.counters().checks_failed, pool.counters().failed()), (3, 1));
+    check_snapshot(&pool.snapshot());
 }

@@ -8,7 +8,7 @@ use pool_core::fake::Act;
 use pool_core::{ConnectError, ConnectGate, ConnectPass, ConnectRefused, ErrorClass};
 use tokio::time::Instant;
 
-use crate::support::{check_at_rest, lazy, ms, pass, secs, settle};
+use crate::support::{check_at_rest, lazy, ms, pass, secs, settle, start};
 
 /// Is shut or open, and remembers what it was told.
 #[derive(Clone, Default)]
@@ -18,6 +18,7 @@ struct Gate(Arc<Told>);
 struct Told {
     shut: AtomicBool,
     panics: AtomicBool,
+    is_credulous: AtomicBool,
     said: Mutex<Vec<String>>,
 }
 
@@ -53,6 +54,10 @@ impl ConnectGate for Gate {
 }
 
 impl ConnectPass for Pass {
+    fn wants_proof(&self) -> bool {
+        !self.0.0.is_credulous.load(Ordering::SeqCst)
+    }
+
     fn succeeded(mut self: Box<Self>, took: Duration) {
         self.1 = true;
         self.0.say(format!("succeeded after {took:?}"));
@@ -141,4 +146,101 @@ async fn a_gate_that_panics_is_none() {
     drop(pool.acquire().await.unwrap());
     assert_eq!(pool.counters().panics, 1);
     check_at_rest(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_that_yields_nothing_usable_has_failed() {
+    let gate = Gate::default();
+    let (builder, connector) = lazy(1);
+    let pool = builder.gate(Arc::new(gate.clone())).fail_fast(false).build().unwrap();
+    connector.validations().next(Act::FailAs(ErrorClass::FatalThis, "no such database"));
+    connector.validations().next(Act::Panic("index out of bounds"));
+    drop(pool.acquire().await.unwrap());
+    assert_eq!(
+        gate.said(),
+        [
+            "the new connection is unusable: no such database after 0ns, FatalThis",
+            "the new connection is unusable: the connector panicked: index out of bounds after 0ns, FatalThis",
+            "succeeded after 0ns",
+        ]
+    );
+    let counters = pool.counters();
+    assert_eq!((connector.opened(), counters.created, counters.connect_failed), (3, 1, 2));
+    assert_eq!((connector.open_now(), counters.validations, pool.outage()), (1, 0, None));
+    check_at_rest(&pool, &connector);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_that_answers_nothing_is_given_up_in_the_time_of_its_connect() {
+    let gate = Gate::default();
+    let (builder, connector) = lazy(1);
+    let builder = builder.gate(Arc::new(gate.clone())).fail_fast(false);
+    let pool = builder.connect_timeout(secs(2)).validation_timeout(secs(1)).build().unwrap();
+    connector.connects().next(Act::Succeed).next(Act::Slow(ms(1_500)));
+    connector.validations().next(Act::Hang).next(Act::Hang);
+    drop(pool.acquire().await.unwrap());
+    assert_eq!(
+        gate.said(),
+        [
+            "the new connection is unusable: no answer within 1s after 1s, Transient",
+            "no connection within 2s after 2s, Transient",
+            "succeeded after 0ns",
+        ]
+    );
+    connector.validations().next(Act::Hang);
+    pool.evict_all();
+    assert!(pool.acquire_timeout(ms(100)).await.is_err());
+    pool.close(Duration::ZERO).await;
+    settle().await;
+    assert_eq!((gate.said(), connector.open_now()), (vec![String::from("given up")], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_wants_no_proof_costs_no_round_trip() {
+    let gate = Gate::default();
+    gate.0.is_credulous.store(true, Ordering::SeqCst);
+    let (builder, connector) = lazy(1);
+    let pool = builder.gate(Arc::new(gate.clone())).build().unwrap();
+    drop(pool.acquire().await.unwrap());
+    assert_eq!(
+        (gate.said(), connector.validations().calls()),
+        (vec![String::from("succeeded after 0ns")], 0)
+    );
+}
+
+// Callers of a full target waited for an attempt that was to come after their deadline.
+#[tokio::test(start_paused = true)]
+async fn who_could_not_be_in_time_for_a_full_target_is_told_at_once() {
+    let gate = Gate::default();
+    let (builder, connector) = lazy(2);
+    let pool = builder.gate(Arc::new(gate)).build().unwrap();
+    connector.connects().next(Act::FailAs(ErrorClass::Capacity, "too many clients"));
+    let begun = Instant::now();
+    for _ in 0..2 {
+        // The first waits already when it is known that the next attempt comes after three seconds.
+        let error = pool.acquire_timeout(secs(2)).await.unwrap_err();
+        assert!(error.is_unavailable() && error.to_string().contains("too many clients"), "{error}");
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+    let patient = pool.acquire_timeout(secs(4)).await.unwrap();
+    assert!(begun.elapsed() >= secs(3), "nobody asks sooner");
+    connector.connects().always(Act::FailAs(ErrorClass::Capacity, "too many clients"));
+    assert!(pool.acquire_timeout(secs(1)).await.unwrap_err().is_timeout(), "it may come back");
+    drop(patient);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_last_connection_of_a_full_target_is_told_when_it_is_gone() {
+    let gate = Gate::default();
+    let (builder, connector) = lazy(2);
+    let pool = builder.gate(Arc::new(gate)).build().unwrap();
+    let last = pool.acquire().await.unwrap();
+    connector.connects().always(Act::FailAs(ErrorClass::Capacity, "too many clients"));
+    let begun = Instant::now();
+    let waiting = pool.clone();
+    let waiting = start(async move { waiting.acquire_timeout(secs(2)).await.map(drop) }).await;
+    pass(ms(500)).await;
+    last.discard();
+    let error = waiting.await.unwrap().unwrap_err();
+    assert!(error.is_unavailable() && begun.elapsed() == ms(500), "{error} after {:?}", begun.elapsed());
 }

@@ -25,6 +25,7 @@ mod gate;
 mod healing;
 mod leaks;
 mod lifetime;
+mod measures;
 mod outage;
 mod peers;
 mod recovery;

@@ -19,8 +19,8 @@ impl CircuitBreaker {
     }
 }
 
-/// Counts faults of the target: failures of all classes but `Capacity`, and connects that took longer than
-/// `connect_timeout`.
+/// Counts faults of the target: failures of all classes but `Capacity`, connects that took longer than `connect_timeout`, and
+/// those whose new connection did not pass its validation, which is asked for by each connect.
 ///
 /// # Examples
 ///

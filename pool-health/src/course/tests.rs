@@ -209,3 +209,42 @@ proptest! {
         }
     }
 }
+
+/// It was forgotten five minutes after the loss that nobody was told the end of.
+#[test]
+fn a_target_that_relapses_while_it_recovers_is_damped_for_as_long_as_it_does() {
+    let mut run = Run::new();
+    run.status_after([passed(), lost(), passed(), passed(), lost()]);
+    // Ten minutes of passing for five seconds, and failing for one.
+    for _ in 0..100 {
+        assert_eq!(
+            run.status_after([passed(), passed(), passed(), passed(), passed()]),
+            HealthStatus::Recovering
+        );
+        assert!(!run.note(failed()).contains(&Change::Lost), "nobody is told of another loss");
+    }
+    let recovering = (0..).find(|_| run.status_after([passed()]) == HealthStatus::Healthy);
+    assert_eq!(recovering, Some(10), "calm for ten seconds, as after a second loss");
+}
+
+#[test]
+fn a_target_that_was_down_for_long_is_believed_as_soon_as_it_is_back() {
+    let mut run = Run::new();
+    run.status_after([passed(), lost(), passed(), passed(), lost()]);
+    (0..600).for_each(|_| drop(run.note(failed())));
+    assert_eq!(run.status_after([passed(), passed()]), HealthStatus::Healthy);
+}
+
+#[test]
+fn no_interval_is_longer_than_the_usual_one() {
+    let mut run = Run::new();
+    let usual = Duration::from_millis(200);
+    let interval = |run: &Run| run.course.interval(&run.settings, usual);
+    assert_eq!(interval(&run), usual);
+    run.status_after([passed(), failed()]);
+    assert_eq!(interval(&run), usual, "in doubt");
+    assert_eq!(run.status_after([lost()]), HealthStatus::Unhealthy);
+    assert_eq!(interval(&run), usual, "down");
+    assert_eq!(run.status_after([passed()]), HealthStatus::Recovering);
+    assert_eq!(interval(&run), usual, "coming back");
+}

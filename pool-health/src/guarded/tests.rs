@@ -334,3 +334,29 @@ async fn of_what_the_connector_and_the_breaker_say_the_later_counts() {
         assert!(expected.contains(&hint), "{hint:?}");
     }
 }
+
+/// The permit came back without a verdict when the pool's limit was below a second.
+#[tokio::test(start_paused = true)]
+async fn connects_that_a_hasty_pool_cuts_off_are_failures() {
+    let (connector, breaker) = (FakeConnector::new(), breaker(BreakerSettings::default(), 7));
+    connector.connects().always(Act::Hang);
+    let pool = builder(&connector, &breaker).connect_timeout(ms(200)).build().unwrap();
+    sleep(secs(10)).await;
+    let snapshot = breaker.snapshot();
+    assert!(snapshot.opened >= 1, "{snapshot:?}");
+    assert_eq!(snapshot.cause.unwrap().to_string(), "no connection within 200ms");
+    drop(pool);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_whose_connection_does_not_work_is_a_failure() {
+    let (connector, breaker) = (FakeConnector::new(), breaker(BreakerSettings::default(), 7));
+    connector.validations().always(Act::Fail("starting up"));
+    let pool = builder(&connector, &breaker).build().unwrap();
+    sleep(secs(5)).await;
+    assert!(breaker.snapshot().opened >= 1 && pool.counters().created == 0);
+    assert_eq!(connector.open_now(), 0);
+    connector.validations().always(Act::Succeed);
+    sleep(secs(34)).await;
+    assert_eq!((breaker.state(), pool.stats().idle), (BreakerState::Closed, 2));
+}

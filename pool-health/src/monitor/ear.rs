@@ -2,7 +2,7 @@
 
 use std::sync::Weak;
 
-use pool_core::{Observer, PoolEvent};
+use pool_core::{AcquireError, Observer, PoolEvent, PoolId};
 use tokio::time::Instant;
 
 use super::Shared;
@@ -10,7 +10,8 @@ use super::watched::Facts;
 
 /// An observer of every pool.
 ///
-/// It only takes note: a pool's caller must not wait for the monitor's observers.
+/// It only takes note: a pool's caller must not wait for the monitor's observers. Of a pool that is not the one under watch by its
+/// name it takes none.
 pub(super) struct Ear(pub(super) Weak<Shared>);
 
 impl Observer for Ear {
@@ -18,7 +19,7 @@ impl Observer for Ear {
         false
     }
 
-    fn event(&self, pool: &str, event: &PoolEvent) {
+    fn event_of(&self, id: PoolId, pool: &str, event: &PoolEvent) {
         let is_of_interest = matches!(
             event,
             PoolEvent::ConnectFailed { .. }
@@ -28,11 +29,14 @@ impl Observer for Ear {
                 | PoolEvent::Flushed { .. }
                 | PoolEvent::OutageStarted { .. }
                 | PoolEvent::OutageEnded { .. }
-        );
+        ) || matches!(event, PoolEvent::AcquireFailed { error } if may_be_for_want_of_one(error));
         if !is_of_interest {
             return;
         }
         let Some(shared) = self.0.upgrade() else { return };
+        if !shared.state().targets.get(pool).is_some_and(|watched| watched.is_id(id)) {
+            return;
+        }
         // Without the lock: the error is one of the connector's.
         let cause = match event {
             PoolEvent::ConnectFailed { failure: cause, .. } | PoolEvent::OutageStarted { cause } => {
@@ -44,7 +48,7 @@ impl Observer for Ear {
         let facts = match event {
             PoolEvent::OutageStarted { .. } => {
                 let facts = shared.pool(pool).map(|pool| Facts::of(&*pool));
-                // It may be over already, or that of another pool of this name, which is on its way out.
+                // It may be over already.
                 let Some(facts) = facts.filter(Facts::is_in_outage) else { return };
                 Some(facts)
             }
@@ -56,8 +60,9 @@ impl Observer for Ear {
             // Nobody would notice the end of it.
             return;
         }
-        let Some(watched) = state.targets.get_mut(pool) else { return };
-        let reaction = watched.hear(event, cause, &state.settings, Instant::now());
+        let usual = state.usual(pool);
+        let Some(watched) = state.targets.get_mut(pool).filter(|watched| watched.is_id(id)) else { return };
+        let reaction = watched.hear(event, cause, &state.settings, usual, Instant::now());
         if let Some(facts) = facts {
             state.queue(pool, &facts, reaction.changes);
         }
@@ -65,4 +70,9 @@ impl Observer for Ear {
             shared.bell.notify_one();
         }
     }
+}
+
+/// Whether a caller may have got this error because all connections were in use.
+fn may_be_for_want_of_one(error: &AcquireError) -> bool {
+    matches!(error, AcquireError::Timeout(_) | AcquireError::QueueFull(_))
 }

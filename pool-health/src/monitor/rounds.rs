@@ -184,6 +184,23 @@ fn turn_of(shared: &Shared, name: &str) -> Option<Arc<Mutex<()>>> {
     shared.state().targets.get(name).map(|watched| Arc::clone(&watched.turn))
 }
 
+/// A check under way, of which observers are told the end, whatever that is.
+struct Begun<'a> {
+    shared: &'a Shared,
+    name: &'a str,
+    has_ended: bool,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.shared.state().untold.push(self.name, HealthEvent::CheckAbandoned);
+            // Who dropped it need not come by again.
+            self.shared.tell_untold();
+        }
+    }
+}
+
 /// One check, from its beginning to what observers are told of it.
 async fn carry_out(shared: &Arc<Shared>, pool: &Arc<dyn PoolControl>) {
     let name = pool.name();
@@ -191,9 +208,10 @@ async fn carry_out(shared: &Arc<Shared>, pool: &Arc<dyn PoolControl>) {
         let mut state = shared.state();
         let Some(watched) = state.targets.get_mut(name).filter(|watched| watched.is(pool)) else { return };
         watched.begin(Instant::now());
-        state.untold.push_back((name.to_owned(), HealthEvent::CheckStarted));
+        state.untold.push(name, HealthEvent::CheckStarted);
         state.settings.timeout
     };
+    let mut begun = Begun { shared, name, has_ended: false };
     shared.tell_untold();
     let result = pool.check_timeout(timeout).await;
     let (facts, said) = (Facts::of(&**pool), said(&result));
@@ -206,7 +224,8 @@ async fn carry_out(shared: &Arc<Shared>, pool: &Arc<dyn PoolControl>) {
         let Some(changes) = watched.conclude(&result, said, &facts, settings, now) else { return };
         let report = Arc::new(watched.report(&facts, now));
         let heals = settings.automatic_recovery && report.status == HealthStatus::Unhealthy;
-        state.untold.push_back((name.to_owned(), HealthEvent::CheckCompleted { report }));
+        state.untold.push(name, HealthEvent::CheckCompleted { report });
+        begun.has_ended = true;
         state.queue(name, &facts, changes);
         heals
     };

@@ -2,6 +2,7 @@
 
 mod reviewed;
 mod scripted;
+mod second_review;
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ impl HealthObserver for Told {
     fn event(&self, pool: &str, event: &HealthEvent) {
         let line = match event {
             HealthEvent::CheckStarted | HealthEvent::CheckCompleted { .. } => return,
+            HealthEvent::CheckAbandoned => return,
+            HealthEvent::Missed { events } => format!("{pool}: {events} missed"),
             HealthEvent::StatusChanged { from, to, .. } => format!("{pool}: {from} -> {to}"),
             HealthEvent::Lost { .. } => format!("{pool}: lost"),
             HealthEvent::Recovered { .. } => format!("{pool}: recovered"),
@@ -199,6 +202,7 @@ async fn a_full_pool_without_a_reserve_is_degraded_whatever_its_holders_do() {
     let report = place.report();
     assert_eq!((report.status, report.failed_checks), (HealthStatus::Degraded, 0), "{report}");
     assert!(matches!(&report.issues[..], [Issue::Exhausted { active: 2, .. }]), "{report}");
+    assert_eq!(pool.counters().failed(), 0, "every caller was served");
     drop(held);
     seconds(10).await;
     assert_eq!(place.status(), HealthStatus::Healthy);

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pool_core::{
-    AcquireError, CheckReport, CloseReason, ConnectionId, ErrorClass, Outage, PoolControl, PoolEvent,
+    AcquireError, CheckReport, CloseReason, ConnectionId, ErrorClass, Outage, PoolControl, PoolEvent, PoolId,
     PoolSnapshot, Target,
 };
 use tokio::time::Instant;
@@ -21,15 +21,20 @@ use crate::status::{HealthStatus, Issue};
 #[derive(Debug)]
 pub(crate) struct Watched {
     pool: Weak<dyn PoolControl>,
+    id: PoolId,
     course: Course,
     ledger: Ledger,
     slowness: Slowness,
     /// Held while it is checked, so that it is never checked twice at a time.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     /// What the last connect died of, if none has succeeded since.
-    connect_failure: Option<(String, ErrorClass)>,
+    connect_failure: Option<ConnectFailure>,
     /// Connects, validations and returned connections that failed in a row.
     errors: u32,
+    /// Connections that ordinary callers cannot have.
+    reserve: usize,
+    /// Callers that were refused since the last check while every other connection was in use.
+    refused: u64,
     before: Option<PoolSnapshot>,
     was_full: bool,
     checks: u64,
@@ -49,6 +54,9 @@ pub(crate) struct Watched {
     passed: Option<Instant>,
 }
 
+/// While callers wait, a pool asks a full server again after half of this at most.
+const ASKED_AGAIN: Duration = Duration::from_secs(10);
+
 /// What a pool tells of itself. Asked without a lock: its connector, which is a user's, names the target.
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -56,6 +64,15 @@ pub(crate) struct Facts {
     target: Option<Target>,
     snapshot: PoolSnapshot,
     outage: Option<Outage>,
+    reserve: usize,
+}
+
+/// A connect that failed.
+#[derive(Debug)]
+struct ConnectFailure {
+    cause: String,
+    class: ErrorClass,
+    at: Instant,
 }
 
 impl Facts {
@@ -65,6 +82,7 @@ impl Facts {
             target: pool.target(),
             snapshot: pool.snapshot(),
             outage: pool.outage(),
+            reserve: pool.options().reserve_connections,
         }
     }
 
@@ -86,12 +104,15 @@ impl Watched {
     pub(crate) fn new(pool: &Arc<dyn PoolControl>, now: Instant) -> Self {
         Watched {
             pool: Arc::downgrade(pool),
+            id: pool.id(),
             course: Course::new(now),
             ledger: Ledger::default(),
             slowness: Slowness::default(),
             turn: Arc::default(),
             connect_failure: None,
             errors: 0,
+            reserve: pool.options().reserve_connections,
+            refused: 0,
             before: None,
             was_full: false,
             checks: 0,
@@ -118,22 +139,30 @@ impl Watched {
         std::ptr::addr_eq(self.pool.as_ptr(), Arc::as_ptr(pool))
     }
 
+    /// As [`is`](Self::is), for whoever knows only its id.
+    pub(crate) fn is_id(&self, id: PoolId) -> bool {
+        self.id == id
+    }
+
     pub(crate) fn status(&self) -> HealthStatus {
         self.course.status()
     }
 
-    /// Takes in what happened in the pool; `cause` is what the connect died of, if it is about one.
+    /// Takes in what happened in the pool; `cause` is what the connect died of, if it is about one, and `usual` the interval
+    /// between two checks while all is well.
     pub(crate) fn hear(
         &mut self,
         event: &PoolEvent,
         cause: Option<String>,
         settings: &HealthSettings,
+        usual: Duration,
         now: Instant,
     ) -> Reaction {
         self.ledger.note(event, now);
         let is_error = match event {
             PoolEvent::ConnectFailed { failure, .. } => {
-                self.connect_failure = cause.map(|cause| (cause, failure.class));
+                self.connect_failure =
+                    cause.map(|cause| ConnectFailure { cause, class: failure.class, at: now });
                 true
             }
             PoolEvent::Created { .. } => {
@@ -146,6 +175,10 @@ impl Watched {
                 }
                 problem.is_some()
             }
+            PoolEvent::AcquireFailed { error } => {
+                self.refused += u64::from(is_full(&error.diagnosis().stats, self.reserve));
+                false
+            }
             // A validation that failed was counted when it did.
             PoolEvent::Closed { reason, .. } => is_bad(*reason) && *reason != CloseReason::ValidationFailed,
             PoolEvent::Flushed { .. } => {
@@ -154,7 +187,7 @@ impl Watched {
             PoolEvent::OutageStarted { .. } => {
                 let issue = Issue::Down { cause: cause.unwrap_or_default() };
                 let changes = self.course.note(Outcome::Lost(issue), settings, now);
-                (self.due, self.hurry) = (now + settings.down_interval, None);
+                (self.due, self.hurry) = (now + settings.down_interval.min(usual), None);
                 return Reaction { changes, is_sooner: true };
             }
             PoolEvent::OutageEnded { .. } => {
@@ -229,15 +262,24 @@ impl Watched {
             let usual = self.slowness.usual();
             self.slowness.note(took, settings).then_some(Issue::Slow { took, usual })
         });
+        if facts.outage.is_none() {
+            // One that was begun before another one that has succeeded, or that nobody wants any more. But a server that is
+            // full is none that is down: that is no outage to the pool, which asks again while somebody wants more.
+            let ended = self.ended;
+            let still_counts = |failure: &ConnectFailure| {
+                let is_new = ended.is_none_or(|ended| failure.at >= ended);
+                let is_recent = now.saturating_duration_since(failure.at) < ASKED_AGAIN;
+                failure.class == ErrorClass::Capacity && (is_new || is_recent)
+            };
+            self.connect_failure.take_if(|failure| !still_counts(failure));
+        }
         let connects_fail = match (&self.connect_failure, facts.outage) {
-            (Some((cause, _)), Some(_)) => Some(cause.clone()),
-            // A server that is full is none that is down.
-            (Some((cause, ErrorClass::Capacity)), None) => Some(cause.clone()),
-            // One that was begun before another one that has succeeded.
-            (Some(_), None) => None,
+            (Some(failure), _) => Some(failure.cause.clone()),
             (None, Some(outage)) => Some(format!("{} connects failed in a row", outage.failures)),
             (None, None) => None,
         };
+        self.reserve = facts.reserve;
+        let is_full = is_full(&snapshot.stats, facts.reserve) && snapshot.stats.waiting > 0;
         let outcome = judge(&Seen {
             before: self.before.as_ref(),
             now: snapshot,
@@ -246,9 +288,11 @@ impl Watched {
             said,
             last_problem: self.ledger.last_problem(self.passed.unwrap_or(begun)).map(str::to_owned),
             slow,
+            refused: std::mem::take(&mut self.refused),
+            is_full,
             was_full: self.was_full,
         })?;
-        self.was_full = is_full(snapshot);
+        self.was_full = is_full;
         self.before = Some(snapshot.clone());
         self.checks += 1;
         (self.ended, self.took) = (Some(now), Some(now.saturating_duration_since(begun)));

@@ -6,7 +6,7 @@ use std::io;
 use super::meaning::{busy, says};
 use crate::assemble::NOTE;
 use crate::duration::shown_us;
-use crate::result::{Distribution, LeakStatus, LoadResult, Status, VerdictStatus};
+use crate::result::{Distribution, LeakStatus, LoadResult, RaisedAlert, Status, VerdictStatus};
 
 /// Sentences are wrapped to this many characters.
 const WIDTH: usize = 100;
@@ -232,6 +232,26 @@ fn account(page: &mut String, result: &LoadResult) {
     }
     for finding in &leaks.findings {
         page.push_str(&wrapped("             ", finding));
+    }
+    if result.is_monitored {
+        alerts(page, result);
+    }
+}
+
+fn alerts(page: &mut String, result: &LoadResult) {
+    if result.alerts.is_empty() {
+        line!(page, "  Alerts     none");
+        return;
+    }
+    line!(page, "  Alerts     {} raised", grouped(result.alerts.len() as u64));
+    for alert in &result.alerts {
+        let until = alert.cleared_at_ms.map_or_else(|| String::from("the end"), shown_ms);
+        let RaisedAlert { alertname, severity, raised_at_ms, message, .. } = alert;
+        let from = shown_ms(*raised_at_ms);
+        page.push_str(&wrapped(
+            "             ",
+            &format!("{alertname} ({severity}) from {from} to {until}: {message}"),
+        ));
     }
 }
 

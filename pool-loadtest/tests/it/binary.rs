@@ -304,6 +304,8 @@ fn the_help_tells_every_flag_and_exit_code() {
           --output <FILE>               Where the result goes, as JSON [default: results.json]
           --config <FILE>               Test a pool of this connection_pool.yaml
           --pool <NAME>                 Which pool of the configuration [default: the first]
+          --alerts                      Watch the pool with a monitor, and list the alerts that the load
+                                        raises
           --format <FORMAT>             What to print: a report, or the same JSON as in the file
                                         [default: text] [possible values: text, json]
           --quiet                       Print neither progress nor report; JSON is still printed if
@@ -315,6 +317,9 @@ fn the_help_tells_every_flag_and_exit_code() {
     give it back) with a pause of 1 ms after each burst, and begins a cycle only when its last one has
     ended (a closed loop). The query counts to a hundred and touches no table. The first second is not
     measured, unless the run is shorter than three.
+
+    With --alerts a monitor looks at the pool each second, or ten times in a shorter run, and judges it
+    by the rules of the configuration, or else by those that are built in. Alerts change no exit code.
 
     Without --config the pool leads to an embedded SQLite database in a temporary file, and opens all
     its connections beforehand. With it, the pool's options are those of the file, and what is given

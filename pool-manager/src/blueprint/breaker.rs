@@ -11,9 +11,6 @@ use pool_health::{BreakerSettings, BreakerWindow, CircuitBreaker, SettingsError}
 
 use super::Drawing;
 
-/// How much longer a breaker stays open each time that it opens without having closed.
-const GROWTH: f64 = 2.0;
-
 /// What a configuration says of the breaker of a pool; `None` if it has none.
 fn settings(config: &CircuitBreakerSettings) -> Option<BreakerSettings> {
     let &CircuitBreakerSettings {
@@ -30,7 +27,7 @@ fn settings(config: &CircuitBreakerSettings) -> Option<BreakerSettings> {
         slow_connect,
         slow_rate,
     } = config;
-    let by_default = BreakerSettings::default();
+    let by_default = BreakerSettings::for_connects();
     let (slow_call_rate, slow_call_duration) = match slow_connect {
         Duration::ZERO => (0.0, by_default.slow_call_duration),
         slow_connect => (slow_rate, slow_connect),
@@ -49,9 +46,22 @@ fn settings(config: &CircuitBreakerSettings) -> Option<BreakerSettings> {
         half_open_permits,
         max_half_open: half_open_max,
         open_base: open,
-        open_growth: GROWTH,
+        open_growth: by_default.open_growth,
         open_max,
     })
+}
+
+/// The key that a setting of a breaker comes from.
+fn key_of(setting: &'static str, config: &CircuitBreakerSettings) -> &'static str {
+    let field = match setting {
+        "window" if config.window_calls > 0 => "window_calls",
+        "slow_call_rate" => "slow_rate",
+        "slow_call_duration" => "slow_connect",
+        "max_half_open" => "half_open_max",
+        "open_base" => "open",
+        same => same,
+    };
+    CircuitBreakerSettings::key_of(field).unwrap_or(setting)
 }
 
 /// The breakers there are. One goes when no pool has it any more.
@@ -134,9 +144,12 @@ impl Gate {
         match breakers.of(stands_for, settings) {
             Ok(known) => Gate(RwLock::new(Some(known))),
             Err(error) => {
+                let key_of = |setting| key_of(setting, &config.settings.circuit_breaker);
                 for problem in error.problems {
-                    let key = format!("circuit_breaker.{}", problem.setting);
-                    drawing.object(&key, &problem.value, problem.rule, "change the value");
+                    let key = format!("circuit_breaker.{}", key_of(problem.setting));
+                    // One of the rules names a setting, too.
+                    let rule = problem.rule.replace("open_base", key_of("open_base"));
+                    drawing.object(&key, &problem.value, rule, "change the value");
                 }
                 Gate::default()
             }
@@ -191,6 +204,10 @@ impl ConnectGate for Gate {
 struct Free;
 
 impl ConnectPass for Free {
+    fn wants_proof(&self) -> bool {
+        false
+    }
+
     fn succeeded(self: Box<Self>, _took: Duration) {}
 
     fn failed(self: Box<Self>, _took: Duration, _cause: &ConnectError, _class: ErrorClass) {}
@@ -199,6 +216,13 @@ impl ConnectPass for Free {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_breaker_of_which_a_file_says_nothing_else_is_one_for_connects() {
+        let enabled = CircuitBreakerSettings { enabled: true, ..CircuitBreakerSettings::default() };
+        let for_connects = BreakerSettings { slow_call_rate: 0.0, ..BreakerSettings::for_connects() };
+        assert_eq!(settings(&enabled), Some(for_connects));
+    }
 
     #[test]
     fn the_breaker_of_a_file_may_be_had_with_all_it_may_say() {
@@ -231,7 +255,7 @@ mod tests {
                 half_open_permits: 1000,
                 max_half_open: Duration::from_secs(24 * 3600),
                 open_base: millis(1),
-                open_growth: 2.0,
+                open_growth: 1.05,
                 open_max: Duration::from_secs(24 * 3600),
             }
         );

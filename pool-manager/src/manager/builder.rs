@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pool_config::{Config, Loader};
-use pool_core::{Observer, PoolEvent};
+use pool_core::{Observer, PoolEvent, PoolId};
 use pool_health::HealthObserver;
 
 use super::{PoolManager, Source};
@@ -116,6 +116,10 @@ struct Asked {
 }
 
 impl Observer for Asked {
+    fn event_of(&self, id: PoolId, pool: &str, event: &PoolEvent) {
+        self.observer.event_of(id, pool, event);
+    }
+
     fn event(&self, pool: &str, event: &PoolEvent) {
         self.observer.event(pool, event);
     }

@@ -1,7 +1,7 @@
 //! The task that removes pools made on demand when nobody needs them any more. There is one for all of them, and none
 //! while there are none.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Shared;
 use crate::any::AnyPool;
+use crate::duty::OnDuty;
 use crate::event::ManagerEvent;
 use crate::registry::OnDemand;
 
@@ -19,35 +20,17 @@ const ROUND: (Duration, Duration) = (Duration::from_millis(10), Duration::from_s
 /// How many handles the manager itself has of a pool: one in the registry and one in the set.
 const OWN_HANDLES: usize = 2;
 
-/// Whether the task runs.
-#[derive(Default)]
-pub(super) struct Duty(Arc<AtomicBool>);
-
-/// Is with the task, and notes its end if that comes unforeseen: with its runtime, or by a panic.
-struct OnDuty(Option<Arc<AtomicBool>>);
-
-impl Drop for OnDuty {
-    fn drop(&mut self) {
-        if let Some(runs) = self.0.take() {
-            runs.store(false, Ordering::Release);
-        }
-    }
-}
-
 /// Starts the task, unless it runs.
 pub(super) fn call(shared: &Arc<Shared>) {
-    // Ordering: whoever sees `true` has put in a pool, under the lock, that the task will see there.
-    if !shared.janitor.0.swap(true, Ordering::AcqRel) {
-        let on_duty = OnDuty(Some(Arc::clone(&shared.janitor.0)));
+    if let Some(on_duty) = shared.janitor.begin() {
         tokio::spawn(work(Arc::downgrade(shared), on_duty));
     }
 }
 
-async fn work(shared: Weak<Shared>, mut on_duty: OnDuty) {
+async fn work(shared: Weak<Shared>, on_duty: OnDuty) {
     loop {
         let Some(pause) = shared.upgrade().and_then(|shared| round(&shared)) else {
-            // Noted already, and perhaps the next task runs.
-            on_duty.0 = None;
+            on_duty.leave();
             return;
         };
         sleep(pause).await;
@@ -87,7 +70,7 @@ fn round(shared: &Arc<Shared>) -> Option<Duration> {
         }
         if registry.on_demand.is_empty() || registry.is_closed {
             // Lock: under which the next pool is put in, and after which it calls.
-            shared.janitor.0.store(false, Ordering::Release);
+            shared.janitor.end();
             None
         } else {
             let timeouts = registry.on_demand.values().map(|pool| pool.entry.config.settings.idle_timeout);
@@ -120,8 +103,7 @@ fn look(shared: &Shared) -> Vec<Found> {
         let checks = shared.health.checks_of(pool.control().name());
         let PoolSnapshot { stats, counters, .. } = pool.control().snapshot();
         // A check that is under way waits for a connection or has one.
-        let of_others =
-            (stats.active + stats.pending).saturating_sub(usize::from(checks.under_way.is_some()));
+        let of_others = (stats.active + stats.pending).saturating_sub(checks.under_way);
         // Only whether it is another number than before counts, which holds when the counters of the pool were reset, too.
         let requests = counters.requests.wrapping_sub(checks.begun);
         Found { key, pool, asked_for, at_rest: (of_others == 0).then_some(requests) }

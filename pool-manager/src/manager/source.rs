@@ -7,6 +7,7 @@ use pool_config::{AuthenticationMethod, Config, ConfigError, Loaded, Loader, Poo
 use tokio::task::spawn_blocking;
 
 use super::described;
+use crate::monitoring::Prepared;
 
 /// A file, and how it is read.
 pub(crate) struct Source {
@@ -88,9 +89,11 @@ impl Source {
     }
 }
 
-/// The files that a configuration names and whose content matters to pools: secrets and certificates.
+/// The files that a configuration names and whose content matters: secrets and certificates of pools, URLs of those who are told
+/// of alerts.
 pub(crate) fn files_named_by(config: &Config) -> Vec<PathBuf> {
-    let mut files: Vec<_> = described(config).flat_map(files_of).cloned().collect();
+    let receivers = Prepared::files(&config.monitoring);
+    let mut files: Vec<_> = described(config).flat_map(files_of).chain(receivers).cloned().collect();
     files.sort();
     files.dedup();
     files

@@ -75,7 +75,7 @@ impl PoolManager {
             let pool = self.shared.open(blueprint)?;
             let config = Arc::new(PoolConfig { name: name.clone(), ..config });
             interval = config.settings.health_check_interval;
-            let entry = Entry { pool: pool.clone(), config, gate, fingerprint, origin: Origin::Program };
+            let entry = Entry::new(pool.clone(), config, gate, fingerprint, Origin::Program);
             replaces = registry.put_on_demand(key, OnDemand::new(entry, target.clone(), password));
             pool
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 #[cfg(feature = "sqlite")]
 use pool_config::Driver;
-use pool_config::{Changes, Config, MaxWaiting, PoolConfig, ReloadClass, diff};
+use pool_config::{Changes, Config, PoolConfig, ReloadClass, diff};
 use pool_core::{BuildError, PoolOptions, Target};
 
 use super::drain::Draining;
@@ -17,7 +17,9 @@ use crate::any::AnyPool;
 use crate::blueprint::{Blueprint, BuildProblem, Gate, pool_options};
 use crate::event::ManagerEvent;
 use crate::health::Health;
-use crate::manager::{Shared, config_of, described, shedding};
+use crate::manager::shedding::{self, QueueLimit};
+use crate::manager::{Shared, config_of, described};
+use crate::monitoring::Prepared;
 use crate::registry::{Entry, OnDemand, Origin, Registry};
 
 /// What a reload is going to do. Everything in it can be had.
@@ -29,6 +31,8 @@ struct Plan {
     removed: BTreeSet<String>,
     left_alone: Vec<BuildProblem>,
     unchanged: usize,
+    /// What the monitor is to do, if that is other than what it does.
+    monitoring: Option<Prepared>,
 }
 
 /// A pool that stays, and is to be different.
@@ -40,6 +44,8 @@ struct Change {
     blueprint: Blueprint,
     /// What has decided so far whether the pool connects.
     gate: Arc<Gate>,
+    /// Who has said so far how long its queue may be.
+    limit: Arc<QueueLimit>,
     /// The options, if they differ.
     options: Option<PoolOptions>,
     /// Whether further connections are opened by the new connector.
@@ -90,9 +96,12 @@ impl Shared {
     }
 
     fn try_to_apply(self: &Arc<Self>, config: Config) -> Result<ReloadReport, ReloadError> {
-        let plan = self.plan(config)?;
+        let mut plan = self.plan(config)?;
         let before = self.reloads.progress.borrow().generation;
-        let is_unchanged = plan.changes.is_empty() && plan.changed.is_empty() && plan.added.is_empty();
+        let is_unchanged = plan.changes.is_empty()
+            && plan.changed.is_empty()
+            && plan.added.is_empty()
+            && plan.monitoring.is_none();
         let generation = if is_unchanged { before } else { before + 1 };
         let names = |changes: &[&Change]| changes.iter().map(|change| change.name()).collect::<Vec<_>>();
         let (drained, changed): (Vec<_>, Vec<_>) = plan.changed.iter().partition(|change| change.drains);
@@ -113,6 +122,7 @@ impl Shared {
         let added =
             plan.added.iter().map(|(config, _)| (config.name.clone(), config.settings.health_check_interval));
         let intervals: Vec<_> = added.collect();
+        let monitoring = plan.monitoring.take();
         let (removed, changed) = self.swap(plan)?;
         report.removed.retain(|name| removed.iter().any(|pool| pool.control().name() == name));
         let mut draining: Vec<_> = changed.into_iter().filter_map(|change| change.carry_out(self)).collect();
@@ -131,9 +141,13 @@ impl Shared {
         }
         let in_force = Arc::clone(&self.read().config);
         self.health.follow(&in_force.health_monitoring);
+        if let Some(monitoring) = monitoring {
+            self.measuring.follow(monitoring);
+        }
         if self.read().is_closed {
             // Meanwhile. Whoever closes notes that first and then ends the watch, so one of the two comes after the other.
             self.health.stop();
+            self.measuring.stop();
         }
         self.judge_members();
         shedding::call(self);
@@ -151,7 +165,7 @@ impl Shared {
     /// Whether a pool would differ although the configuration is the one in force: for what its files hold.
     pub(super) fn has_other_files(&self) -> bool {
         let in_force = Config::clone(&self.read().config);
-        self.plan(in_force).is_ok_and(|plan| !plan.changed.is_empty())
+        self.plan(in_force).is_ok_and(|plan| !plan.changed.is_empty() || plan.monitoring.is_some())
     }
 
     fn before(&self) -> Result<Before, ReloadError> {
@@ -178,6 +192,7 @@ impl Shared {
     /// Finds out what is to be done, and makes it ready. Changes nothing.
     fn plan(&self, config: Config) -> Result<Plan, ReloadError> {
         Health::check(&config.health_monitoring)?;
+        let monitoring = Prepared::of(&config.monitoring)?;
         let Before { config: before, entries, on_demand } = self.before()?;
         let changes = diff(&before, &config);
         let keys: Vec<_> =
@@ -218,6 +233,7 @@ impl Shared {
             removed: removed(&entries, &config),
             left_alone,
             unchanged: 0,
+            monitoring: self.measuring.differs_from(&monitoring).then_some(monitoring),
             config,
         };
         for ((known, pool), blueprint) in wanted.into_iter().zip(blueprints) {
@@ -294,7 +310,7 @@ impl Shared {
             match blueprint.open(&self.observers) {
                 Ok(pool) => {
                     let name = config.name.clone();
-                    let entry = Entry { pool, config, gate, fingerprint, origin: Origin::Configuration };
+                    let entry = Entry::new(pool, config, gate, fingerprint, Origin::Configuration);
                     opened.push((name, entry));
                 }
                 Err(error) => return Err((error, opened)),
@@ -332,8 +348,9 @@ impl Change {
         }
         let options = Some(blueprint.options.clone())
             .filter(|options| *options != pool_options(&entry.config.settings));
-        let (pool, before, config, gate) = (entry.pool, entry.config, Arc::new(config), entry.gate);
-        Some(Change { pool, which, before, config, blueprint, gate, options, renews, drains })
+        let Entry { pool, config: before, gate, limit, .. } = entry;
+        let config = Arc::new(config);
+        Some(Change { pool, which, before, config, blueprint, gate, limit, options, renews, drains })
     }
 
     fn name(&self) -> String {
@@ -356,20 +373,13 @@ impl Change {
 
     /// Changes the pool. Returns it if connections of before have to go.
     fn carry_out(self, shared: &Shared) -> Option<Draining> {
-        let Change { pool, before, config, blueprint, gate, options, renews, drains, .. } = self;
-        let limits = [&before, &config].map(|config| config.settings.max_waiting);
-        let options = match (options, limits) {
-            // What was found stays until something else is.
-            (Some(options), [MaxWaiting::Auto, MaxWaiting::Auto]) => {
-                Some(PoolOptions { max_waiting: pool.control().options().max_waiting, ..options })
-            }
-            (options, [MaxWaiting::Auto, MaxWaiting::Callers(_)]) => {
-                Some(options.unwrap_or_else(|| blueprint.options.clone()))
-            }
-            (options, _) => options,
-        };
+        let Change { pool, before, config, blueprint, gate, limit, options, renews, drains, .. } = self;
+        let max_waiting = config.settings.max_waiting;
+        // A queue without a limit, and one whose limit is to be found, are alike in the options.
+        let is_other_limit = max_waiting != before.settings.max_waiting;
+        let options = options.or_else(|| is_other_limit.then(|| blueprint.options.clone()));
         if let Some(options) = options
-            && let Err(error) = pool.control().set_options(options)
+            && let Err(error) = limit.set_options(pool.control(), options, max_waiting)
         {
             // They were checked when the blueprint was drawn.
             tracing::error!(pool = pool.control().name(), "failed to {error}");

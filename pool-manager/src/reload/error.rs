@@ -7,6 +7,7 @@ use pool_core::BuildError;
 use pool_health::SettingsError;
 
 use crate::blueprint::BuildErrors;
+use crate::monitoring::MonitoringErrors;
 
 /// Why a new configuration was refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum ReloadError {
     /// A configuration made in code has what the monitor of health cannot do.
     #[error(transparent)]
     Health(#[from] SettingsError),
+    /// What its section `monitoring` describes cannot be had.
+    #[error(transparent)]
+    Monitoring(#[from] MonitoringErrors),
     /// It changes what cannot be changed in a running system.
     #[error("change what takes a restart:{}", Listing(keys))]
     Restart {

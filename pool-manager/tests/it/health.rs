@@ -113,8 +113,9 @@ async fn one_pool_may_be_looked_at_more_often_than_the_others_and_a_reload_chang
 async fn a_configuration_made_in_code_that_no_monitor_can_follow_is_refused() {
     let mut wrong = config("");
     wrong.health_monitoring.unhealthy_threshold = 0;
+    wrong.health_monitoring.connection_timeout = ms(0);
     let error = PoolManager::from_config(wrong.clone()).await.unwrap_err();
-    insta::assert_snapshot!(error, @"accept the health monitor settings: fall = 0 must be at least 1");
+    insta::assert_snapshot!(error, @"accept the health_monitoring settings: connection_timeout_ms = 0s must be from 1 ms to 10 years; unhealthy_threshold = 0 must be at least 1");
     let manager = manager("").await;
     let refused = manager.reload(wrong).await.unwrap_err();
     assert_eq!(refused.to_string(), error.to_string());
@@ -258,6 +259,22 @@ async fn a_check_leaves_no_member_out_where_nobody_watches_for_its_return() {
     let report = manager.health().check("replica").await.unwrap();
     assert_eq!(report.status, HealthStatus::Unhealthy, "{report}");
     assert!(manager.group_stats()["shop"].iter().all(|member| !member.unhealthy));
+}
+
+#[tokio::test]
+async fn who_is_left_out_comes_back_when_the_program_stops_the_watch_and_is_left_out_again_when_it_goes_on() {
+    let place = Place::missing();
+    let replica = place.pool("replica", "group: shop, role: replica");
+    let primary = "{name: primary, driver: sqlite, database: ':memory:', group: shop}";
+    let manager = manager(&format!("{EAGER}, pools: [{primary}, {replica}]")).await;
+    manager.health().check("replica").await.unwrap();
+    let is_left_out = || manager.group_stats()["shop"].iter().any(|member| member.unhealthy);
+    until("it is left out", is_left_out).await;
+    manager.health().stop().await;
+    until("it is taken back", || !is_left_out()).await;
+    assert_eq!(manager.health().status("replica"), HealthStatus::Unhealthy, "nobody has looked since");
+    manager.health().start();
+    until("it is left out again", is_left_out).await;
 }
 
 #[tokio::test]
@@ -435,13 +452,28 @@ async fn a_breaker_opened_by_hand_keeps_a_pool_from_connecting_and_closed_by_han
 }
 
 #[tokio::test]
-async fn a_breaker_made_in_code_that_cannot_be_had_is_refused_by_its_key() {
+async fn what_cannot_be_had_of_a_pool_made_in_code_is_refused_by_its_keys() {
     let manager = manager("").await;
     let mut pool: PoolConfig = config(&format!("pools: [{HERE}]")).pools.remove(0);
     pool.settings.circuit_breaker.enabled = true;
     pool.settings.circuit_breaker.half_open_permits = 0;
-    let error = manager.create(pool).unwrap_err().to_string();
-    assert!(error.contains("circuit_breaker.half_open_permits is 0: must be at least 1"), "{error}");
+    pool.settings.circuit_breaker.half_open_max = ms(100_000_000);
+    pool.settings.circuit_breaker.open_max = ms(1);
+    pool.settings.health_check_interval = Some(ms(0));
+    pool.settings.acquire_timeout = ms(0);
+    insta::assert_snapshot!(manager.create(pool).unwrap_err(), @r"
+    build the pools: 5 problems
+    pool `here`: connection_timeout_ms is 0s: must be longer than zero: nothing may wait for ever, and nothing finishes in no time
+      help: change the value
+    pool `here`: health_check_interval_ms is 0s: must be from 1 ms to 10 years
+      help: change the value
+    pool `here`: circuit_breaker.half_open_permits is 0: must be at least 1
+      help: change the value
+    pool `here`: circuit_breaker.half_open_max_ms is 100000s: must not exceed one day; 0 is for ever
+      help: change the value
+    pool `here`: circuit_breaker.open_max_ms is 1ms: must not be shorter than open_ms
+      help: change the value
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ mod examine;
 mod groups;
 mod health;
 mod many;
+mod monitoring;
 mod names;
 mod reload;
 mod shutdown;

@@ -43,6 +43,21 @@ async fn a_thousand_lazy_pools_under_watch_cost_one_task() {
     assert!(manager.close(PATIENCE).await.is_complete());
 }
 
+/// One that collects, and one that tells.
+#[tokio::test]
+async fn a_thousand_lazy_pools_that_are_measured_cost_two_tasks() {
+    let sections = a_thousand(10)
+        + ", monitoring: {collection_interval_ms: 50, retention_period_ms: 1000, max_memory_bytes: 1000000000}";
+    let config = crate::support::config(&sections);
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let manager = pool_manager::PoolManager::from_config(config).await.unwrap();
+    until("all were measured", || manager.monitor().all_metrics().len() == 1000).await;
+    assert_eq!(tasks(), before + 2);
+    assert!(manager.snapshots().values().all(|snapshot| snapshot.counters.requests == 0));
+    assert!(manager.close(PATIENCE).await.is_complete());
+}
+
 #[tokio::test]
 async fn a_reload_of_a_thousand_pools_touches_the_one_that_differs() {
     let manager = manager(&a_thousand(10)).await;

@@ -10,16 +10,23 @@ use tokio::time::{Instant, sleep};
 /// What must happen is waited for this long; on an idle machine it takes much less.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-const QUIET: &str = "health_monitoring: {enabled: false}, ";
+/// What is said for tests that say nothing of it themselves.
+const QUIET: [(&str, &str); 2] = [
+    ("health_monitoring", "health_monitoring: {enabled: false}, "),
+    (" monitoring", " monitoring: {enabled: false}, "),
+];
 
 pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
 /// A configuration: what stands below `connection_pool`, without the variables of this process. Unless it says something of
-/// health, nobody watches it: checks are callers, and would be counted with those of the test.
+/// health, nobody watches it: checks are callers, and would be counted with those of the test. Nor is anything measured that the
+/// test does not ask for: tasks are counted, too.
 pub(crate) fn config(sections: &str) -> Config {
-    let quiet = if sections.contains("health_monitoring") { "" } else { QUIET };
+    let is_said = |section: &str| format!(" {sections}").contains(section);
+    let quiet: String =
+        QUIET.iter().filter(|(section, _)| !is_said(section)).map(|(_, text)| *text).collect();
     let text = format!("connection_pool: {{{quiet}{sections}}}");
     let loaded = Loader::without_variables().load_text(&text, "connection_pool.yaml");
     loaded.unwrap_or_else(|error| panic!("failed to {error}")).config

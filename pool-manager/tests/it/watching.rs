@@ -83,7 +83,7 @@ async fn nothing_watches_a_manager_that_is_closed_or_dropped() {
 async fn a_file_that_nobody_shall_watch_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("connection_pool.yaml");
-    fs::write(&file, "connection_pool: {reload: {watch: 'off'}, health_monitoring: {enabled: false}}")
+    fs::write(&file, "connection_pool: {reload: {watch: 'off'}, health_monitoring: {enabled: false}, monitoring: {enabled: false}}")
         .unwrap();
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
@@ -107,12 +107,16 @@ async fn a_hangup_reloads_the_file_and_opens_the_audit_log_again() {
         )
     };
     fs::write(&file, text(3)).unwrap();
-    let manager = PoolManager::builder().reload_on_hangup(true).from_file(&file).await.unwrap();
+    let recorder = Recorder::default();
+    let builder = PoolManager::builder().reload_on_hangup(true).manager_observer(recorder.clone());
+    let manager = builder.from_file(&file).await.unwrap();
     fs::write(&file, text(4)).unwrap();
     let rotated = folder.path().join("audit.1.jsonl");
     fs::rename(&log, &rotated).unwrap();
     kill_process(getpid(), Signal::HUP).unwrap();
-    until("the change is in force", || size(&manager) == 4).await;
+    // A moment after the change is in force, and after the log was told of it.
+    until("the reload is told of", || recorder.events().contains(&"applied 1".to_owned())).await;
+    assert_eq!(size(&manager), 4);
     assert!(manager.close(PATIENCE).await.is_complete());
     let written = fs::read_to_string(&log).unwrap();
     assert!(written.contains(r#""event":"reload""#), "{written}");

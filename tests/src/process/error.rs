@@ -110,9 +110,10 @@ impl ServerError {
         move |source| ServerError::Sql { what, source }
     }
 
-    /// Whether somebody else has the port. All servers end then, and write the system's own words.
+    /// Whether somebody else has the port. All servers end then, and write the system's own words; those in Go begin them with a small
+    /// letter.
     pub(super) fn is_port_taken(&self) -> bool {
-        matches!(self, ServerError::Start { log, .. } if log.contains("Address already in use"))
+        matches!(self, ServerError::Start { log, .. } if log.contains("ddress already in use"))
     }
 }
 

@@ -94,7 +94,7 @@ fn the_readme_has_exactly_two_set_up_commands() {
 fn the_configurations_of_the_guide_to_the_manager_load_without_a_warning() {
     let text = fs::read_to_string(root().join("docs/manager.md")).unwrap();
     let blocks = text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("yaml\n"));
-    let [base, overlay, secrets, careful, group, watched] = blocks.collect::<Vec<_>>()[..] else {
+    let [base, overlay, secrets, careful, group, watched, measured] = blocks.collect::<Vec<_>>()[..] else {
         panic!("other blocks")
     };
     let check = |outcome: Result<Loaded, ConfigError>| {
@@ -102,7 +102,7 @@ fn the_configurations_of_the_guide_to_the_manager_load_without_a_warning() {
         assert!(warnings.is_empty(), "{warnings:?}");
         config
     };
-    for block in [base, secrets, careful, group, watched] {
+    for block in [base, secrets, careful, group, watched, measured] {
         check(Loader::without_variables().load_text(block, "docs/manager.md"));
     }
     let folder = tempfile::tempdir().unwrap();

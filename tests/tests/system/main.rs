@@ -13,6 +13,7 @@ mod inprocess;
 mod manager;
 mod mysql;
 mod oauth2;
+mod observability;
 mod postgres;
 mod redis;
 mod routing;

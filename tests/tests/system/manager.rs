@@ -2,6 +2,7 @@
 
 mod health;
 mod logins;
+mod monitoring;
 mod reloads;
 mod storm;
 mod targets;

@@ -5,7 +5,8 @@ mod program;
 use std::time::Duration;
 
 use pool_tests::shop::Shop;
-use program::{Service, as_from_a_shell, example};
+pub(crate) use program::as_from_a_shell;
+use program::{Service, example};
 use rustix::process::Signal;
 use sqlx::{Connection as _, PgConnection};
 use tokio::process::Command;

@@ -88,7 +88,9 @@ fn after(hidden: Hidden, line: &str, open_brackets: &mut usize, judge: &mut Judg
 fn hidden_from(line: &str, judge: &mut Judge) -> Option<usize> {
     let mut is_hidden = |word: &Range<usize>| {
         let name = &line[word.clone()];
-        is_secret_key(name) || (is_key(&line[word.end..]) && !judge.shows_value_of(name))
+        // The URL of a receiver of alerts is a secret as a whole, and whose URL it is cannot be known here.
+        let may_be_shown = |judge: &mut Judge| name != "url" && judge.shows_value_of(name);
+        is_secret_key(name) || (is_key(&line[word.end..]) && !may_be_shown(judge))
     };
     let name = words(line).find(|word| is_hidden(word)).map(|word| word.end);
     [line.find('&'), name, unfinished_url(line)].into_iter().flatten().min()

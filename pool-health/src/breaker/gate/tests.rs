@@ -128,3 +128,37 @@ async fn who_is_refused_is_told_when_to_ask_again() {
     breaker.force_open();
     assert_eq!(breaker.ask_again_in(), None, "nobody knows");
 }
+
+/// What accepts connections and answers nothing on them is as good as down.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_accepts_and_is_of_no_use_opens_the_breaker() {
+    let (pool, breaker, connector) = gated(BreakerSettings::default());
+    connector.validations().always(Act::FailAs(ErrorClass::FatalThis, "the database is starting up"));
+    assert!(pool.acquire().await.unwrap_err().is_unavailable());
+    sleep(secs(10)).await;
+    assert_eq!(breaker.state(), BreakerState::Open);
+    let asked = connector.connects().calls();
+    let error = pool.acquire().await.unwrap_err().to_string();
+    assert!(error.contains("the database is starting up"), "{error}");
+    sleep(secs(120)).await;
+    let probes = connector.connects().calls() - asked;
+    assert!((6..=13).contains(&probes), "{probes} probes in two minutes");
+    assert!(pool.counters().created == 0 && connector.open_now() == 0);
+    connector.validations().always(Act::Succeed);
+    sleep(secs(34)).await;
+    assert_eq!((breaker.state(), pool.stats().idle), (BreakerState::Closed, 2), "without a caller");
+}
+
+/// One whose new connection is asked whether it works, and dropped meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_dropped_while_it_is_validated_gives_its_permit_back() {
+    let (pool, breaker, connector) = gated(BreakerSettings::default());
+    (0..5).for_each(|_| breaker.try_acquire().unwrap().fail(ms(1)));
+    sleep(breaker.snapshot().next_probe.unwrap()).await;
+    connector.validations().always(Act::Hang);
+    sleep(secs(1)).await;
+    assert_eq!((breaker.state(), breaker.snapshot().probes_out), (BreakerState::HalfOpen, 1));
+    pool.close(secs(1)).await;
+    assert_eq!((breaker.state(), breaker.snapshot().probes_out), (BreakerState::HalfOpen, 0));
+    assert_eq!(connector.open_now(), 0);
+}

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use mockall::mock;
 use pool_core::{
     AcquireError, CheckReport, CloseReport, ConnectionId, ConnectionInfo, ControlFuture, Holder,
-    OptionsError, Outage, PoolHistograms, PoolOptions, PoolSnapshot, SizingAdvice, Target, WarmUpError,
+    OptionsError, Outage, PoolHistograms, PoolId, PoolOptions, PoolSnapshot, SizingAdvice, Target,
+    WarmUpError,
 };
 
 use super::*;
@@ -15,6 +16,7 @@ mock! {
 
     impl PoolControl for Control {
         fn name(&self) -> &str;
+        fn id(&self) -> PoolId;
         fn target(&self) -> Option<Target>;
         fn snapshot(&self) -> PoolSnapshot;
         fn sizing_advice(&self) -> Option<SizingAdvice>;
@@ -45,7 +47,7 @@ mock! {
 }
 
 /// Real results of real checks: a good one and a bad one.
-async fn results() -> (CheckReport, AcquireError, PoolSnapshot) {
+pub(super) async fn results() -> (CheckReport, AcquireError, PoolSnapshot) {
     let connector = FakeConnector::new();
     let pool = Pool::builder(connector.clone()).build().unwrap();
     let (report, snapshot) = (pool.check().await.unwrap(), pool.snapshot());
@@ -60,6 +62,8 @@ pub(super) async fn quiet_control(
     let (_, _, snapshot) = results().await;
     let mut pool = MockControl::new();
     pool.expect_name().return_const("orders".to_owned());
+    pool.expect_id().return_const(PoolId::unique());
+    pool.expect_options().returning(PoolOptions::default);
     pool.expect_target().return_const(None);
     pool.expect_snapshot().return_const(snapshot);
     pool.expect_outage().return_const(None);

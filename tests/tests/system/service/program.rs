@@ -190,7 +190,7 @@ async fn program() -> &'static Path {
 
 /// Takes away what cargo tells a test of its package: the build scripts of some crates run again where it is other than it
 /// was, and everything that is built on them is built again.
-pub(super) fn as_from_a_shell(command: &mut Command) -> &mut Command {
+pub(crate) fn as_from_a_shell(command: &mut Command) -> &mut Command {
     let told = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
     for (name, _) in std::env::vars_os() {
         if told.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {

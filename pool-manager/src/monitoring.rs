@@ -1,0 +1,396 @@
+//! The monitor of the pools of a manager: measurements, history and alerts, as the configuration wants them.
+
+mod receivers;
+mod rules;
+mod state_file;
+mod targets;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use pool_config::{Alerts, Inhibition, Monitoring};
+use pool_core::PoolSet;
+use pool_monitor::{
+    AlertDispatcher, AlertRule, AlertSettings, DefaultRules, DispatcherSettings, Exposition, InhibitRule,
+    MatchOperator, Matcher, MonitorSettings, PoolMonitor, SinkStats, TierSettings,
+};
+
+use crate::manager::{PoolManager, Shared};
+use receivers::Addressee;
+use state_file::StateFile;
+use targets::Targets;
+
+/// How long receivers that a reload has replaced get for what was under way to them.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// What `monitoring` says of collecting and of history, as settings of a monitor.
+pub fn monitor_settings(config: &Monitoring) -> MonitorSettings {
+    let Monitoring { collection_interval, retention_period, max_memory_bytes, .. } = *config;
+    let tier = |tier: &pool_config::HistoryTier| TierSettings { step: tier.step, retention: tier.retention };
+    MonitorSettings {
+        collection_interval,
+        retention_period,
+        tiers: config.tiers.iter().map(tier).collect(),
+        max_memory_bytes: usize::try_from(max_memory_bytes).unwrap_or(usize::MAX),
+    }
+}
+
+/// The rules by which `monitoring` raises alerts: those that are built in, as it changes them, and its own. None with
+/// `enable_alerts: false`.
+pub fn alert_rules(config: &Monitoring) -> Vec<AlertRule> {
+    if !config.enable_alerts {
+        return Vec::new();
+    }
+    let by_default = DefaultRules::default();
+    let built_in = DefaultRules {
+        utilization_threshold: config.connection_utilization_threshold,
+        utilization_recovery_threshold: config.utilization_recovery_threshold,
+        error_rate_threshold: config.error_rate_threshold,
+        error_rate_recovery_threshold: config.error_rate_recovery_threshold,
+        error_rate_min_requests: config.error_rate_min_requests,
+        stale_after: by_default.stale_after.max(3 * config.collection_interval),
+        hold: config.alerts.hold,
+        keep_firing: config.alerts.keep_firing,
+        ..by_default
+    };
+    rules::rules(built_in.rules(), &config.alerts)
+}
+
+/// What `monitoring.alerts` says of keeping and telling alerts.
+pub fn alert_settings(config: &Monitoring) -> AlertSettings {
+    let Alerts { retention, max_history, group_wait, group_interval, repeat_interval, .. } = config.alerts;
+    let by_default = AlertSettings::default();
+    let own = config.alerts.inhibit.iter().filter_map(inhibit_rule);
+    AlertSettings {
+        max_alert_history: max_history,
+        alert_retention: retention,
+        group_by: config.alerts.group_by.clone(),
+        group_wait,
+        group_interval,
+        repeat_interval,
+        inhibit: by_default.inhibit.iter().cloned().chain(own).collect(),
+        ..by_default
+    }
+}
+
+/// `None` if the configuration was made in code and has a label that is none.
+fn inhibit_rule(config: &Inhibition) -> Option<InhibitRule> {
+    let matchers = |labels: &std::collections::BTreeMap<String, String>| {
+        let matcher =
+            |(name, value): (&String, &String)| Matcher::new(name, MatchOperator::Equal, value).ok();
+        labels.iter().map(matcher).collect::<Option<Vec<_>>>()
+    };
+    let equal = config.equal.clone();
+    Some(InhibitRule { source: matchers(&config.source)?, target: matchers(&config.target)?, equal })
+}
+
+/// `config` for a program that looks at pools for a while, and tells nobody but its user: it collects ten times in that while,
+/// though each second at least and twenty times a second at most, and no receiver and no file is told of an alert.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use pool_config::Monitoring;
+/// use pool_manager::for_a_while;
+///
+/// let monitoring = for_a_while(&Monitoring::default(), Duration::from_secs(5));
+/// assert_eq!(monitoring.collection_interval, Duration::from_millis(500)); // 10 s in a service
+/// ```
+#[must_use]
+pub fn for_a_while(config: &Monitoring, duration: Duration) -> Monitoring {
+    let mut monitoring = config.clone();
+    let often = (duration / 10).clamp(Duration::from_millis(50), Duration::from_secs(1));
+    if monitoring.collection_interval > often {
+        monitoring.collection_interval = often;
+        // Their steps are multiples of what the interval was.
+        monitoring.tiers.clear();
+    }
+    // Older than this nothing will be.
+    let longest = (2 * duration).max(4 * monitoring.collection_interval);
+    monitoring.retention_period = monitoring.retention_period.min(longest);
+    monitoring.alerts.receivers.clear();
+    monitoring.alerts.state_file = None;
+    monitoring
+}
+
+/// Everything in the section `monitoring` that cannot be had. Nothing was opened, or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub struct MonitoringErrors {
+    /// Every problem found; never empty.
+    pub problems: Vec<MonitoringProblem>,
+}
+
+/// One thing in the section `monitoring` that cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MonitoringProblem {
+    /// The key of the configuration, such as `monitoring.max_memory_bytes`.
+    pub key: String,
+    /// Its value; `***` for a secret.
+    pub value: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+impl fmt::Display for MonitoringErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        write!(f, "set up the monitoring: {count} problem{}", if count == 1 { "" } else { "s" })?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
+    }
+}
+
+/// Two lines: what is wrong where, and what to do.
+impl fmt::Display for MonitoringProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, value, problem, help } = self;
+        write!(f, "{key} is {value}: {problem}\n  help: {help}")
+    }
+}
+
+impl MonitoringErrors {
+    /// What a configuration made in code may hold, and a file may not.
+    fn of_settings(key: &str, value: String, problem: String) -> Self {
+        let help = "change the value".to_owned();
+        MonitoringErrors { problems: vec![MonitoringProblem { key: key.to_owned(), value, problem, help }] }
+    }
+}
+
+/// A configuration of the monitor that can be had, with what the files hold that it names.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Prepared {
+    is_enabled: bool,
+    settings: MonitorSettings,
+    alert_settings: AlertSettings,
+    rules: Vec<AlertRule>,
+    addressees: Vec<Addressee>,
+}
+
+impl Prepared {
+    /// Reads the files that the configuration names.
+    ///
+    /// # Errors
+    ///
+    /// Names what cannot be had.
+    pub(crate) fn of(config: &Monitoring) -> Result<Self, MonitoringErrors> {
+        let addressees = receivers::addressees(&config.alerts.receivers)?;
+        let prepared = Prepared {
+            is_enabled: config.enabled,
+            settings: monitor_settings(config),
+            alert_settings: alert_settings(config),
+            rules: alert_rules(config),
+            addressees,
+        };
+        prepared.settings.check().map_err(|error| {
+            let problem = |found: &pool_monitor::SettingProblem| MonitoringProblem {
+                key: format!("monitoring.{}", Monitoring::key_of(found.setting).unwrap_or(found.setting)),
+                value: found.value.clone(),
+                problem: found.rule.clone(),
+                help: "change the value".to_owned(),
+            };
+            MonitoringErrors { problems: error.problems.iter().map(problem).collect() }
+        })?;
+        prepared.alert_settings.check().map_err(|error| {
+            MonitoringErrors::of_settings(
+                "monitoring.alerts",
+                "not allowed".to_owned(),
+                error.problems.join("; "),
+            )
+        })?;
+        for rule in &prepared.rules {
+            rule.check().map_err(|error| {
+                let key = format!("monitoring.alerts.rules[{:?}]", rule.name);
+                MonitoringErrors::of_settings(&key, "not allowed".to_owned(), error.problems.join("; "))
+            })?;
+        }
+        Ok(prepared)
+    }
+
+    /// The files whose content it depends on.
+    pub(crate) fn files(config: &Monitoring) -> impl Iterator<Item = &PathBuf> {
+        let receivers = config.alerts.receivers.iter().filter(|receiver| receiver.url.is_none());
+        receivers.filter_map(|receiver| receiver.url_file.as_ref())
+    }
+}
+
+/// See the [module](self).
+pub(crate) struct Measuring {
+    pub(crate) monitor: PoolMonitor,
+    /// What it does now.
+    followed: Mutex<Prepared>,
+    dispatcher: Mutex<Option<Arc<AlertDispatcher>>>,
+    state_file: Option<StateFile>,
+}
+
+impl Measuring {
+    /// A monitor that does not run yet.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration was made in code and holds what a file may not hold, or names a file that cannot be read.
+    pub(crate) fn new(pools: PoolSet, config: &Monitoring) -> Result<Self, MonitoringErrors> {
+        let prepared = Prepared::of(config)?;
+        let monitor =
+            PoolMonitor::new(pools, prepared.settings.clone()).expect("the settings have been checked");
+        let state_file = config.alerts.state_file.clone().map(StateFile::new);
+        let (followed, dispatcher) = (Mutex::new(prepared), Mutex::default());
+        Ok(Measuring { monitor, followed, dispatcher, state_file })
+    }
+
+    /// Begins: with what the configuration says, what is known of earlier alerts, and what others know of the targets.
+    pub(crate) fn begin(&self, shared: &Weak<Shared>) {
+        let prepared = self.followed();
+        self.monitor.set_target_source(Arc::new(Targets(Weak::clone(shared))));
+        self.take_up(&prepared);
+        if let Some(file) = &self.state_file {
+            file.restore(&self.monitor);
+            file.keep(&self.monitor);
+        }
+        self.set_running(&prepared);
+    }
+
+    /// Has the monitor do what the configuration says. What is as it was before is left alone, and so is what somebody has set by
+    /// hand instead.
+    pub(crate) fn follow(&self, prepared: Prepared) {
+        let mut followed = self.followed();
+        if *followed == prepared {
+            return;
+        }
+        self.take_up(&prepared);
+        if followed.addressees != prepared.addressees {
+            self.hush();
+        }
+        self.set_running(&prepared);
+        *followed = prepared;
+    }
+
+    /// Whether this is other than what is followed.
+    pub(crate) fn differs_from(&self, prepared: &Prepared) -> bool {
+        *self.followed() != *prepared
+    }
+
+    fn take_up(&self, prepared: &Prepared) {
+        let Prepared { settings, alert_settings, rules, .. } = prepared;
+        if self.monitor.settings() != *settings
+            && let Err(error) = self.monitor.set_settings(settings.clone())
+        {
+            tracing::error!("failed to {error}");
+        }
+        let set = self.monitor.set_alert_settings(alert_settings.clone());
+        if let Err(error) = set.and_then(|()| self.monitor.set_alert_rules(rules.clone())) {
+            tracing::error!("failed to {error}");
+        }
+    }
+
+    fn set_running(&self, prepared: &Prepared) {
+        if !prepared.is_enabled {
+            self.stop();
+            return;
+        }
+        let mut dispatcher = self.dispatcher();
+        if dispatcher.is_none() {
+            let sinks = receivers::sinks(&prepared.addressees);
+            let started = Arc::new(AlertDispatcher::start(sinks, DispatcherSettings::default()));
+            drop(self.monitor.set_alert_dispatcher(Some(Arc::clone(&started))));
+            *dispatcher = Some(started);
+        }
+        drop(dispatcher);
+        self.monitor.start();
+    }
+
+    /// Has nobody told of alerts any more. Who was gets what is under way.
+    fn hush(&self) {
+        drop(self.monitor.set_alert_dispatcher(None));
+        let before = self.dispatcher().take();
+        if let Some(before) = before {
+            tokio::spawn(async move { before.close(LAST_WORDS).await });
+        }
+    }
+
+    /// Ends all collecting. What is under way ends by itself.
+    pub(crate) fn stop(&self) {
+        let mut stop = pin!(self.monitor.stop());
+        // It stops with the first poll; what is left is to wait until nobody notices it any more.
+        let _is_over = stop.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    }
+
+    /// Ends it for good: keeps what is known of alerts, and gives those who are to be told of them so much time.
+    pub(crate) async fn close(&self, limit: Duration) {
+        self.monitor.stop().await;
+        if let Some(file) = &self.state_file {
+            file.save_last(&self.monitor).await;
+        }
+        drop(self.monitor.set_alert_dispatcher(None));
+        let dispatcher = self.dispatcher().clone();
+        if let Some(dispatcher) = dispatcher {
+            for sink in dispatcher.close(limit).await.iter().filter(|sink| sink.pending > 0) {
+                tracing::warn!("{} was not told of {} alerts", sink.name, sink.pending);
+            }
+        }
+    }
+
+    pub(crate) fn sink_stats(&self) -> Vec<SinkStats> {
+        self.dispatcher().as_ref().map(|dispatcher| dispatcher.stats()).unwrap_or_default()
+    }
+
+    fn dispatcher(&self) -> MutexGuard<'_, Option<Arc<AlertDispatcher>>> {
+        self.dispatcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn followed(&self) -> MutexGuard<'_, Prepared> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PoolManager {
+    /// The monitor that measures all pools, those made on demand included: metrics, history and alerts. It does what
+    /// `monitoring` says, from reload to reload; with `enabled: false` it does not run, and may still be
+    /// [asked](PoolMonitor::collect).
+    ///
+    /// Thresholds and rules that are set by hand hold until a reload changes `monitoring`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let text = "connection_pool: {pools: [{name: orders, driver: sqlite, database: \":memory:\"}]}";
+    /// # let config = pool_config::Config::from_yaml(text, "connection_pool.yaml")?;
+    /// # let manager = pool_manager::PoolManager::from_config(config).await?;
+    /// manager.monitor().on_alert_triggered(|alert| eprintln!("page somebody: {}", alert.message));
+    ///
+    /// manager.monitor().collect(); // or wait for the next interval
+    /// let metrics = manager.monitor().metrics("orders").expect("it was measured");
+    /// assert_eq!(metrics.error_rate, 0.0);
+    /// assert!(manager.monitor().alerts().is_empty());
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
+    pub fn monitor(&self) -> &PoolMonitor {
+        &self.shared.measuring.monitor
+    }
+
+    /// What a Prometheus wants to be answered: the metrics of all pools as of the last collection, their alerts, and what became of
+    /// notifications. Its media type is [`CONTENT_TYPE`](pool_monitor::CONTENT_TYPE).
+    pub fn prometheus_text(&self) -> String {
+        let monitor = self.monitor();
+        let (samples, alerts, sinks) =
+            (monitor.samples(), monitor.all_alerts(), self.shared.measuring.sink_stats());
+        Exposition::of(&samples).alerts(&alerts).sinks(&sinks).prometheus_text()
+    }
+}
+
+#[cfg(test)]
+mod tests;

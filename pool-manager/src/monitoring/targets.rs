@@ -1,0 +1,66 @@
+//! What the monitor is told of the targets of pools: their health, and their circuit breakers.
+
+use std::sync::{Arc, Weak};
+
+use pool_health::{BreakerState as Breaker, HealthStatus, Issue};
+use pool_monitor::{BreakerState, TargetHealth, TargetSource};
+
+use crate::blueprint::Gate;
+use crate::manager::Shared;
+
+/// Knows a manager, as long as there is one.
+pub(super) struct Targets(pub(super) Weak<Shared>);
+
+impl Targets {
+    /// How the target of a pool is; `None` if nobody looks, because who looked once knows nothing of today.
+    fn status(&self, pool: &str) -> Option<(Arc<Shared>, HealthStatus)> {
+        let shared = self.0.upgrade()?;
+        let monitor = &shared.health.monitor;
+        let status = monitor.is_running().then(|| monitor.status(pool))?;
+        Some((shared, status))
+    }
+
+    fn gate(&self, pool: &str) -> Option<Arc<Gate>> {
+        let shared = self.0.upgrade()?;
+        let registry = shared.read();
+        if let Some(entry) = registry.named.get(pool) {
+            return Some(Arc::clone(&entry.gate));
+        }
+        // One made on demand is known by its target.
+        let target = shared.set.get(pool)?.target()?;
+        registry.on_demand.get(&target).map(|on_demand| Arc::clone(&on_demand.entry.gate))
+    }
+}
+
+impl TargetSource for Targets {
+    fn health(&self, pool: &str) -> TargetHealth {
+        match self.status(pool).map(|(_, status)| status) {
+            Some(HealthStatus::Healthy) => TargetHealth::Healthy,
+            Some(HealthStatus::Degraded) => TargetHealth::Degraded,
+            Some(HealthStatus::Unhealthy) => TargetHealth::Unhealthy,
+            Some(HealthStatus::Recovering) => TargetHealth::Recovering,
+            _ => TargetHealth::Unknown,
+        }
+    }
+
+    fn breaker(&self, pool: &str) -> Option<BreakerState> {
+        // Without the lock of the registry: a breaker has one of its own.
+        let breaker = self.gate(pool)?.breaker()?;
+        Some(match breaker.state() {
+            Breaker::HalfOpen => BreakerState::HalfOpen,
+            Breaker::Open | Breaker::ForcedOpen => BreakerState::Open,
+            // Closed, or by hand one that lets everybody through.
+            _ => BreakerState::Closed,
+        })
+    }
+
+    fn is_flapping(&self, pool: &str) -> bool {
+        let Some((shared, status)) = self.status(pool) else { return false };
+        // A report is made for this call, and one that is healthy flaps no more.
+        if matches!(status, HealthStatus::Healthy | HealthStatus::Unknown) {
+            return false;
+        }
+        let report = shared.health.monitor.report(pool);
+        report.is_some_and(|report| report.issues.iter().any(|issue| matches!(issue, Issue::Flapping { .. })))
+    }
+}

@@ -1,0 +1,241 @@
+use pool_config::{AlertRuleConfig, Config, MetricName};
+use pool_monitor::{Comparison, Condition, Metric, NoData, Severity};
+
+use super::*;
+
+/// The section `monitoring` with these keys.
+fn monitoring(keys: &str) -> Monitoring {
+    let text = format!("connection_pool: {{monitoring: {{{keys}}}}}");
+    Config::from_yaml(&text, "connection_pool.yaml").unwrap_or_else(|error| panic!("{error}")).monitoring
+}
+
+/// The rule of this name with these keys in the configuration.
+fn rule(name: &str, keys: &str) -> AlertRule {
+    let config = monitoring(&format!(
+        "alerts: {{for_ms: 7000, keep_firing_for_ms: 8000, rules: [{{name: {name}, {keys}}}]}}"
+    ));
+    let found = alert_rules(&config).into_iter().find(|rule| rule.name == name);
+    found.unwrap_or_else(|| panic!("{name} is missing"))
+}
+
+fn built_in(name: &str) -> AlertRule {
+    let rules = DefaultRules {
+        hold: Duration::from_secs(7),
+        keep_firing: Duration::from_secs(8),
+        ..DefaultRules::default()
+    };
+    rules.rules().into_iter().find(|rule| rule.name == name).expect("it is built in")
+}
+
+#[test]
+fn the_defaults_of_a_file_are_those_of_a_monitor() {
+    let config = Monitoring::default();
+    assert_eq!(monitor_settings(&config), MonitorSettings::default());
+    assert_eq!(alert_settings(&config), AlertSettings::default());
+    assert_eq!(alert_rules(&config), DefaultRules::default().rules());
+}
+
+#[test]
+fn a_file_knows_every_metric_and_every_rule() {
+    let known: Vec<_> = MetricName::all().map(MetricName::as_str).collect();
+    let all: Vec<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+    assert_eq!(known, all);
+    for name in MetricName::all() {
+        let metric = rules::metric(name).expect("both lists are equal");
+        assert_eq!(name.is_share(), metric.unit() == "1", "{name}");
+    }
+    let mut known = AlertRuleConfig::built_in_names().to_vec();
+    let rules = DefaultRules::default().rules();
+    let mut all: Vec<_> = rules.iter().map(|rule| rule.name.as_str()).collect();
+    known.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(known, all);
+}
+
+#[test]
+fn a_file_computes_the_memory_of_a_history_a_little_too_large() {
+    for keys in [
+        "",
+        "collection_interval_ms: 1000, retention_period_ms: 86400000, max_memory_bytes: 1000000000",
+        "tiers: [{step_ms: 60000, retention_ms: 86400000}, {step_ms: 900000, retention_ms: 604800000}]",
+    ] {
+        let config = monitoring(keys);
+        let (computed, exact) =
+            (config.history_bytes_per_pool(), monitor_settings(&config).memory_per_pool() as u64);
+        assert!((exact..=exact + exact / 5).contains(&computed), "{keys}: {computed} for {exact}");
+    }
+}
+
+#[test]
+fn every_key_of_collecting_and_telling_arrives_under_its_own_name() {
+    let config = monitoring(
+        "collection_interval_ms: 1001, retention_period_ms: 2002000, max_memory_bytes: 104857603,
+         tiers: [{step_ms: 4004, retention_ms: 4004000}],
+         alerts: {alert_retention_ms: 5005, max_alert_history: 6, group_wait_ms: 7007, group_interval_ms: 8008,
+                  repeat_interval_ms: 9009, group_by: [pool],
+                  inhibit: [{source: {alertname: a}, target: {severity: warning}, equal: [pool]}]}",
+    );
+    insta::assert_debug_snapshot!(monitor_settings(&config));
+    let AlertSettings { inhibit, .. } = AlertSettings::default();
+    let settings = alert_settings(&config);
+    assert_eq!(settings.inhibit[..inhibit.len()], inhibit);
+    insta::assert_debug_snapshot!(AlertSettings {
+        inhibit: settings.inhibit[inhibit.len()..].to_vec(),
+        ..settings
+    });
+}
+
+#[test]
+fn the_two_thresholds_and_their_recovery_are_those_of_the_first_two_rules() {
+    let config = monitoring(
+        "connection_utilization_threshold: 0.6, utilization_recovery_threshold: 0.5,
+         error_rate_threshold: 0.2, error_rate_recovery_threshold: 0.1, error_rate_min_requests: 7",
+    );
+    let rules = alert_rules(&config);
+    let find = |name: &str| rules.iter().find(|rule| rule.name == name).expect("it is built in");
+    let utilization = find("PoolUtilizationHigh");
+    assert_eq!((utilization.threshold(), utilization.recovery_threshold), (0.6, Some(0.5)));
+    let errors = find("PoolErrorRateHigh");
+    assert_eq!((errors.threshold(), errors.recovery_threshold), (0.2, Some(0.1)));
+    assert!(errors.conditions.iter().any(|guard| guard.metric == Metric::Requests && guard.threshold == 7.0));
+    assert_eq!((utilization.hold, errors.hold), (Duration::ZERO, Duration::ZERO), "at the first collection");
+    assert_eq!(alert_rules(&monitoring("enable_alerts: false")), []);
+}
+
+#[test]
+fn a_rule_of_its_own_has_what_is_written_and_the_patience_of_all() {
+    let found = rule(
+        "Slow",
+        "metric: wait_p99, threshold: 0.5, pools: [orders], labels: {team: shop}, summary: slow",
+    );
+    let condition =
+        Condition { metric: Metric::WaitP99, window: None, comparison: Comparison::Above, threshold: 0.5 };
+    let mut expected = AlertRule {
+        hold: Duration::from_secs(7),
+        keep_firing: Duration::from_secs(8),
+        pools: vec!["orders".to_owned()],
+        on_no_data: NoData::KeepLast,
+        ..AlertRule::new("Slow", Severity::Warning, condition).summary("slow")
+    };
+    expected.labels.set("team", "shop");
+    assert_eq!(found, expected);
+    let impatient = rule("Slow", "metric: wait_p99, threshold: 0.5, for_ms: 0, keep_firing_for_ms: 1");
+    assert_eq!((impatient.hold, impatient.keep_firing), (Duration::ZERO, Duration::from_millis(1)));
+}
+
+#[test]
+fn a_rule_may_have_two_windows_and_a_least_number_of_acquires() {
+    let found = rule(
+        "Burn",
+        "metric: error_rate, comparison: \">=\", threshold: 0.01, window_ms: 3600000, short_window_ms: 300000,
+         min_requests: 50, severity: critical, recovery_threshold: 0.005",
+    );
+    let hour = Some(Duration::from_secs(3600));
+    let condition =
+        |metric, window, threshold| Condition { metric, window, comparison: Comparison::AtLeast, threshold };
+    let expected = [
+        condition(Metric::ErrorRate, hour, 0.01),
+        condition(Metric::ErrorRate, Some(Duration::from_secs(300)), 0.01),
+        condition(Metric::Requests, hour, 50.0),
+    ];
+    assert_eq!(found.conditions, expected);
+    assert_eq!((found.severity, found.recovery_threshold), (Severity::Critical, Some(0.005)));
+    assert_eq!(found.check(), Ok(()));
+}
+
+#[test]
+fn a_rule_that_is_built_in_keeps_what_is_not_written() {
+    let before = built_in("PoolErrorBudgetFastBurn");
+    let changed = rule("PoolErrorBudgetFastBurn", "threshold: 0.05, severity: warning");
+    let thresholds = |rule: &AlertRule, metric| -> Vec<f64> {
+        let of = rule.conditions.iter().filter(|condition| condition.metric == metric);
+        of.map(|condition| condition.threshold).collect()
+    };
+    assert_eq!(thresholds(&changed, Metric::ErrorRate), [0.05, 0.05], "over both windows");
+    assert_eq!(thresholds(&changed, Metric::Requests), thresholds(&before, Metric::Requests));
+    let windows =
+        |rule: &AlertRule| rule.conditions.iter().map(|condition| condition.window).collect::<Vec<_>>();
+    assert_eq!(windows(&changed), windows(&before));
+    assert_eq!(
+        (changed.hold, &changed.labels, &changed.annotations),
+        (before.hold, &before.labels, &before.annotations)
+    );
+    assert_eq!(changed.severity, Severity::Warning);
+
+    assert_eq!(rule("PoolExhausted", "enabled: true"), built_in("PoolExhausted"), "nothing is written");
+    assert_eq!(rule("PoolExhausted", "for_ms: 1").hold, Duration::from_millis(1));
+    let least = rule("PoolErrorRateHigh", "min_requests: 0");
+    assert!(least.conditions.iter().all(|condition| condition.metric != Metric::Requests));
+    let narrower = rule("PoolUtilizationHigh", "threshold: 0.5");
+    assert_eq!((narrower.threshold(), narrower.recovery_threshold), (0.5, Some(0.45)), "in proportion");
+}
+
+#[test]
+fn another_metric_replaces_all_that_a_rule_compares() {
+    let found = rule("PoolErrorRateHigh", "metric: failed, threshold: 3");
+    let condition =
+        Condition { metric: Metric::Failed, window: None, comparison: Comparison::Above, threshold: 3.0 };
+    assert_eq!((found.conditions, found.recovery_threshold), (vec![condition], None));
+}
+
+#[test]
+fn a_rule_that_is_switched_off_is_not_there() {
+    let config = monitoring(
+        "alerts: {rules: [{name: PoolExhausted, enabled: false}, {name: Own, metric: idle, threshold: 1, enabled: false}]}",
+    );
+    let names: Vec<_> = alert_rules(&config).into_iter().map(|rule| rule.name).collect();
+    assert_eq!(names.len(), AlertRuleConfig::built_in_names().len() - 1);
+    assert!(!names.iter().any(|name| name == "PoolExhausted" || name == "Own"));
+}
+
+#[test]
+fn what_a_program_asks_for_in_code_and_no_file_may_hold_is_refused() {
+    let config = Monitoring { collection_interval: Duration::ZERO, ..Monitoring::default() };
+    let error = Prepared::of(&config).unwrap_err();
+    assert_eq!(error.problems[0].key, "monitoring.collection_interval_ms");
+    let mut config = monitoring("alerts: {rules: [{name: Slow, metric: idle, threshold: 1}]}");
+    config.alerts.rules[0].threshold = Some(f64::NAN);
+    let error = Prepared::of(&config).unwrap_err().to_string();
+    assert!(error.contains("Slow"), "{error}");
+}
+
+#[cfg(feature = "push")]
+#[test]
+fn a_receiver_that_cannot_be_told_is_named_without_its_url() {
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let file = folder.path().join("hook");
+    let config = |file: &std::path::Path| {
+        monitoring(&format!(
+            "alerts: {{receivers: [{{name: chat, type: webhook, url_file: '{}'}}]}}",
+            file.display()
+        ))
+    };
+    let error = Prepared::of(&config(&file)).unwrap_err();
+    assert_eq!(error.problems[0].key, r#"monitoring.alerts.receivers["chat"].url_file"#);
+    std::fs::write(&file, "no URL of canary\n").unwrap();
+    let error = Prepared::of(&config(&file)).unwrap_err().to_string();
+    assert!(error.contains("url_file") && !error.contains("canary"), "{error}");
+    std::fs::write(&file, "https://chat.example/canary\n").unwrap();
+    let prepared = Prepared::of(&config(&file)).unwrap();
+    assert!(!format!("{prepared:?}").contains("canary"));
+    std::fs::write(&file, "https://chat.example/canary2\n").unwrap();
+    assert_ne!(Prepared::of(&config(&file)).unwrap(), prepared, "a reload sees it");
+}
+
+#[test]
+fn who_looks_for_a_while_tells_nobody_and_collects_often() {
+    let config = monitoring(
+        "tiers: [{step_ms: 60000, retention_ms: 86400000}], alerts: {state_file: a, receivers: [{name: a, type: log}]}",
+    );
+    let short = for_a_while(&config, Duration::from_millis(100));
+    assert_eq!(short.collection_interval, Duration::from_millis(50));
+    assert!(short.alerts.receivers.is_empty() && short.alerts.state_file.is_none() && short.tiers.is_empty());
+    let long = for_a_while(&config, Duration::from_secs(3600));
+    assert_eq!(
+        (long.collection_interval, long.retention_period),
+        (Duration::from_secs(1), Duration::from_secs(3600))
+    );
+    for config in [short, long, for_a_while(&config, Duration::from_secs(10))] {
+        assert!(Prepared::of(&config).is_ok());
+    }
+}

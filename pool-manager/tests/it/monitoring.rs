@@ -1,0 +1,229 @@
+//! The monitor of a manager: what the configuration says of it, it does, and what goes on in the pools it tells.
+
+use std::sync::{Arc, Mutex};
+
+use pool_manager::{PoolManager, ReloadError};
+use pool_monitor::{Acknowledgement, AlertState, Metric, VerbError};
+
+use crate::support::{PATIENCE, config, manager, until};
+
+const ORDERS: &str = "{name: orders, driver: sqlite, database: ':memory:', min_connections: 0, max_connections: 10, connection_timeout_ms: 50}";
+
+/// Collects only when it is asked to.
+const SELDOM: &str = " monitoring: {collection_interval_ms: 3600000, retention_period_ms: 7200000}";
+
+/// The names of the alerts of pool `orders` that fire.
+fn firing(manager: &PoolManager) -> Vec<String> {
+    let alerts = manager.monitor().alerts();
+    alerts
+        .iter()
+        .filter(|alert| alert.pool.as_deref() == Some("orders"))
+        .map(|alert| alert.rule.to_string())
+        .collect()
+}
+
+async fn until_it_was_measured(manager: &PoolManager) {
+    until("it was measured", || manager.monitor().metrics("orders").is_some()).await;
+}
+
+#[tokio::test]
+async fn every_pool_is_measured_unless_the_configuration_says_otherwise() {
+    let manager = manager(&format!("{SELDOM}, pools: [{ORDERS}]")).await;
+    assert!(manager.monitor().is_running());
+    until_it_was_measured(&manager).await;
+    let text = manager.prometheus_text();
+    assert!(
+        text.contains("db_client_connection_max{db_client_connection_pool_name=\"orders\"} 10"),
+        "{text}"
+    );
+
+    manager.reload(config(&format!(" monitoring: {{enabled: false}}, pools: [{ORDERS}]"))).await.unwrap();
+    assert!(!manager.monitor().is_running());
+    manager.monitor().collect();
+    assert!(manager.monitor().metrics("orders").is_some(), "it may be asked all the same");
+}
+
+/// The seed's behaviour: 9 of 10 in use is over 0.8, and 8 of 10 is not below the recovery threshold.
+#[tokio::test]
+async fn utilization_over_the_threshold_fires_at_the_first_collection_and_ends_below_the_recovery_threshold()
+{
+    let manager = manager(&format!("{SELDOM}, pools: [{ORDERS}]")).await;
+    until_it_was_measured(&manager).await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (triggered, resolved) = (Arc::clone(&told), Arc::clone(&told));
+    manager
+        .monitor()
+        .on_alert_triggered(move |alert| triggered.lock().unwrap().push(format!("triggered {}", alert.rule)));
+    manager
+        .monitor()
+        .on_alert_resolved(move |alert| resolved.lock().unwrap().push(format!("resolved {}", alert.rule)));
+
+    let mut held = Vec::new();
+    for _ in 0..9 {
+        held.push(manager.acquire("orders").await.unwrap());
+    }
+    manager.monitor().collect();
+    assert_eq!(firing(&manager), ["PoolUtilizationHigh"]);
+    let alert = manager.monitor().alerts().remove(0);
+    assert_eq!((alert.value, alert.threshold, alert.severity.as_str()), (0.9, 0.8, "warning"));
+
+    held.truncate(8);
+    manager.monitor().collect();
+    assert_eq!(firing(&manager), ["PoolUtilizationHigh"], "0.8 is above 0.72");
+    assert_eq!(manager.monitor().alert(alert.id).unwrap().state, AlertState::Recovering);
+    held.truncate(7);
+    manager.monitor().collect();
+    assert_eq!(firing(&manager), [""; 0]);
+    assert_eq!(manager.monitor().alert(alert.id).unwrap().state, AlertState::Resolved);
+    assert_eq!(*told.lock().unwrap(), ["triggered PoolUtilizationHigh", "resolved PoolUtilizationHigh"]);
+}
+
+#[tokio::test]
+async fn an_error_rate_is_judged_only_of_enough_acquires() {
+    let sections = SELDOM.replace('}', ", error_rate_min_requests: 10}");
+    let pool = ORDERS
+        .replace("min_connections: 0, max_connections: 10", "min_connections: 1, max_connections: 1")
+        .replace("_ms: 50", "_ms: 20");
+    let manager = manager(&format!("{sections}, pools: [{pool}]")).await;
+    until_it_was_measured(&manager).await;
+    manager.pool("orders").unwrap().control().warm_up().await.unwrap();
+    let held = manager.acquire("orders").await.unwrap();
+    let fail = async |times: usize| {
+        for _ in 0..times {
+            assert!(manager.acquire("orders").await.is_err());
+        }
+        manager.monitor().collect();
+    };
+    let has_error_rate = || firing(&manager).iter().any(|rule| rule == "PoolErrorRateHigh");
+    fail(5).await;
+    assert!(!has_error_rate(), "six acquires say little");
+    fail(10).await;
+    assert!(has_error_rate());
+    drop(held);
+}
+
+#[tokio::test]
+async fn an_alert_is_acknowledged_and_only_one_that_is_over_is_cleared() {
+    let manager = manager(&format!("{SELDOM}, pools: [{ORDERS}]")).await;
+    until_it_was_measured(&manager).await;
+    manager.monitor().set_alert_threshold("PoolUtilizationHigh", 0.05).unwrap();
+    let held = manager.acquire("orders").await.unwrap();
+    manager.monitor().collect();
+    let alert = manager.monitor().alerts().remove(0);
+    assert_eq!((&*alert.rule, alert.threshold), ("PoolUtilizationHigh", 0.05), "set at run time");
+
+    let known = Acknowledgement::new("me", "on it", std::time::SystemTime::now());
+    manager.monitor().acknowledge_alert(alert.id, known).unwrap();
+    let acknowledged = manager.monitor().alert(alert.id).unwrap();
+    assert_eq!(acknowledged.acknowledgement.as_ref().map(|known| known.by.as_str()), Some("me"));
+    let error = manager.monitor().clear_alert(alert.id).unwrap_err();
+    assert!(matches!(error, VerbError::StillActive { .. }), "{error}");
+
+    drop(held);
+    manager.monitor().collect();
+    manager.monitor().clear_alert(alert.id).unwrap();
+    assert!(manager.monitor().alert(alert.id).is_none());
+    assert!(manager.monitor().clear_alert(alert.id).unwrap_err().is_not_found());
+}
+
+#[tokio::test]
+async fn a_reload_changes_rules_and_thresholds_and_leaves_alone_what_it_does_not_name() {
+    let manager = manager(&format!("{SELDOM}, pools: [{ORDERS}]")).await;
+    until_it_was_measured(&manager).await;
+    manager.monitor().set_alert_threshold("PoolUtilizationHigh", 0.5).unwrap();
+    let threshold = |name: &str| {
+        let rules = manager.monitor().alert_rules();
+        rules.iter().find(|rule| rule.name == name).map(|rule| rule.threshold())
+    };
+    let pools = format!("pools: [{}]", ORDERS.replace("max_connections: 10", "max_connections: 9"));
+    manager.reload(config(&format!("{SELDOM}, {pools}"))).await.unwrap();
+    assert_eq!(threshold("PoolUtilizationHigh"), Some(0.5), "no edit named it");
+
+    let rules = "alerts: {rules: [{name: OrdersIdle, metric: idle, comparison: '<', threshold: 1}, {name: PoolExhausted, enabled: false}]}";
+    let monitoring = SELDOM.replace('}', &format!(", connection_utilization_threshold: 0.6, {rules}}}"));
+    let report = manager.reload(config(&format!("{monitoring}, {pools}"))).await.unwrap();
+    assert!(!report.is_unchanged());
+    assert_eq!(threshold("PoolUtilizationHigh"), Some(0.6));
+    assert_eq!((threshold("OrdersIdle"), threshold("PoolExhausted")), (Some(1.0), None));
+    manager.monitor().collect();
+    assert_eq!(firing(&manager), ["OrdersIdle"]);
+
+    let off = SELDOM.replace('}', ", enable_alerts: false}");
+    manager.reload(config(&format!("{off}, {pools}"))).await.unwrap();
+    assert_eq!(firing(&manager), [""; 0]);
+    assert!(manager.monitor().is_running() && manager.monitor().alert_rules().is_empty());
+}
+
+#[tokio::test]
+async fn what_monitoring_cannot_have_refuses_a_reload_and_a_start() {
+    let manager = manager(&format!("{SELDOM}, pools: [{ORDERS}]")).await;
+    let receivers = "alerts: {receivers: [{name: chat, type: webhook, url_file: /nowhere/canary}]}";
+    let bad = config(&format!("{}, pools: [{ORDERS}]", SELDOM.replace('}', &format!(", {receivers}}}"))));
+    let error = manager.reload(bad.clone()).await.unwrap_err();
+    let ReloadError::Monitoring(errors) = &error else { panic!("{error}") };
+    assert_eq!(errors.problems[0].key, r#"monitoring.alerts.receivers["chat"].url_file"#);
+    assert!(PoolManager::from_config(bad).await.is_err());
+    assert!(manager.monitor().is_running());
+}
+
+/// J10, and what an alert makes of it.
+#[tokio::test]
+async fn the_metrics_of_a_pool_that_is_removed_are_gone_and_its_alerts_are_over() {
+    let manager = manager(&format!("{SELDOM}, pools: [{ORDERS}]")).await;
+    until_it_was_measured(&manager).await;
+    manager.monitor().set_alert_threshold("PoolUtilizationHigh", 0.05).unwrap();
+    let held = manager.acquire("orders").await.unwrap();
+    manager.monitor().collect();
+    let alert = manager.monitor().alerts().remove(0);
+    drop(held);
+    manager.remove("orders", PATIENCE).await.unwrap();
+    assert!(manager.monitor().metrics("orders").is_none(), "at once");
+    assert_eq!(manager.monitor().read("orders", Metric::Active, None), None);
+    manager.monitor().collect();
+    assert_eq!(manager.monitor().alert(alert.id).unwrap().reason.as_str(), "pool_removed");
+    assert!(!manager.prometheus_text().contains("db_client_connection_pool_name=\"orders\""));
+}
+
+#[tokio::test]
+async fn alerts_and_who_knows_of_them_outlive_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alerts.json");
+    let state = format!(", alerts: {{state_file: '{}'}}}}", file.display());
+    let sections = format!(
+        "{}, pools: [{}]",
+        SELDOM.replace('}', &format!(", connection_utilization_threshold: 0.05{state}")),
+        ORDERS
+    );
+    let before = manager(&sections).await;
+    until_it_was_measured(&before).await;
+    let held = before.acquire("orders").await.unwrap();
+    before.monitor().collect();
+    let alert = before.monitor().alerts().remove(0);
+    let known = Acknowledgement::new("me", "on it", std::time::SystemTime::now());
+    before.monitor().acknowledge_alert(alert.id, known).unwrap();
+    drop(held);
+    before.close(PATIENCE).await;
+    drop(before);
+
+    let after = manager(&sections).await;
+    let restored = after.monitor().alert(alert.id).expect("it goes on");
+    assert_eq!(restored.acknowledgement.as_ref().map(|known| known.comment.as_str()), Some("on it"));
+    after.close(PATIENCE).await;
+
+    std::fs::write(&file, "not what was written").unwrap();
+    let fresh = manager(&sections).await;
+    assert!(fresh.monitor().alerts().is_empty(), "a file of no use is no reason not to start");
+    fresh.close(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn closing_ends_the_monitor_and_raises_no_alert() {
+    let manager = manager(&format!(
+        "monitoring: {{collection_interval_ms: 20, retention_period_ms: 2000}}, pools: [{ORDERS}]"
+    ))
+    .await;
+    until_it_was_measured(&manager).await;
+    manager.close(PATIENCE).await;
+    assert!(!manager.monitor().is_running());
+    assert!(manager.monitor().all_alerts().is_empty());
+}

@@ -1,0 +1,177 @@
+//! A service with two pools that tells everything about them.
+//!
+//! ```sh
+//! cargo run -p pool-monitor --features push --example monitored
+//! curl http://127.0.0.1:8080/metrics
+//! ```
+//!
+//! | path | what |
+//! |---|---|
+//! | `/metrics` | for Prometheus |
+//! | `/metrics.json` | the same numbers for programs |
+//! | `/alerts` | what is wrong, for people |
+//! | `/api/v2/alerts` | the same for `amtool --alertmanager.url=http://127.0.0.1:8080` |
+//! | POST `/busy`, `/idle` | holds nine of ten connections of the pool `orders`, and gives them back |
+//!
+//! | variable | what |
+//! |---|---|
+//! | `LISTEN` | where it listens; default `127.0.0.1:8080` |
+//! | `ALERTMANAGER` | the URL of an Alertmanager that is told of alerts; default none |
+//! | `ALERTMANAGER_RESEND_MS` | how often; without a further word an alert is over after four times as long. Default: a minute, four minutes |
+//! | `COLLECTION_INTERVAL_MS` | how often the pools are measured; default 1000 |
+//!
+//! The connections are make-believe; any other connector does, such as those of `pool-drivers`.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE as MEDIA_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use pool_core::fake::{Act, FakeConnector};
+use pool_core::{Pool, PoolSet, Pooled};
+use pool_monitor::{
+    AlertDispatcher, AlertSink, AlertTable, AlertmanagerSink, CONTENT_TYPE, DispatcherSettings, Exposition,
+    LogSink, MonitorSettings, PoolMonitor, ResendSettings, alertmanager_alerts_json, metrics_json,
+};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+type Orders = Pool<FakeConnector>;
+
+#[derive(Clone)]
+struct Service {
+    orders: Orders,
+    monitor: PoolMonitor,
+    dispatcher: Arc<AlertDispatcher>,
+    /// What `/busy` holds.
+    held: Arc<Mutex<Vec<Pooled<FakeConnector>>>>,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let pools = PoolSet::new();
+    let orders = open("orders", &pools)?;
+    let cache = open("cache", &pools)?;
+
+    let settings = MonitorSettings {
+        collection_interval: millis("COLLECTION_INTERVAL_MS")?.unwrap_or(Duration::from_secs(1)),
+        ..MonitorSettings::default()
+    };
+    let monitor = PoolMonitor::new(pools, settings)?;
+    let dispatcher = Arc::new(AlertDispatcher::start(sinks()?, DispatcherSettings::default()));
+    monitor.set_alert_dispatcher(Some(Arc::clone(&dispatcher)));
+    monitor.start();
+
+    tokio::spawn(work(orders.clone()));
+    tokio::spawn(work(cache));
+
+    let listen = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
+    let listener = TcpListener::bind(&listen).await?;
+    writeln!(std::io::stdout(), "listening on http://{}", listener.local_addr()?)?;
+    let service = Service {
+        orders,
+        monitor: monitor.clone(),
+        dispatcher: Arc::clone(&dispatcher),
+        held: Arc::default(),
+    };
+    axum::serve(listener, routes(service)).with_graceful_shutdown(interrupted()).await?;
+
+    monitor.stop().await;
+    dispatcher.close(Duration::from_secs(5)).await;
+    Ok(())
+}
+
+fn open(name: &str, pools: &PoolSet) -> Result<Orders, Box<dyn Error>> {
+    let connector = FakeConnector::new();
+    connector.connects().always(Act::Slow(Duration::from_millis(20)));
+    let pool = Pool::builder(connector).name(name).max_connections(10).build()?;
+    pools.insert(pool.clone())?;
+    Ok(pool)
+}
+
+/// Where alerts are told.
+fn sinks() -> Result<Vec<Arc<dyn AlertSink>>, Box<dyn Error>> {
+    let mut sinks: Vec<Arc<dyn AlertSink>> = vec![Arc::new(LogSink::new())];
+    if let Ok(url) = std::env::var("ALERTMANAGER") {
+        let mut resends = ResendSettings::default();
+        if let Some(interval) = millis("ALERTMANAGER_RESEND_MS")? {
+            (resends.interval, resends.lifetime) = (interval, 4 * interval);
+        }
+        sinks.push(Arc::new(AlertmanagerSink::new("alertmanager", &url)?.resends(resends)));
+    }
+    Ok(sinks)
+}
+
+/// Uses a connection now and then.
+async fn work(pool: Orders) {
+    while let Ok(connection) = pool.acquire().await {
+        sleep(Duration::from_millis(15)).await;
+        drop(connection);
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn routes(service: Service) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/metrics.json", get(json))
+        .route("/alerts", get(alerts))
+        .route("/api/v2/alerts", get(alertmanager_alerts))
+        .route("/busy", post(busy))
+        .route("/idle", post(idle))
+        .with_state(service)
+}
+
+async fn metrics(State(service): State<Service>) -> impl IntoResponse {
+    let (samples, alerts) = (service.monitor.samples(), service.monitor.all_alerts());
+    let sinks = service.dispatcher.stats();
+    let text = Exposition::of(&samples).alerts(&alerts).sinks(&sinks).prometheus_text();
+    ([(MEDIA_TYPE, CONTENT_TYPE)], text)
+}
+
+async fn json(State(service): State<Service>) -> Json<serde_json::Value> {
+    Json(metrics_json(&service.monitor.all_metrics()))
+}
+
+async fn alerts(State(service): State<Service>) -> String {
+    AlertTable::new(&service.monitor.alerts(), SystemTime::now()).to_string()
+}
+
+async fn alertmanager_alerts(State(service): State<Service>) -> Json<serde_json::Value> {
+    // An Alertmanager's, after which it takes an alert for over.
+    const RESOLVE_TIMEOUT: Duration = Duration::from_secs(300);
+    Json(alertmanager_alerts_json(&service.monitor.alerts(), &["log"], RESOLVE_TIMEOUT))
+}
+
+async fn busy(State(service): State<Service>) -> Result<(), StatusCode> {
+    for _ in 0..9 {
+        let connection = service.orders.acquire().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+        service.held.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+    Ok(())
+}
+
+async fn idle(State(service): State<Service>) {
+    service.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
+
+/// Returns when the process is told to stop.
+async fn interrupted() {
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        tracing::error!("failed to listen for the end: {error}");
+    }
+}
+
+/// A variable that holds milliseconds.
+fn millis(name: &str) -> Result<Option<Duration>, Box<dyn Error>> {
+    let Ok(text) = std::env::var(name) else { return Ok(None) };
+    let millis = text.parse().map_err(|error| format!("read {name}: {error}"))?;
+    Ok(Some(Duration::from_millis(millis)))
+}

@@ -1,0 +1,371 @@
+//! What is told when: alerts that belong together are told together, not at once, and not again and again.
+//!
+//! The rules are Alertmanager's. A group waits `group_wait` for company before it is told first. From then on it is looked at each
+//! `group_interval`, and told if somebody new fires, somebody is resolved, or nothing was told for `repeat_interval`. What fired
+//! and was resolved between two looks is not told at all. Muted alerts are as if they were not there.
+//!
+//! Two things are more: a group whose alerts are all acknowledged is not repeated, and an alert that flaps is told of
+//! when that begins and when it ends, and not in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::fingerprint::Fingerprint;
+use super::labels::Labels;
+use super::settings::AlertSettings;
+use super::{Alert, AlertState};
+
+/// Whether a notification says that something is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NotificationStatus {
+    /// At least one of its alerts fires.
+    Firing,
+    /// All of them are over.
+    Resolved,
+}
+
+impl NotificationStatus {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NotificationStatus::Firing => "firing",
+            NotificationStatus::Resolved => "resolved",
+        }
+    }
+}
+
+/// Why a notification is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NotificationReason {
+    /// Nothing was told of the group before.
+    First,
+    /// An alert fires that was not told.
+    NewAlerts,
+    /// Some are over.
+    SomeResolved,
+    /// All are over.
+    AllResolved,
+    /// Nothing has changed, and that for long.
+    Repeat,
+    /// An alert comes and goes: nothing more will be told of it.
+    FlappingStarted,
+    /// It does so no longer.
+    FlappingEnded,
+}
+
+impl NotificationReason {
+    /// The words for it; those that Alertmanager has, too, are its own.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NotificationReason::First => "first notification",
+            NotificationReason::NewAlerts => "new alerts added",
+            NotificationReason::SomeResolved => "some alerts resolved",
+            NotificationReason::AllResolved => "all alerts resolved",
+            NotificationReason::Repeat => "repeat interval elapsed",
+            NotificationReason::FlappingStarted => "flapping started",
+            NotificationReason::FlappingEnded => "flapping ended",
+        }
+    }
+}
+
+impl fmt::Display for NotificationReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What is told of a group of alerts.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Notification {
+    /// Names the group, such as `{}:{alertname="PoolExhausted", pool="orders"}`.
+    pub group_key: String,
+    /// The labels by which it is a group.
+    pub group_labels: Labels,
+    /// The labels that all of its alerts have in common.
+    pub common_labels: Labels,
+    /// The annotations likewise.
+    pub common_annotations: Labels,
+    /// Whether something is wrong.
+    pub status: NotificationStatus,
+    /// Why it is sent.
+    pub reason: NotificationReason,
+    /// The alerts that fire, and those resolved since the last one; by severity, the worst first.
+    pub alerts: Vec<Arc<Alert>>,
+    /// How many alerts were left out of it; for receivers that take only so many.
+    pub truncated: usize,
+}
+
+impl Notification {
+    fn new(
+        group_key: &str,
+        group_labels: &Labels,
+        reason: NotificationReason,
+        mut alerts: Vec<Arc<Alert>>,
+    ) -> Self {
+        alerts.sort_by(|a, b| {
+            (b.is_active(), b.severity)
+                .cmp(&(a.is_active(), a.severity))
+                .then_with(|| a.labels.cmp(&b.labels))
+        });
+        let is_firing = alerts.iter().any(|alert| alert.is_active());
+        Notification {
+            group_key: group_key.to_owned(),
+            group_labels: group_labels.clone(),
+            common_labels: Labels::common(alerts.iter().map(|alert| &alert.labels)),
+            common_annotations: Labels::common(alerts.iter().map(|alert| &alert.annotations)),
+            status: if is_firing { NotificationStatus::Firing } else { NotificationStatus::Resolved },
+            reason,
+            alerts,
+            truncated: 0,
+        }
+    }
+
+    /// The same with at most `most` alerts; the worst stay. 0 = all.
+    #[must_use]
+    pub fn truncated_to(mut self, most: usize) -> Self {
+        if most > 0 && self.alerts.len() > most {
+            self.truncated += self.alerts.len() - most;
+            self.alerts.truncate(most);
+        }
+        self
+    }
+}
+
+/// All groups.
+#[derive(Debug, Default)]
+pub(super) struct Grouping {
+    groups: BTreeMap<String, Group>,
+    /// What is told without waiting for the group.
+    at_once: Vec<Notification>,
+}
+
+#[derive(Debug)]
+struct Group {
+    labels: Labels,
+    /// `None` = it is not over, and is to be looked up; otherwise as it ended.
+    members: BTreeMap<Fingerprint, Option<Arc<Alert>>>,
+    /// When it is looked at next.
+    due: Instant,
+    told: Option<Told>,
+}
+
+/// What the last notification of a group said.
+#[derive(Debug, Clone)]
+struct Told {
+    firing: BTreeSet<Fingerprint>,
+    at: Instant,
+}
+
+impl Grouping {
+    /// Takes in that an alert fires, or is over.
+    pub(super) fn note(&mut self, alert: &Arc<Alert>, settings: &AlertSettings, now: Instant) {
+        let fingerprint = alert.fingerprint();
+        let labels = group_labels(&alert.labels, &settings.group_by);
+        let key = group_key(&labels);
+        if alert.state == AlertState::Resolved {
+            // Of a group that does not exist nobody knows, so nobody need know that it is over.
+            if let Some(member) =
+                self.groups.get_mut(&key).and_then(|group| group.members.get_mut(&fingerprint))
+            {
+                *member = Some(Arc::clone(alert));
+            }
+            return;
+        }
+        let due = now + settings.group_wait;
+        let group = self.groups.entry(key);
+        let group = group.or_insert_with(|| Group { labels, members: BTreeMap::new(), due, told: None });
+        group.members.insert(fingerprint, None);
+    }
+
+    /// Takes in that an alert has begun or ceased to flap.
+    pub(super) fn note_flapping(
+        &mut self,
+        alert: &Arc<Alert>,
+        begins: bool,
+        settings: &AlertSettings,
+        now: Instant,
+    ) {
+        if alert.is_suppressed() {
+            return;
+        }
+        let labels = group_labels(&alert.labels, &settings.group_by);
+        let key = group_key(&labels);
+        if let Some(group) = self.groups.get_mut(&key) {
+            // Whoever hears this knows how the alert is, and while it flaps no more than that.
+            let told = group.told.get_or_insert_with(|| Told { firing: BTreeSet::new(), at: now });
+            if !begins && alert.is_active() {
+                told.firing.insert(alert.fingerprint());
+            } else {
+                told.firing.remove(&alert.fingerprint());
+            }
+        }
+        let reason =
+            if begins { NotificationReason::FlappingStarted } else { NotificationReason::FlappingEnded };
+        self.at_once.push(Notification::new(&key, &labels, reason, vec![Arc::clone(alert)]));
+    }
+
+    /// What is to be told by now. `current` finds the alert that is not over.
+    pub(super) fn due<'a>(
+        &mut self,
+        settings: &AlertSettings,
+        now: Instant,
+        current: impl Fn(Fingerprint) -> Option<&'a Arc<Alert>>,
+    ) -> Vec<Notification> {
+        let mut notifications = std::mem::take(&mut self.at_once);
+        self.groups.retain(|key, group| {
+            if group.due <= now {
+                notifications.extend(group.look(key, settings, now, &current));
+            }
+            !group.members.is_empty()
+        });
+        notifications
+    }
+
+    /// When [`due`](Grouping::due) has something to do next.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+        if !self.at_once.is_empty() {
+            return Some(now);
+        }
+        self.groups.values().map(|group| group.due).min()
+    }
+
+    /// Sorts the members anew, by other labels. Who was told of what stays as it is.
+    pub(super) fn regroup<'a>(
+        &mut self,
+        settings: &AlertSettings,
+        now: Instant,
+        current: impl Fn(Fingerprint) -> Option<&'a Arc<Alert>>,
+    ) {
+        for (_, group) in std::mem::take(&mut self.groups) {
+            for (fingerprint, ended) in group.members {
+                let Some(alert) = ended.as_ref().or_else(|| current(fingerprint)) else { continue };
+                let labels = group_labels(&alert.labels, &settings.group_by);
+                let key = group_key(&labels);
+                let due = group.due.min(now + settings.group_interval);
+                let fresh = || Group { labels, members: BTreeMap::new(), due, told: None };
+                let joined = self.groups.entry(key).or_insert_with(fresh);
+                joined.due = joined.due.min(due);
+                joined.members.insert(fingerprint, ended);
+                if let Some(told) = &group.told {
+                    let joined =
+                        joined.told.get_or_insert_with(|| Told { firing: BTreeSet::new(), at: told.at });
+                    joined.at = joined.at.max(told.at);
+                    if told.firing.contains(&fingerprint) {
+                        joined.firing.insert(fingerprint);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The alerts that fire and were told, with when; for a snapshot.
+    pub(super) fn told(&self) -> impl Iterator<Item = (Fingerprint, Instant)> {
+        let told = self.groups.values().filter_map(|group| group.told.as_ref());
+        told.flat_map(|told| told.firing.iter().map(|fingerprint| (*fingerprint, told.at)))
+    }
+
+    /// Takes in an alert that was told before a restart.
+    pub(super) fn restore_told(
+        &mut self,
+        alert: &Arc<Alert>,
+        at: Instant,
+        settings: &AlertSettings,
+        now: Instant,
+    ) {
+        self.note(alert, settings, now);
+        let key = group_key(&group_labels(&alert.labels, &settings.group_by));
+        if let Some(group) = self.groups.get_mut(&key) {
+            let told = group.told.get_or_insert_with(|| Told { firing: BTreeSet::new(), at });
+            told.firing.insert(alert.fingerprint());
+        }
+    }
+}
+
+impl Group {
+    /// Says what is to be told, and lets go of what is over.
+    fn look<'a>(
+        &mut self,
+        key: &str,
+        settings: &AlertSettings,
+        now: Instant,
+        current: impl Fn(Fingerprint) -> Option<&'a Arc<Alert>>,
+    ) -> Option<Notification> {
+        self.due += settings.group_interval;
+        if self.due <= now {
+            self.due = now + settings.group_interval;
+        }
+        // What is neither over nor to be found has gone back to pending.
+        self.members.retain(|fingerprint, ended| ended.is_some() || current(*fingerprint).is_some());
+        let members = self.members.iter();
+        let alerts =
+            members.filter_map(|(fingerprint, ended)| ended.as_ref().or_else(|| current(*fingerprint)));
+        let visible = alerts.filter(|alert| !alert.is_suppressed() && !alert.flapping);
+        // What was never told need not be told to be over.
+        let told: Vec<Arc<Alert>> =
+            visible.filter(|alert| alert.is_active() || self.has_told(alert)).cloned().collect();
+        let reason = self.reason(&told, settings, now);
+        if reason.is_some() {
+            let firing = told.iter().filter(|alert| alert.is_active()).map(|alert| alert.fingerprint());
+            let muted = self.told.iter().flat_map(|told| &told.firing);
+            // Muted alerts that were told before are not told anew when they are muted no longer.
+            let muted =
+                muted.filter(|fingerprint| !told.iter().any(|alert| alert.fingerprint() == **fingerprint));
+            let firing = firing.chain(muted.copied()).collect();
+            self.told = Some(Told { firing, at: now });
+        }
+        let notification = reason.map(|reason| Notification::new(key, &self.labels, reason, told));
+        self.members.retain(|_, ended| ended.is_none());
+        if let Some(told) = &mut self.told {
+            told.firing.retain(|fingerprint| self.members.contains_key(fingerprint));
+        }
+        notification
+    }
+
+    fn has_told(&self, alert: &Alert) -> bool {
+        self.told.as_ref().is_some_and(|told| told.firing.contains(&alert.fingerprint()))
+    }
+
+    /// Whether and why something is to be told of these alerts.
+    fn reason(
+        &self,
+        alerts: &[Arc<Alert>],
+        settings: &AlertSettings,
+        now: Instant,
+    ) -> Option<NotificationReason> {
+        let (firing, over): (Vec<_>, Vec<_>) = alerts.iter().partition(|alert| alert.is_active());
+        let Some(told) = &self.told else {
+            return (!firing.is_empty()).then_some(NotificationReason::First);
+        };
+        if firing.iter().any(|alert| !self.has_told(alert)) {
+            let is_first = told.firing.is_empty();
+            return Some(if is_first { NotificationReason::First } else { NotificationReason::NewAlerts });
+        }
+        if !over.is_empty() {
+            let is_all = firing.is_empty();
+            return Some(if is_all {
+                NotificationReason::AllResolved
+            } else {
+                NotificationReason::SomeResolved
+            });
+        }
+        let is_unknown = firing.iter().any(|alert| !alert.is_acknowledged());
+        let is_long_ago = now.saturating_duration_since(told.at) >= settings.repeat_interval;
+        (is_unknown && is_long_ago).then_some(NotificationReason::Repeat)
+    }
+}
+
+fn group_labels(labels: &Labels, group_by: &[String]) -> Labels {
+    if group_by.iter().any(|name| name == AlertSettings::ALL_LABELS) {
+        return labels.clone();
+    }
+    group_by.iter().map(|name| (name.as_str(), labels.get(name))).collect()
+}
+
+fn group_key(labels: &Labels) -> String {
+    format!("{{}}:{labels}")
+}

@@ -1,0 +1,229 @@
+//! What was collected of one pool, for as long as the settings say: rings of slots, from fine to coarse.
+//!
+//! A slot stands for the collections made in its step; each tells of the time since the one before. Slots hold least, most,
+//! sum and last of gauges, what was counted, and histograms of what was timed. So any window is their sum, and nothing is
+//! averaged twice. A step in which nothing was collected is missing, and never zero. All memory is allocated at the beginning.
+//!
+//! Counts are differences, so that a pool which is reset or replaced leaves no dent. The finest ring keeps one value of
+//! each gauge: should two collections fall into one of its steps, the last counts, of peaks the highest.
+
+mod answer;
+mod sketch;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod tier;
+
+use std::time::Duration;
+
+use pool_core::{Histogram, PoolHistograms};
+
+pub use answer::{HistoryPoint, MetricsHistory, MetricsWindow, Trend};
+pub(crate) use sketch::{ROOM, encode};
+pub(crate) use summary::{Cell, Summary};
+use tier::Tier;
+
+use crate::columns::{COUNTS, Count, GAUGES, Source, Timed, source};
+use crate::metric::Metric;
+use crate::settings::{MonitorSettings, TierSettings};
+use crate::timeline::{Timeline, nanos};
+
+/// How many bytes the history of one pool takes, for one tier.
+pub(crate) fn memory(settings: &TierSettings, finest: bool) -> usize {
+    Tier::memory(settings, finest)
+}
+
+/// What one collection found of a pool, in the form in which it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Interval {
+    /// The time since the collection before, in nanoseconds; zero if there is none to compare with.
+    pub(crate) elapsed: u64,
+    pub(crate) gauges: [f64; GAUGES],
+    /// What was counted in that time.
+    pub(crate) counts: [u64; COUNTS],
+    /// What was timed in that time.
+    pub(crate) sketch: [u8; ROOM],
+}
+
+impl Default for Interval {
+    fn default() -> Self {
+        Interval { elapsed: 0, gauges: [0.0; GAUGES], counts: [0; COUNTS], sketch: [0; ROOM] }
+    }
+}
+
+impl Interval {
+    pub(crate) fn summary(&self) -> Summary {
+        Summary { samples: 1, elapsed: self.elapsed, cells: self.gauges.map(Cell::once), counts: self.counts }
+    }
+
+    /// What a metric reads in this collection alone.
+    pub(crate) fn read(&self, metric: Metric) -> Option<f64> {
+        self.summary().read(metric, |timed, share| sketch::quantile(&self.sketch, timed, share))
+    }
+}
+
+/// See the module's first lines.
+#[derive(Debug)]
+pub(crate) struct History {
+    /// From fine to coarse; never empty.
+    tiers: Box<[Tier]>,
+}
+
+/// Some steps of a tier that follow each other.
+struct Steps<'a> {
+    tier: &'a Tier,
+    first: u64,
+    last: u64,
+}
+
+impl Steps<'_> {
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.first..=self.last
+    }
+
+    /// Where they are kept, if anything was collected in them.
+    fn slots(&self) -> impl Iterator<Item = usize> {
+        self.tier.slots(self.first, self.last)
+    }
+
+    /// The part of them in which something was collected.
+    fn covered(&self) -> f64 {
+        let there = self.slots().count();
+        there as f64 / (self.last - self.first + 1) as f64
+    }
+
+    fn sketches(&self) -> impl Iterator<Item = &[u8]> {
+        self.numbers().filter_map(|number| self.tier.sketch(number))
+    }
+
+    /// A quantile of what was timed in all of them; `None` = nothing was.
+    fn quantile(&self, timed: Timed, share: f64) -> Option<Duration> {
+        let mut counts = [0; Histogram::BUCKETS];
+        self.sketches().for_each(|sketch| sketch::decode_one(sketch, timed, &mut counts));
+        Histogram::quantile_of(&counts, share)
+    }
+
+    /// The sum of these columns.
+    fn sum(&self, columns: &[Count]) -> u64 {
+        let rows = self.slots().map(|slot| self.tier.counts_at(slot));
+        rows.map(|row| columns.iter().map(|column| row[*column as usize]).sum::<u64>()).sum()
+    }
+
+    /// One gauge; `None` = nothing was collected.
+    fn cell(&self, column: usize) -> Option<Cell> {
+        self.slots().map(|slot| self.tier.cell_at(slot, column)).reduce(Cell::and)
+    }
+
+    fn summary(&self) -> Summary {
+        let mut all = Summary::default();
+        for summary in self.numbers().filter_map(|number| self.tier.summary(number)) {
+            all.add(&summary);
+        }
+        all
+    }
+}
+
+/// Less than this part of a window is as good as nothing.
+const ENOUGH: f64 = 0.5;
+
+impl History {
+    pub(crate) fn new(settings: &MonitorSettings) -> Self {
+        let tiers = settings.all_tiers().enumerate();
+        History { tiers: tiers.map(|(position, tier)| Tier::new(&tier, position == 0)).collect() }
+    }
+
+    /// One of other settings, with what this one holds as of `position`: from the coarsest ring that is fine enough.
+    pub(crate) fn rebuilt(
+        &self,
+        settings: &MonitorSettings,
+        position: u64,
+        scratch: &mut PoolHistograms,
+    ) -> History {
+        let mut history = History::new(settings);
+        for tier in &mut history.tiers {
+            let fine_enough = self.tiers.iter().rev().find(|from| from.step() <= tier.step());
+            let from = fine_enough.unwrap_or(&self.tiers[0]);
+            tier.take_over(from, position, scratch);
+        }
+        history
+    }
+
+    /// Adds what was collected at a position.
+    pub(crate) fn push(&mut self, position: u64, interval: &Interval, scratch: &mut PoolHistograms) {
+        let summary = interval.summary();
+        for tier in &mut self.tiers {
+            tier.put(tier.number(position), &summary, &interval.sketch, scratch);
+        }
+    }
+
+    /// The steps up to a position that make so long a window: of the finest tier that reaches so far back, else of the one
+    /// that reaches farthest. Of a coarser tier it is one more, as the one that is being filled is short.
+    fn steps(&self, length: Duration, position: u64) -> Steps<'_> {
+        let reaching = self.tiers.iter().position(|tier| tier.retention() >= length);
+        let farthest = || (0..self.tiers.len()).max_by_key(|at| self.tiers[*at].retention()).unwrap_or(0);
+        let at = reaching.unwrap_or_else(farthest);
+        let tier = &self.tiers[at];
+        let last = tier.number(position);
+        let steps = nanos(length).div_ceil(nanos(tier.step())).max(1) + u64::from(at > 0);
+        Steps { tier, first: (last + 1).saturating_sub(steps).max(tier.oldest(last)), last }
+    }
+
+    /// What a metric reads in a window up to a position; `None` if too little is known of it.
+    pub(crate) fn read(&self, metric: Metric, length: Duration, position: u64) -> Option<f64> {
+        let steps = self.steps(length, position);
+        if steps.covered() < ENOUGH {
+            return None;
+        }
+        // Only the columns that are asked for: rules read windows of all pools at each collection.
+        match source(metric) {
+            Source::Mean(column) => steps.cell(column).map(|cell| cell.sum / cell.count as f64),
+            Source::Most(column) => steps.cell(column).map(|cell| cell.max),
+            Source::Sum(columns) => Some(steps.sum(columns) as f64),
+            Source::Quotient(some, all) => {
+                let all = steps.sum(all);
+                (all > 0).then(|| steps.sum(some) as f64 / all as f64)
+            }
+            Source::Quantile(timed, share) => Some(steps.quantile(timed, share)?.as_secs_f64()),
+        }
+    }
+
+    /// All that is known of a window up to a position.
+    pub(crate) fn window(&self, length: Duration, position: u64) -> MetricsWindow {
+        let steps = self.steps(length, position);
+        let mut histograms = PoolHistograms::default();
+        steps.sketches().for_each(|sketch| sketch::decode(sketch, &mut histograms));
+        MetricsWindow::new((length, steps.tier.step()), steps.covered(), steps.summary(), histograms)
+    }
+
+    /// The line through a metric in a window up to a position; `None` if too little is known of it.
+    pub(crate) fn trend(&self, metric: Metric, length: Duration, position: u64) -> Option<Trend> {
+        let steps = self.steps(length, position);
+        if steps.covered() < ENOUGH {
+            return None;
+        }
+        let tier = steps.tier;
+        let point = |number: u64| {
+            let sketch = tier.sketch(number)?;
+            let value =
+                tier.summary(number)?.read(metric, |timed, share| sketch::quantile(sketch, timed, share))?;
+            let before = Duration::from_nanos(tier.position(steps.last - number));
+            Some((-before.as_secs_f64(), value))
+        };
+        Trend::through(steps.numbers().filter_map(point))
+    }
+
+    /// What is known from one position to another, of the finest tier that reaches so far back as of `now`.
+    pub(crate) fn range(&self, from: u64, to: u64, now: u64, timeline: &Timeline) -> MetricsHistory {
+        let begin = |tier: &Tier| tier.position(tier.oldest(tier.number(now)));
+        let reaching = self.tiers.iter().find(|tier| begin(tier) <= from);
+        let farthest = || self.tiers.iter().min_by_key(|tier| begin(tier));
+        let tier = reaching.or_else(farthest).unwrap_or(&self.tiers[0]);
+        // Half-open: a step is in it if it begins in it.
+        let first = from.div_ceil(nanos(tier.step())).max(tier.oldest(tier.number(now)));
+        let end = to.div_ceil(nanos(tier.step())).min(tier.number(now) + 1);
+        let point = |number: u64| Some(HistoryPoint::new(tier.summary(number)?, tier.sketch(number)?));
+        let steps =
+            (first..end.max(first)).map(|number| (timeline.label(tier.position(number)), point(number)));
+        MetricsHistory::new(tier.step(), steps.collect())
+    }
+}

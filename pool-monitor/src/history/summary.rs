@@ -1,0 +1,123 @@
+//! What one slot of a history holds, or several of them together, and how metrics are read from that.
+
+use std::time::Duration;
+
+use crate::columns::{COUNTS, Count, GAUGES, Source, Timed, source};
+use crate::metric::Metric;
+
+/// Values of a gauge.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Cell {
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) sum: f64,
+    pub(crate) count: u64,
+    pub(crate) last: f64,
+}
+
+impl Cell {
+    const NONE: Cell = Cell { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, count: 0, last: 0.0 };
+
+    pub(crate) fn once(value: f64) -> Self {
+        Cell { min: value, max: value, sum: value, count: 1, last: value }
+    }
+
+    /// With those that came later.
+    pub(crate) fn and(self, later: Cell) -> Self {
+        Cell {
+            min: self.min.min(later.min),
+            max: self.max.max(later.max),
+            sum: self.sum + later.sum,
+            count: self.count + later.count,
+            last: if later.count > 0 { later.last } else { self.last },
+        }
+    }
+}
+
+/// See the module's first line. The histograms are elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Summary {
+    /// How many collections there were.
+    pub(crate) samples: u64,
+    /// The time that the counts were counted in, in nanoseconds.
+    pub(crate) elapsed: u64,
+    pub(crate) cells: [Cell; GAUGES],
+    pub(crate) counts: [u64; COUNTS],
+}
+
+impl Default for Summary {
+    fn default() -> Self {
+        Summary { samples: 0, elapsed: 0, cells: [Cell::NONE; GAUGES], counts: [0; COUNTS] }
+    }
+}
+
+impl Summary {
+    /// Adds what came later.
+    pub(crate) fn add(&mut self, later: &Summary) {
+        self.samples += later.samples;
+        self.elapsed += later.elapsed;
+        for (cell, later) in self.cells.iter_mut().zip(later.cells) {
+            *cell = cell.and(later);
+        }
+        for (count, more) in self.counts.iter_mut().zip(later.counts) {
+            *count += more;
+        }
+    }
+
+    fn sum(&self, columns: &[Count]) -> u64 {
+        columns.iter().map(|column| self.counts[*column as usize]).sum()
+    }
+
+    /// The sum of some columns, divided by that of others; `None` if nothing was counted there.
+    pub(crate) fn quotient(&self, some: &[Count], all: &[Count]) -> Option<f64> {
+        let all = self.sum(all);
+        (all > 0).then(|| self.sum(some) as f64 / all as f64)
+    }
+
+    /// What a metric reads; `quantile` finds one, if anything was timed.
+    pub(crate) fn read(
+        &self,
+        metric: Metric,
+        quantile: impl FnOnce(Timed, f64) -> Option<Duration>,
+    ) -> Option<f64> {
+        if self.samples == 0 {
+            return None;
+        }
+        match source(metric) {
+            Source::Mean(column) => {
+                let Cell { sum, count, .. } = self.cells[column];
+                Some(sum / count as f64)
+            }
+            Source::Most(column) => Some(self.cells[column].max),
+            Source::Sum(columns) => Some(self.sum(columns) as f64),
+            Source::Quotient(some, all) => self.quotient(some, all),
+            Source::Quantile(timed, share) => Some(quantile(timed, share)?.as_secs_f64()),
+        }
+    }
+
+    /// The values of a gauge or peak; `None` for other metrics.
+    pub(crate) fn cell(&self, metric: Metric) -> Option<Cell> {
+        match source(metric) {
+            Source::Mean(column) | Source::Most(column) if self.samples > 0 => Some(self.cells[column]),
+            _ => None,
+        }
+    }
+
+    /// How often in a second what a metric counts has happened.
+    pub(crate) fn rate(&self, metric: Metric) -> Option<f64> {
+        let Source::Sum(columns) = source(metric) else { return None };
+        self.per_second(columns)
+    }
+
+    /// The sum of these columns in a second.
+    pub(crate) fn per_second(&self, columns: &[Count]) -> Option<f64> {
+        let seconds = Duration::from_nanos(self.elapsed).as_secs_f64();
+        (self.elapsed > 0).then(|| self.sum(columns) as f64 / seconds)
+    }
+
+    /// The mean time of one of those that a column counts, of which another one holds the sum.
+    pub(crate) fn mean(&self, time: Count, of: Count) -> Option<Duration> {
+        let count = self.counts[of as usize];
+        self.counts[time as usize].checked_div(count).map(Duration::from_nanos)
+    }
+}

@@ -1,0 +1,321 @@
+//! Alerts of real pools over fake connections, under a paused clock.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use pool_core::fake::FakeConnector;
+use pool_core::{Pool, PoolSet};
+
+use super::*;
+use crate::alert::Notification;
+use crate::alert::{AlertState, NotificationReason, Reason};
+use crate::settings::MonitorSettings;
+use crate::sink::{AlertSink, CallbackSink, DispatcherSettings, Resend, ResendSettings, SinkFuture};
+use crate::target::{TargetHealth, TargetSource};
+
+fn pool(name: &str) -> Pool<FakeConnector> {
+    let pool = Pool::builder(FakeConnector::new()).name(name).max_connections(10).min_connections(0);
+    pool.acquire_timeout(Duration::from_millis(10)).build().unwrap()
+}
+
+fn monitor(pools: &[&Pool<FakeConnector>]) -> (PoolSet, PoolMonitor) {
+    let set = PoolSet::new();
+    for pool in pools {
+        set.insert(Pool::clone(pool)).unwrap();
+    }
+    let monitor = PoolMonitor::new(set.clone(), MonitorSettings::default()).unwrap();
+    (set, monitor)
+}
+
+async fn take(pool: &Pool<FakeConnector>, count: usize) -> Vec<pool_core::Pooled<FakeConnector>> {
+    let mut taken = Vec::new();
+    for _ in 0..count {
+        taken.push(pool.acquire().await.unwrap());
+    }
+    taken
+}
+
+async fn wait(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+fn names(monitor: &PoolMonitor) -> Vec<String> {
+    monitor.alerts().iter().map(|alert| alert.rule.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn utilization_over_the_threshold_fires_at_the_first_collection_and_is_over_below_the_recovery_threshold()
+ {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let mut held = take(&orders, 8).await;
+    monitor.collect();
+    assert_eq!(names(&monitor), [""; 0], "at the threshold is not over it");
+    held.extend(take(&orders, 1).await);
+    monitor.collect();
+    assert_eq!(names(&monitor), ["PoolUtilizationHigh"]);
+    let alert = &monitor.alerts()[0];
+    assert_eq!(alert.message, "orders: most connections are in use: utilization is 90 % (> 80 %)");
+    held.pop();
+    monitor.collect();
+    assert_eq!(monitor.alert(alert.id).unwrap().state, AlertState::Recovering);
+    held.truncate(7);
+    monitor.collect();
+    assert_eq!(monitor.alert(alert.id).unwrap().state, AlertState::Resolved);
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_count_only_if_there_were_enough_requests() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let held = take(&orders, 10).await;
+    monitor.collect();
+    let has_fired = || names(&monitor).contains(&"PoolErrorRateHigh".to_owned());
+    for _ in 0..19 {
+        assert!(orders.acquire().await.is_err());
+    }
+    monitor.collect();
+    assert!(!has_fired());
+    for _ in 0..20 {
+        assert!(orders.acquire().await.is_err());
+    }
+    monitor.collect();
+    assert!(has_fired());
+    drop(held);
+    monitor.collect();
+    assert!(!has_fired());
+}
+
+#[tokio::test(start_paused = true)]
+async fn verbs_and_thresholds_work_on_the_monitor() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let held = take(&orders, 9).await;
+    monitor.collect();
+    let id = monitor.alerts()[0].id;
+    let known = Acknowledgement::new("ada", "on it", SystemTime::now());
+    assert!(monitor.acknowledge_alert(id, known).unwrap().is_acknowledged());
+    assert_eq!(monitor.clear_alert(id), Err(VerbError::StillActive { id, state: AlertState::Firing }));
+    assert!(!monitor.unacknowledge_alert(id).unwrap().is_acknowledged());
+    assert_eq!(monitor.resolve_alert(id, "ada").unwrap().reason, Reason::ManualResolve);
+    assert_eq!(monitor.clear_alert(id).unwrap().id, id);
+    monitor.set_alert_threshold("PoolUtilizationHigh", 0.95).unwrap();
+    monitor.collect();
+    assert_eq!(names(&monitor), [""; 0]);
+    monitor.set_alert_threshold("PoolUtilizationHigh", 0.5).unwrap();
+    monitor.collect();
+    assert_eq!(names(&monitor), ["PoolUtilizationHigh"]);
+    monitor.set_alert_rules(Vec::new()).unwrap();
+    assert_eq!(names(&monitor), [""; 0]);
+    assert_eq!(monitor.clear_resolved_alerts(), 1);
+    assert_eq!(monitor.all_alerts(), []);
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn callbacks_are_called_once_for_each_beginning_and_end_and_may_panic_and_call_back() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let (triggered, resolved) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    monitor.on_alert_triggered(|_| panic!("a user's mistake"));
+    let (count, again) = (Arc::clone(&triggered), monitor.clone());
+    monitor.on_alert_triggered(move |alert| {
+        assert!(again.alert(alert.id).is_some());
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let count = Arc::clone(&resolved);
+    monitor.on_alert_resolved(move |alert| {
+        assert_eq!(alert.state, AlertState::Resolved);
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let held = take(&orders, 9).await;
+    monitor.collect();
+    monitor.collect();
+    drop(held);
+    monitor.collect();
+    assert_eq!((triggered.load(Ordering::Relaxed), resolved.load(Ordering::Relaxed)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sinks_are_told_when_it_is_due_and_not_only_at_collections() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    monitor
+        .set_alert_settings(AlertSettings { group_wait: Duration::from_secs(3), ..AlertSettings::default() })
+        .unwrap();
+    let begun = Instant::now();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let list = Arc::clone(&told);
+    let sink = CallbackSink::new("list", move |notification| {
+        let at = begun.elapsed().as_secs();
+        list.lock().unwrap().push((at, notification.reason, notification.alerts.len()));
+    });
+    let dispatcher = AlertDispatcher::start([Arc::new(sink) as _], DispatcherSettings::default());
+    assert!(monitor.set_alert_dispatcher(Some(Arc::new(dispatcher))).is_none());
+    let held = take(&orders, 9).await;
+    monitor.start();
+    wait(20).await;
+    let first = told.lock().unwrap().clone();
+    let [(at, NotificationReason::First, 1)] = first[..] else { panic!("{first:?}") };
+    assert!((3..=4).contains(&at), "{at} s after the first collection, and seven before the next");
+    drop(held);
+    wait(320).await;
+    assert_eq!(told.lock().unwrap()[1].1, NotificationReason::AllResolved);
+    monitor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_later_is_told_of_what_fires() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let _held = take(&orders, 9).await;
+    monitor.start();
+    wait(600).await;
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&told);
+    let sink = CallbackSink::new("count", move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let dispatcher = AlertDispatcher::start([Arc::new(sink) as _], DispatcherSettings::default());
+    monitor.set_alert_dispatcher(Some(Arc::new(dispatcher)));
+    wait(60).await;
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    monitor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_down_mutes_the_rest_and_a_pool_that_leaves_takes_its_alerts_along() {
+    struct Down;
+    impl TargetSource for Down {
+        fn health(&self, _pool: &str) -> TargetHealth {
+            TargetHealth::Unhealthy
+        }
+    }
+    let orders = pool("orders");
+    let (set, monitor) = monitor(&[&orders]);
+    monitor.set_target_source(Arc::new(Down));
+    let held = take(&orders, 9).await;
+    monitor.collect();
+    let told: Vec<_> = monitor.alerts().into_iter().filter(|alert| !alert.is_suppressed()).collect();
+    assert_eq!(told.iter().map(|alert| &*alert.rule).collect::<Vec<_>>(), ["PoolTargetDown"]);
+    assert_eq!(names(&monitor).len(), 2);
+    drop(held);
+    set.remove("orders").unwrap();
+    monitor.collect();
+    assert_eq!(names(&monitor), [""; 0]);
+    assert!(monitor.all_alerts().iter().all(|alert| alert.reason == Reason::PoolRemoved));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_alerts_goes_from_one_monitor_to_the_next() {
+    let orders = pool("orders");
+    let (set, first) = monitor(&[&orders]);
+    let _held = take(&orders, 9).await;
+    first.collect();
+    let id = first.alerts()[0].id;
+    first.acknowledge_alert(id, Acknowledgement::new("ada", "on it", SystemTime::now())).unwrap();
+    let text = first.alert_snapshot().to_json();
+    drop(first);
+    let second = PoolMonitor::new(set, MonitorSettings::default()).unwrap();
+    assert_eq!(second.restore_alerts(AlertSnapshot::from_json(&text).unwrap()), 1);
+    second.collect();
+    assert_eq!(second.alerts()[0].id, id);
+    assert!(second.alerts()[0].is_acknowledged());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_cannot_be_measured_any_more_is_told_of_and_its_other_alerts_stay() {
+    let (orders, users) = (pool("orders"), pool("users"));
+    let (_set, monitor) = monitor(&[&orders, &users]);
+    let _held = take(&orders, 9).await;
+    monitor.collect();
+    // As if the collections from here on did not get through with one of them.
+    {
+        let mut state = monitor.shared.state();
+        state.collected_at += Duration::from_secs(10);
+        let collected_at = state.collected_at;
+        if let Some(watched) = state.watched.get_mut("users") {
+            watched.measured_at = collected_at;
+        }
+    }
+    for _ in 0..3 {
+        monitor.shared.judge();
+        assert_eq!(names(&monitor), ["PoolUtilizationHigh"]);
+        wait(10).await;
+    }
+    monitor.shared.judge();
+    assert_eq!(names(&monitor), ["PoolMetricsStale", "PoolUtilizationHigh"]);
+    monitor.collect();
+    assert_eq!(names(&monitor), ["PoolUtilizationHigh"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_the_place_of_others_at_once_is_told_of_what_fires() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let _held = take(&orders, 9).await;
+    let counting = || {
+        let told = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&told);
+        let sink = CallbackSink::new("count", move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        (told, Arc::new(AlertDispatcher::start([Arc::new(sink) as _], DispatcherSettings::default())))
+    };
+    let (first, dispatcher) = counting();
+    assert!(monitor.set_alert_dispatcher(Some(dispatcher)).is_none());
+    monitor.start();
+    wait(60).await;
+    assert_eq!(first.load(Ordering::Relaxed), 1);
+    // As a reload does it: nothing is collected in between.
+    let (second, dispatcher) = counting();
+    assert!(monitor.set_alert_dispatcher(None).is_some());
+    assert!(monitor.set_alert_dispatcher(Some(dispatcher)).is_none());
+    wait(60).await;
+    assert_eq!((first.load(Ordering::Relaxed), second.load(Ordering::Relaxed)), (1, 1));
+    monitor.stop().await;
+}
+
+/// Takes alerts one by one, and counts how often.
+struct Resent(Arc<AtomicUsize>);
+
+impl AlertSink for Resent {
+    fn name(&self) -> &str {
+        "resent"
+    }
+
+    fn notify(&self, _notification: Arc<Notification>) -> SinkFuture<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn resends(&self) -> Option<ResendSettings> {
+        Some(ResendSettings::default())
+    }
+
+    fn resend(&self, resend: Resend) -> SinkFuture<'_> {
+        self.0.fetch_add(resend.alerts.len(), Ordering::Relaxed);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_it_is_stopped_nobody_is_told_that_an_alert_goes_on() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let _held = take(&orders, 9).await;
+    let told = Arc::new(AtomicUsize::new(0));
+    let sink = Arc::new(Resent(Arc::clone(&told)));
+    let dispatcher = AlertDispatcher::start([sink as _], DispatcherSettings::default());
+    monitor.set_alert_dispatcher(Some(Arc::new(dispatcher)));
+    monitor.start();
+    wait(125).await;
+    assert_eq!(told.load(Ordering::Relaxed), 3, "at once and each minute");
+    monitor.stop().await;
+    wait(3_600).await;
+    assert_eq!(told.load(Ordering::Relaxed), 3);
+    monitor.start();
+    wait(5).await;
+    assert_eq!(told.load(Ordering::Relaxed), 4, "it goes on, as is known again");
+    monitor.stop().await;
+}

@@ -1,0 +1,57 @@
+//! What rules can read of the pools, as of the last collection.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::{Shared, Watched};
+use crate::condition::Readings;
+use crate::metric::Metric;
+
+/// One pool at one position in time.
+pub(super) struct PoolReadings<'a> {
+    watched: &'a Watched,
+    position: u64,
+    /// Whether the last collection has measured it.
+    is_fresh: bool,
+}
+
+impl Readings for PoolReadings<'_> {
+    fn read(&self, metric: Metric, window: Option<Duration>) -> Option<f64> {
+        if window.is_none() && !self.is_fresh {
+            return None;
+        }
+        self.watched.read(metric, window, self.position)
+    }
+}
+
+impl Watched {
+    pub(super) fn read(&self, metric: Metric, window: Option<Duration>, position: u64) -> Option<f64> {
+        match window {
+            None => self.interval.read(metric),
+            Some(length) => self.history.as_ref()?.read(metric, length, position),
+        }
+    }
+}
+
+impl Shared {
+    /// Has `judge` look at what is known of all pools, by name, and at the time. Under the lock: nothing of a user's may run
+    /// in it.
+    pub(super) fn with_readings<R>(
+        &self,
+        judge: impl for<'a> FnOnce(
+            Instant,
+            SystemTime,
+            &mut dyn Iterator<Item = (&'a str, PoolReadings<'a>)>,
+        ) -> R,
+    ) -> R {
+        let state = self.state();
+        let now = Instant::now();
+        let position = state.timeline.position(now);
+        let mut pools = state.watched.iter().map(|(pool, watched)| {
+            let is_fresh = watched.measured_at == state.collected_at;
+            (&**pool, PoolReadings { watched, position, is_fresh })
+        });
+        judge(now, state.timeline.label(position), &mut pools)
+    }
+}

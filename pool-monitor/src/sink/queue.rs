@@ -1,0 +1,126 @@
+//! What is still to be told by one sink: bounded, and the oldest gives way.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::SinkStats;
+use crate::alert::{Alert, Notification};
+
+/// Between the dispatcher and the worker of one sink.
+#[derive(Debug)]
+pub(super) struct Queue {
+    limit: usize,
+    // Lock: held for moments, never across an await.
+    state: Mutex<State>,
+    /// Rung when there is something new.
+    bell: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    notifications: VecDeque<Arc<Notification>>,
+    /// 1 while one is being told.
+    under_way: u64,
+    /// The latest that is known of all alerts.
+    alerts: Arc<[Arc<Alert>]>,
+    is_closed: bool,
+    /// Whether something was dropped since it was last empty.
+    is_dropping: bool,
+    stats: SinkStats,
+}
+
+impl Queue {
+    pub(super) fn new(sink: String, limit: usize) -> Self {
+        let state = State {
+            notifications: VecDeque::new(),
+            under_way: 0,
+            alerts: Arc::from([]),
+            is_closed: false,
+            is_dropping: false,
+            stats: SinkStats::new(sink),
+        };
+        Queue { limit, state: Mutex::new(state), bell: Notify::new() }
+    }
+
+    /// Adds a notification, in place of the oldest if there is no room. That is told in the log, once for each time that it fills up.
+    pub(super) fn push(&self, notification: Arc<Notification>) {
+        let mut state = self.state();
+        if state.is_closed {
+            return;
+        }
+        let is_full = state.notifications.len() >= self.limit;
+        if is_full {
+            state.notifications.pop_front();
+            state.stats.dropped += 1;
+        }
+        state.notifications.push_back(notification);
+        let begins_to_drop = is_full && !std::mem::replace(&mut state.is_dropping, true);
+        let name = begins_to_drop.then(|| state.stats.name.clone());
+        drop(state);
+        if let Some(sink) = name {
+            tracing::warn!(
+                sink,
+                limit = self.limit,
+                "the oldest notifications are dropped: too many are still to be told"
+            );
+        }
+        self.bell.notify_one();
+    }
+
+    /// The oldest one, which leaves the queue, and is pending until it is [finished](Self::finish).
+    pub(super) fn begin(&self) -> Option<Arc<Notification>> {
+        let mut state = self.state();
+        let oldest = state.notifications.pop_front();
+        state.under_way = u64::from(oldest.is_some());
+        if oldest.is_none() {
+            state.is_dropping = false;
+        }
+        oldest
+    }
+
+    /// The one that was begun is told, or given up.
+    pub(super) fn finish(&self, is_delivered: bool) {
+        let mut state = self.state();
+        state.under_way = 0;
+        state.stats.count(is_delivered);
+    }
+
+    pub(super) fn set_alerts(&self, alerts: Arc<[Arc<Alert>]>) {
+        self.state().alerts = alerts;
+        self.bell.notify_one();
+    }
+
+    pub(super) fn alerts(&self) -> Arc<[Arc<Alert>]> {
+        Arc::clone(&self.state().alerts)
+    }
+
+    /// Takes nothing more.
+    pub(super) fn close(&self) {
+        self.state().is_closed = true;
+        self.bell.notify_one();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
+    /// Waits until something is new since the last wait.
+    pub(super) async fn changed(&self) {
+        self.bell.notified().await;
+    }
+
+    pub(super) fn stats(&self) -> SinkStats {
+        let state = self.state();
+        SinkStats { pending: state.notifications.len() as u64 + state.under_way, ..state.stats.clone() }
+    }
+
+    pub(super) fn count(&self, change: impl FnOnce(&mut SinkStats)) {
+        change(&mut self.state().stats);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

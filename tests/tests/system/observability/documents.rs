@@ -1,0 +1,116 @@
+//! The files of `docs/observability`, read by what they are for.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use pool_monitor::{Family, FamilyKind, InhibitRule};
+use pool_tests::prometheus::Prometheus;
+use serde_json::Value;
+
+use super::{Monitored, tool};
+use crate::root;
+
+fn document(name: &str) -> String {
+    fs::read_to_string(root().join("docs/observability").join(name)).unwrap()
+}
+
+/// The names of all series that are exported, those of histograms with their suffixes.
+fn series() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for family in Family::all() {
+        let name = family.prometheus_name();
+        if family.kind() == FamilyKind::Histogram {
+            names.extend(["_bucket", "_sum", "_count"].map(|suffix| format!("{name}{suffix}")));
+        } else {
+            names.insert(name);
+        }
+    }
+    names
+}
+
+/// Every expression of the dashboard.
+fn expressions(dashboard: &Value) -> Vec<String> {
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The words of an expression that look like names of ours.
+fn names(expression: &str) -> BTreeSet<String> {
+    let words = expression.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    let labels = ["db_client_connection_state", "db_client_connection_pool_name"];
+    let ours = words.filter(|word| word.starts_with("pool_") || word.starts_with("db_client_"));
+    ours.filter(|word| !labels.contains(word)).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_dashboard_shows_nothing_that_is_not_exported() {
+    let dashboard: Value = serde_json::from_str(&document("grafana-dashboard.json")).unwrap();
+    let known = series();
+    let expressions = expressions(&dashboard);
+    assert!(expressions.len() > 20, "{expressions:?}");
+    for expression in &expressions {
+        let names = names(expression);
+        assert!(!names.is_empty(), "{expression} is about nothing of ours");
+        let unknown: Vec<_> = names.difference(&known).collect();
+        assert!(unknown.is_empty(), "{expression}: {unknown:?}");
+    }
+    let variable = dashboard["templating"]["list"][1]["query"]["query"].as_str().unwrap();
+    assert!(names(variable).is_subset(&known), "{variable}");
+}
+
+#[tokio::test]
+async fn a_real_prometheus_understands_every_panel() {
+    let example = Monitored::start(&[]).await;
+    let prometheus = Prometheus::new().scrape("example", example.address).launch().await.unwrap();
+    super::until(
+        "two scrapes",
+        async || prometheus.number("count_over_time(pool_build_info[10m])").await.unwrap_or(0.0),
+        |scrapes| *scrapes >= 2.0,
+    )
+    .await;
+    let dashboard: Value = serde_json::from_str(&document("grafana-dashboard.json")).unwrap();
+    let mut silent = Vec::new();
+    for expression in expressions(&dashboard) {
+        let expression = expression.replace("$__rate_interval", "1m").replace("$pool", ".*");
+        // Panics if it is no query.
+        if prometheus.query(&expression).await.is_empty() {
+            silent.push(expression);
+        }
+    }
+    // The example has no circuit breaker, and may have no alert and no closed connection yet: nothing else has nothing to say.
+    let may_be_silent = ["pool_breaker_state", "pool_alerts", "pool_connections_closed_total"];
+    silent.retain(|expression| !may_be_silent.iter().any(|name| expression.contains(name)));
+    assert!(silent.is_empty(), "{silent:?}");
+}
+
+#[test]
+fn the_guide_names_every_family_and_no_other() {
+    let guide = document("README.md");
+    let named = names(&guide);
+    let families: BTreeSet<_> = Family::all().iter().map(Family::prometheus_name).collect();
+    let missing: Vec<_> = families.difference(&named).collect();
+    assert!(missing.is_empty(), "not named: {missing:?}");
+    // The words for all of ours, in the text.
+    let others = ["pool_"];
+    let unknown: Vec<_> =
+        named.difference(&families).filter(|name| !others.contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "not exported: {unknown:?}");
+}
+
+#[tokio::test]
+async fn amtool_accepts_the_alertmanager_configuration() {
+    let file = root().join("docs/observability/alertmanager.yml");
+    let verdict = tool("amtool", &["check-config", file.to_str().unwrap()], "").await;
+    assert!(verdict.is_content, "{}", verdict.text);
+    let inhibitions = format!("{} inhibit rules", InhibitRule::defaults().len());
+    assert!(verdict.text.contains(&inhibitions) && verdict.text.contains("2 receivers"), "{}", verdict.text);
+}
+
+#[tokio::test]
+async fn promtool_accepts_the_prometheus_configuration() {
+    let file = root().join("docs/observability/prometheus.yml");
+    // Without looking for the rules file, which is exported by whoever uses it.
+    let verdict = tool("promtool", &["check", "config", "--syntax-only", file.to_str().unwrap()], "").await;
+    assert!(verdict.is_content, "{}", verdict.text);
+}
