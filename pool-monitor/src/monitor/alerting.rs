@@ -4,6 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -108,7 +109,14 @@ impl Shared {
         for notification in notifications {
             dispatcher.notify(&Arc::new(notification));
         }
-        dispatcher.publish(&alerts);
+        dispatcher.publish(&alerts, self.valid_until());
+    }
+
+    /// Until when what was judged last is to be repeated: a collection that hangs judges nothing, and what nobody judges must not
+    /// go on for ever elsewhere. A Prometheus gives its alerts as long.
+    fn valid_until(&self) -> Instant {
+        let state = self.state();
+        state.collected_at + 4 * state.settings.collection_interval.max(Duration::from_secs(60))
     }
 
     /// Nobody judges the alerts from now on: that they go on is not said any more, only which of them are over.
@@ -117,7 +125,7 @@ impl Shared {
         if let Some(dispatcher) = &*dispatcher {
             let mut alerts = self.alerting.manager().all();
             alerts.retain(|alert| alert.ended_at.is_some());
-            dispatcher.publish(&alerts);
+            dispatcher.publish(&alerts, self.valid_until());
         }
     }
 

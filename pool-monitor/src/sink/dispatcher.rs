@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::queue::Queue;
 use super::{AlertSink, worker};
@@ -139,11 +139,16 @@ impl AlertDispatcher {
     }
 
     /// Says how all alerts are now, those that have ended of late included, for the sinks that take them one by one. Returns at once.
-    pub fn publish(&self, alerts: &[Arc<Alert>]) {
+    ///
+    /// From `valid_until` on, if nothing was published meanwhile, those that fire are not told to go on any more: nobody knows
+    /// whether they do. A Prometheus, and the [`PoolMonitor`](crate::PoolMonitor), take four times the pause between two
+    /// evaluations for it, or four minutes if that is longer.
+    pub fn publish(&self, alerts: &[Arc<Alert>], valid_until: Instant) {
         let takers = self.sinks.iter().filter(|sink| sink.takes_alerts);
         let mut shared = None;
         for sink in takers {
-            sink.queue.set_alerts(Arc::clone(shared.get_or_insert_with(|| Arc::from(alerts))));
+            let alerts = shared.get_or_insert_with(|| Arc::from(alerts));
+            sink.queue.set_alerts(Arc::clone(alerts), valid_until);
         }
     }
 

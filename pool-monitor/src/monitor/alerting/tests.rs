@@ -319,3 +319,21 @@ async fn once_it_is_stopped_nobody_is_told_that_an_alert_goes_on() {
     assert_eq!(told.load(Ordering::Relaxed), 4, "it goes on, as is known again");
     monitor.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_is_judged_no_more_is_not_told_to_go_on_for_ever() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let _held = take(&orders, 9).await;
+    let told = Arc::new(AtomicUsize::new(0));
+    let sink = Arc::new(Resent(Arc::clone(&told)));
+    let dispatcher = AlertDispatcher::start([sink as _], DispatcherSettings::default());
+    monitor.set_alert_dispatcher(Some(Arc::new(dispatcher)));
+    // One collection, and no other after it, as when a callback never returns. Somebody may still ask what is to be told.
+    monitor.collect();
+    for _ in 0..60 {
+        wait(60).await;
+        monitor.shared.tell_due();
+    }
+    assert_eq!(told.load(Ordering::Relaxed), 4, "at once and each minute, for four minutes");
+}
