@@ -23,6 +23,8 @@ mod http;
 mod log;
 #[cfg(feature = "push")]
 mod payload;
+#[cfg(feature = "push")]
+mod push;
 mod queue;
 mod resend;
 #[cfg(test)]

@@ -366,6 +366,7 @@ fn group_labels(labels: &Labels, group_by: &[String]) -> Labels {
     group_by.iter().map(|name| (name.as_str(), labels.get(name))).collect()
 }
 
-fn group_key(labels: &Labels) -> String {
+/// What a group of these labels is called.
+pub(crate) fn group_key(labels: &Labels) -> String {
     format!("{{}}:{labels}")
 }
