@@ -41,6 +41,7 @@ use std::time::{Duration, SystemTime};
 #[cfg(feature = "push")]
 pub use alertmanager::AlertmanagerSink;
 pub use callback::CallbackSink;
+pub(crate) use dispatcher::Candidate;
 pub use dispatcher::{AlertDispatcher, DispatcherSettings, SinkStats};
 pub use error::SinkError;
 #[cfg(feature = "push")]

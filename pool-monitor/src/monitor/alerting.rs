@@ -13,7 +13,7 @@ use crate::alert::{
     Acknowledgement, Alert, AlertEvent, AlertId, AlertManager, AlertRule, AlertSettings, AlertSettingsError,
     AlertSnapshot, DefaultRules, Silence, SilenceError, SilenceId, VerbError,
 };
-use crate::sink::AlertDispatcher;
+use crate::sink::{AlertDispatcher, AlertSink, Candidate};
 
 type OnAlert = Arc<dyn Fn(&Arc<Alert>) + Send + Sync>;
 
@@ -306,6 +306,28 @@ impl PoolMonitor {
         drop(current);
         self.shared.bell.notify_one();
         before
+    }
+
+    /// Has alerts told by these sinks from now on, as [`AlertDispatcher::replace`] does: those that are there already go on
+    /// undisturbed, the others are told of what fires. Returns a dispatcher of those that are there no more, which whoever calls
+    /// may close; `None` = there is no dispatcher, and nothing was done.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, and in one without timers.
+    pub fn replace_alert_sinks(
+        &self,
+        sinks: impl IntoIterator<Item = Arc<dyn AlertSink>>,
+    ) -> Option<AlertDispatcher> {
+        let sinks = Candidate::all(sinks);
+        // Lock: held until the new ones are there. What is told before, they hear as known; what is told after, as all do.
+        let current = self.shared.alerting.dispatcher_lock();
+        let known = self.shared.alerting.manager().known();
+        let known: Vec<_> = known.into_iter().map(Arc::new).collect();
+        let gone = current.as_ref()?.exchange(sinks, &known);
+        drop(current);
+        self.shared.bell.notify_one();
+        Some(gone)
     }
 
     /// What of the alerts survives a restart.
