@@ -241,10 +241,25 @@ impl PoolMonitor {
     ///
     /// Names everything that is wrong with them, or that two have one name. Then nothing changes.
     pub fn set_alert_rules(&self, rules: Vec<AlertRule>) -> Result<(), AlertSettingsError> {
-        let time = (self.shared.wall)();
-        let events = self.shared.alerting.manager().set_rules(rules, Instant::now(), time)?;
-        self.shared.alerting.call(&events);
+        let events = self.replace_alert_rules(rules)?;
+        self.call_back(&events);
         Ok(())
+    }
+
+    /// As [`set_alert_rules`](Self::set_alert_rules), but calls no callbacks: returns what they are to be
+    /// [called](Self::call_back) with, once whoever calls this holds nothing that they may need.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_alert_rules`](Self::set_alert_rules).
+    pub fn replace_alert_rules(&self, rules: Vec<AlertRule>) -> Result<Vec<AlertEvent>, AlertSettingsError> {
+        let time = (self.shared.wall)();
+        self.shared.alerting.manager().set_rules(rules, Instant::now(), time)
+    }
+
+    /// Calls those callbacks that want to know of these events.
+    pub fn call_back(&self, events: &[AlertEvent]) {
+        self.shared.alerting.call(events);
     }
 
     /// Sets what a rule compares with, from the next collection on; see [`AlertManager::set_threshold`].
