@@ -401,6 +401,9 @@ impl PoolManager {
     ///
     /// Thresholds and rules that are set by hand hold until a reload changes `monitoring`.
     ///
+    /// A callback that holds a clone of the monitor or of the manager keeps it in memory: [`PoolMonitor::downgrade`] does not.
+    /// [`close`](Self::close) ends what both do in any case.
+    ///
     /// # Examples
     ///
     /// ```
