@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::Json;
 use axum::http::Uri;
 use pool_manager::{PoolManager, ReloadError};
-use pool_monitor::{Acknowledgement, AlertState, Metric, VerbError};
+use pool_monitor::{Acknowledgement, AlertDispatcher, AlertState, DispatcherSettings, Metric, VerbError};
 
 use crate::support::{PATIENCE, config, manager, until};
 
@@ -286,6 +286,15 @@ async fn a_reload_that_changes_one_receiver_leaves_the_others_alone() {
     })
     .await;
     assert_eq!(letters.statuses("/stays"), ["firing", "resolved"], "nothing is told anew");
+
+    let own = Arc::new(AlertDispatcher::start([], DispatcherSettings::default()));
+    assert!(manager.monitor().set_alert_dispatcher(Some(Arc::clone(&own))).is_some());
+    let held = manager.acquire("orders").await.unwrap();
+    manager.reload(config(&sections(7))).await.unwrap();
+    manager.monitor().collect();
+    until("the program's own is replaced", || told("/stays", &["firing", "resolved", "firing"])).await;
+    assert!(own.stats().is_empty(), "it is left as it is");
+    drop(held);
     let letters = letters.0.lock().unwrap();
     assert!(letters.iter().all(|(_, letter)| letter["alerts"][0]["labels"]["replica"] == "a"), "{letters:?}");
 }
