@@ -9,7 +9,7 @@ use pool_monitor::{Acknowledgement, AlertDispatcher, AlertState, DispatcherSetti
 
 use crate::support::{PATIENCE, config, manager, until};
 
-const ORDERS: &str = "{name: orders, driver: sqlite, database: ':memory:', min_connections: 0, max_connections: 10, connection_timeout_ms: 50}";
+const ORDERS: &str = "{name: orders, driver: sqlite, database: ':memory:', min_connections: 0, max_connections: 10, connection_timeout_ms: 5000}";
 
 /// Collects only when it is asked to.
 const SELDOM: &str = " monitoring: {collection_interval_ms: 3600000, retention_period_ms: 7200000}";
@@ -85,7 +85,7 @@ async fn an_error_rate_is_judged_only_of_enough_acquires() {
     let sections = SELDOM.replace('}', ", error_rate_min_requests: 10}");
     let pool = ORDERS
         .replace("min_connections: 0, max_connections: 10", "min_connections: 1, max_connections: 1")
-        .replace("_ms: 50", "_ms: 20");
+        .replace("_ms: 5000", "_ms: 20");
     let manager = manager(&format!("{sections}, pools: [{pool}]")).await;
     until_it_was_measured(&manager).await;
     manager.pool("orders").unwrap().control().warm_up().await.unwrap();
