@@ -365,3 +365,40 @@ async fn of_two_sinks_one_of_which_is_replaced_each_is_told_once_that_an_alert_f
     assert_eq!((&stays.lock().unwrap()[..], &comes.lock().unwrap()[..]), (&heard[..], &heard[..]));
     monitor.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_later_is_told_what_others_were_told_and_nothing_that_is_muted() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let held = take(&orders, 9).await;
+    monitor.set_alert_dispatcher(Some(Arc::new(AlertDispatcher::start([], DispatcherSettings::default()))));
+    let known = || monitor.shared.alerting.manager().known();
+    monitor.start();
+    wait(5).await;
+    assert_eq!(known(), [], "its group still waits, and will be told to all");
+    wait(60).await;
+    let [notification] = &known()[..] else { panic!("{:?}", known()) };
+    assert_eq!(notification.alerts[0].rule.as_ref(), "PoolUtilizationHigh");
+    assert_eq!(known().len(), 1, "to ask changes nothing");
+
+    let now = SystemTime::now();
+    let silence = Silence {
+        id: SilenceId(0),
+        matchers: vec!["pool=orders".parse().unwrap()],
+        starts_at: now,
+        ends_at: now + Duration::from_secs(3_600),
+        created_by: "ada".to_owned(),
+        comment: "on it".to_owned(),
+        updated_at: now,
+    };
+    let silence = monitor.silence_alerts(silence).unwrap();
+    wait(10).await;
+    assert_eq!(known(), []);
+    monitor.expire_silence(silence).unwrap();
+    wait(10).await;
+    assert_eq!(known().len(), 1);
+    drop(held);
+    wait(10).await;
+    assert_eq!(known(), [], "it is over");
+    monitor.stop().await;
+}
