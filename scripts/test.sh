@@ -82,8 +82,8 @@ servers=(initdb:postgresql postgres:postgresql pg_basebackup:postgresql-client
 # The libraries that the tests load into a process of theirs, likewise.
 libraries=(libnss_wrapper.so:libnss-wrapper)
 
-# The loader says nothing when it finds the library.
-library_is_there() { [ -z "$(LD_PRELOAD=$1 true 2>&1)" ]; }
+# The loader says nothing when it finds the library. It is asked only where a program is started, which no builtin does.
+library_is_there() { [ -z "$(LD_PRELOAD=$1 env true 2>&1)" ]; }
 
 # Packages start their services, and PostgreSQL's creates a cluster, unless these files say otherwise. A policy that is
 # there already is somebody's decision and stays; ours goes when the script ends.

@@ -34,7 +34,7 @@ pub fn monitor_settings(config: &Monitoring) -> MonitorSettings {
     MonitorSettings {
         collection_interval,
         retention_period,
-        tiers: config.tiers.iter().map(tier).collect(),
+        tiers: config.history_tiers().iter().map(tier).collect(),
         max_memory_bytes: usize::try_from(max_memory_bytes).unwrap_or(usize::MAX),
     }
 }

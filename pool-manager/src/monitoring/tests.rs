@@ -30,7 +30,8 @@ fn built_in(name: &str) -> AlertRule {
 #[test]
 fn the_defaults_of_a_file_are_those_of_a_monitor() {
     let config = Monitoring::default();
-    assert_eq!(monitor_settings(&config), MonitorSettings::default());
+    let collecting = MonitorSettings { tiers: Vec::new(), ..monitor_settings(&config) };
+    assert_eq!(collecting, MonitorSettings::default());
     assert_eq!(alert_settings(&config), AlertSettings::default());
     assert_eq!(alert_rules(&config), DefaultRules::default().rules());
 }
@@ -63,6 +64,26 @@ fn a_file_computes_the_memory_of_a_history_a_little_too_large() {
         let (computed, exact) =
             (config.history_bytes_per_pool(), monitor_settings(&config).memory_per_pool() as u64);
         assert!((exact..=exact + exact / 5).contains(&computed), "{keys}: {computed} for {exact}");
+    }
+}
+
+#[test]
+fn every_rule_that_is_built_in_sees_its_whole_window_by_default() {
+    for keys in
+        ["", "collection_interval_ms: 7000", "retention_period_ms: 900000", "retention_period_ms: 86400000"]
+    {
+        let config = monitoring(keys);
+        let settings = monitor_settings(&config);
+        assert_eq!(settings.check(), Ok(()), "{keys}");
+        let kept =
+            settings.tiers.iter().map(|tier| tier.retention).fold(settings.retention_period, Duration::max);
+        let windows = alert_rules(&config).into_iter().flat_map(|rule| rule.conditions);
+        let longest = windows.filter_map(|condition| condition.window).max().unwrap();
+        assert!(kept >= longest, "{keys}: {kept:?} for {longest:?}");
+    }
+    // Too little to make coarser measurements of, or enough without.
+    for keys in ["retention_period_ms: 899999", "retention_period_ms: 21600000"] {
+        assert!(monitor_settings(&monitoring(keys)).tiers.is_empty(), "{keys}");
     }
 }
 
