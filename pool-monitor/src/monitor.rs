@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-use pool_core::PoolSet;
+use pool_core::{PoolSet, SettingsError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::history::{History, Interval, MetricsHistory, MetricsWindow, Trend};
 use crate::metric::Metric;
 use crate::performance::PerformanceMetrics;
 use crate::sample::Sample;
-use crate::settings::{MonitorSettings, SettingsError};
+use crate::settings::MonitorSettings;
 use crate::target::TargetSource;
 use crate::timeline::Timeline;
 use alerting::Alerting;
