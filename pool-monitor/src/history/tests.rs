@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::columns::Count;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -82,4 +85,64 @@ fn the_first_measurement_survives_a_change_of_settings() {
     let settings = MonitorSettings { retention_period: 2 * HOUR, ..MonitorSettings::default() };
     let history = pool.history.rebuilt(&settings, pool.position, &mut PoolHistograms::default());
     assert_eq!(Failing { history, ..pool }.read(Metric::TimedOut, 5 * MINUTE), None);
+}
+
+#[test]
+fn of_two_collections_in_one_step_an_average_is_that_of_both_times() {
+    let column = |metric: Metric| match source(metric) {
+        Source::Mean(column) | Source::Most(column) => column,
+        _ => panic!("{metric:?} is no gauge"),
+    };
+    let mut history = History::new(&MonitorSettings::default());
+    for (position, elapsed, average, active) in [(0, 8, 1.0, 4.0), (8, 2, 0.0, 1.0)] {
+        let mut interval = Interval { elapsed: nanos(elapsed * SECOND), ..Interval::default() };
+        interval.gauges[column(Metric::AverageUtilization)] = average;
+        interval.gauges[column(Metric::Active)] = active;
+        interval.gauges[column(Metric::PeakActive)] = active;
+        history.push(NOON + nanos(position * SECOND), &interval, &mut PoolHistograms::default());
+    }
+    let read = |metric| history.read(metric, 10 * SECOND, NOON + nanos(8 * SECOND));
+    assert_eq!(read(Metric::AverageUtilization), Some(0.8));
+    assert_eq!(read(Metric::PeakActive), Some(4.0), "the highest");
+    assert_eq!(read(Metric::Active), Some(1.0), "the last");
+}
+
+proptest! {
+    /// Against a list of all that was collected.
+    #[test]
+    fn any_window_is_the_sum_of_what_was_collected_in_it(
+        gaps in prop::collection::vec(1_u64..40, 1..200),
+        windows in prop::collection::vec((1_u32..90, 0_u64..60), 1..20),
+    ) {
+        // Twenty slots of ten seconds, and four of a minute.
+        let settings = MonitorSettings {
+            retention_period: 200 * SECOND,
+            tiers: vec![TierSettings { step: MINUTE, retention: 4 * MINUTE }],
+            ..MonitorSettings::default()
+        };
+        let (mut history, mut collected, mut second) = (History::new(&settings), Vec::new(), 0);
+        for (count, gap) in (1_u64..).zip(&gaps) {
+            second += gap;
+            let mut interval = Interval { elapsed: nanos(SECOND), ..Interval::default() };
+            interval.counts[Count::Acquired as usize] = count;
+            history.push(NOON + nanos(SECOND * second as u32), &interval, &mut PoolHistograms::default());
+            collected.push((second, count));
+        }
+        for (tens, later) in windows {
+            let (now, length) = (second + later, 10 * tens * SECOND);
+            let position = NOON + nanos(SECOND * now as u32);
+            let steps = history.steps(length, position);
+            let within = |second: u64| {
+                (steps.first..=steps.last).contains(&steps.tier.number(NOON + nanos(SECOND * second as u32)))
+            };
+            let expected: Vec<_> = collected.iter().filter(|(second, _)| within(*second)).collect();
+            let sum: u64 = expected.iter().map(|(_, count)| count).sum();
+            prop_assert_eq!(steps.counts()[Count::Acquired as usize], sum);
+            let mut numbers: Vec<_> = expected.iter().map(|(second, _)| second / (steps.tier.step().as_secs())).collect();
+            numbers.dedup();
+            prop_assert_eq!(steps.tier.filled(steps.first, steps.last), numbers.len() as u64);
+            prop_assert_eq!(steps.slots().count(), numbers.len());
+            prop_assert_eq!(steps.summary().counts[Count::Acquired as usize], sum);
+        }
+    }
 }
