@@ -1,31 +1,19 @@
 //! What a collection costs, and what a history answers: `cargo bench -p pool-monitor`.
 
+#[path = "../../pool-core/benches/nothing/mod.rs"]
+mod nothing;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use divan::Bencher;
-use pool_core::{Connector, Pool, PoolSet};
+use nothing::Nothing;
+use pool_core::{Pool, PoolSet};
 use pool_monitor::{Exposition, Metric, MonitorSettings, PoolMonitor};
 use tokio::runtime::Runtime;
 
 fn main() {
     divan::main();
-}
-
-/// Connections that cost nothing.
-struct Nothing;
-
-impl Connector for Nothing {
-    type Connection = u64;
-    type Error = std::io::Error;
-
-    async fn connect(&self) -> Result<u64, std::io::Error> {
-        Ok(0)
-    }
-
-    async fn validate(&self, _connection: &mut u64) -> Result<(), std::io::Error> {
-        Ok(())
-    }
 }
 
 fn runtime() -> &'static Runtime {
