@@ -256,7 +256,12 @@ fn who_looks_for_a_while_tells_nobody_and_collects_often() {
         (long.collection_interval, long.retention_period),
         (Duration::from_secs(1), Duration::from_secs(3600))
     );
-    for config in [short, long, for_a_while(&config, Duration::from_secs(10))] {
+    let full =
+        monitoring("retention_period_ms: 20000, collection_interval_ms: 10000, max_memory_bytes: 1048576");
+    let grown = for_a_while(&full, Duration::from_secs(3600));
+    let room = |config: &Monitoring| config.max_memory_bytes / config.history_bytes_per_pool();
+    assert_eq!(room(&grown), room(&full), "for as many pools as before");
+    for config in [short, long, grown, for_a_while(&config, Duration::from_secs(10))] {
         assert!(Prepared::of(&config).is_ok());
     }
 }

@@ -286,7 +286,8 @@ fn what_alerts_need_is_looked_at_and_no_url_is_shown() {
 ";
     let lost = |name: &str| format!("monitoring.alerts.receivers[{name:?}].url_file: `$DIR");
     let expected = vec![
-        "4 error monitoring.alerts.state_file: `$DIR/none/alerts.json`, whose folder does not exist".to_owned(),
+        "4 error monitoring.alerts.state_file: `$DIR/none/alerts.json`, whose folder does not exist"
+            .to_owned(),
         format!("7 error {}/none`, which does not exist", lost("none")),
         format!("8 error {}`, which is a folder", lost("folder")),
         format!("9 error {}/empty`, which holds no URL of a receiver: it is not a URL", lost("empty")),
@@ -299,7 +300,8 @@ fn what_alerts_need_is_looked_at_and_no_url_is_shown() {
         assert!(text.contains("help: ") && text.contains("^^^") && !text.contains("canary"), "{text}");
     }
 
-    let in_order = "connection_pool: {monitoring: {enable_alerts: false, alerts: {state_file: $DIR/alerts.json,
+    let in_order =
+        "connection_pool: {monitoring: {enable_alerts: false, alerts: {state_file: $DIR/alerts.json,
         receivers: [{name: well, type: webhook, url_file: $DIR/hook}]}}}";
     assert_eq!(found(&folder, in_order, summer()), [""; 0]);
     let off = in_order.replace("$DIR/hook", "$DIR/none");
