@@ -243,6 +243,23 @@ fn a_receiver_that_cannot_be_told_is_named_without_its_url() {
     assert_ne!(Prepared::of(&config(&file)).unwrap(), prepared, "a reload sees it");
 }
 
+#[cfg(not(feature = "push"))]
+#[test]
+fn a_receiver_that_takes_a_feature_which_is_missing_is_told_its_name() {
+    let config = monitoring(
+        "alerts: {receivers: [{name: log, type: log}, {name: am, type: alertmanager, url: 'https://am.test/canary'},
+         {name: chat, type: webhook, url_file: /there/is/none}]}",
+    );
+    insta::assert_snapshot!(Prepared::of(&config).unwrap_err(), @r#"
+    set up the monitoring: 2 problems
+    monitoring.alerts.receivers["am"].type is alertmanager: this program was built without the feature that it takes
+      help: enable the feature `push` of the crate `pool-manager`
+    monitoring.alerts.receivers["chat"].type is webhook: this program was built without the feature that it takes
+      help: enable the feature `push` of the crate `pool-manager`
+    "#);
+    assert!(Prepared::of(&for_a_while(&config, Duration::from_secs(1))).is_ok(), "nobody is told of it");
+}
+
 #[test]
 fn who_looks_for_a_while_tells_nobody_and_collects_often() {
     let config = monitoring(
@@ -256,7 +273,12 @@ fn who_looks_for_a_while_tells_nobody_and_collects_often() {
         (long.collection_interval, long.retention_period),
         (Duration::from_secs(1), Duration::from_secs(3600))
     );
-    for config in [short, long, for_a_while(&config, Duration::from_secs(10))] {
+    let full =
+        monitoring("retention_period_ms: 20000, collection_interval_ms: 10000, max_memory_bytes: 1048576");
+    let grown = for_a_while(&full, Duration::from_secs(3600));
+    let room = |config: &Monitoring| config.max_memory_bytes / config.history_bytes_per_pool();
+    assert_eq!(room(&grown), room(&full), "for as many pools as before");
+    for config in [short, long, grown, for_a_while(&config, Duration::from_secs(10))] {
         assert!(Prepared::of(&config).is_ok());
     }
 }
