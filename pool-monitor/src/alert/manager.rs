@@ -70,6 +70,8 @@ pub struct AlertManager {
 #[derive(Debug)]
 struct Ruled {
     rule: Arc<AlertRule>,
+    /// The same with the threshold that it came with.
+    given: Arc<AlertRule>,
     name: Arc<str>,
     /// The pools that have met it.
     pools: HashMap<Arc<str>, Fingerprint>,
@@ -458,7 +460,8 @@ impl Events {
 impl Ruled {
     fn new(rule: AlertRule) -> Self {
         let name = Arc::from(rule.name.as_str());
-        Ruled { rule: Arc::new(rule), name, pools: HashMap::new(), open: 0, refused: 0 }
+        let rule = Arc::new(rule);
+        Ruled { given: Arc::clone(&rule), rule, name, pools: HashMap::new(), open: 0, refused: 0 }
     }
 }
 

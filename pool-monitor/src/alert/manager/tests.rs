@@ -364,6 +364,16 @@ async fn a_threshold_is_changed_while_alerts_are_there() {
 }
 
 #[tokio::test]
+async fn a_threshold_of_zero_does_not_lose_the_proportion_of_the_recovery_threshold() {
+    let mut driven = Driven::new(vec![busy()]);
+    for (threshold, recovery) in [(0.0, 0.0), (0.4, 0.35), (0.0, 0.0), (0.8, 0.7)] {
+        driven.manager.set_threshold("Busy", threshold).unwrap();
+        let rule = driven.manager.rules().next().unwrap();
+        assert_eq!((rule.threshold(), rule.recovery_threshold), (threshold, Some(recovery)));
+    }
+}
+
+#[tokio::test]
 async fn a_rule_that_has_the_same_name_and_labels_goes_on_whatever_else_is_new() {
     let mut driven = Driven::new(vec![busy()]);
     driven.read(0.9);
