@@ -258,6 +258,37 @@ async fn of_what_is_over_only_so_much_is_kept_and_not_for_ever() {
 }
 
 #[tokio::test]
+async fn what_is_over_is_published_though_it_is_not_kept_and_no_number_comes_twice() {
+    let settings = AlertSettings { max_alert_history: 1, ..AlertSettings::default() };
+    let mut driven = Driven::with(vec![busy()], settings);
+    let full = All(Some(0.9));
+    driven.pools(&[("a", &full), ("b", &full), ("c", &full)]);
+    driven.pools(&[]);
+    let published = |driven: &Driven| {
+        let mut ids: Vec<_> = driven
+            .manager
+            .to_publish()
+            .iter()
+            .map(|it| (it.labels.get("pool").to_owned(), it.id.episode))
+            .collect();
+        ids.sort();
+        ids
+    };
+    let all = [("a".to_owned(), 1), ("b".to_owned(), 1), ("c".to_owned(), 1)];
+    assert_eq!((driven.manager.all().len(), published(&driven)), (1, all.to_vec()));
+    driven.manager.clear_resolved();
+    assert_eq!((driven.manager.all().len(), published(&driven)), (0, all.to_vec()));
+    driven.pools(&[("a", &full)]);
+    driven.pools(&[]);
+    driven.manager.clear(driven.manager.all()[0].id).unwrap();
+    assert_eq!(published(&driven)[0], ("a".to_owned(), 2), "the last episode alone");
+    assert_eq!(published(&driven).len(), 3);
+    driven.wait(History::UNLISTED_FOR);
+    driven.pools(&[]);
+    assert_eq!(published(&driven), []);
+}
+
+#[tokio::test]
 async fn an_acknowledgement_stays_with_the_episode() {
     let mut driven = Driven::new(vec![busy()]);
     driven.read(0.9);
