@@ -101,6 +101,8 @@ struct State {
     /// When the last collection began.
     collected_at: Instant,
     watched: BTreeMap<Arc<str>, Watched>,
+    /// The pools that are there and were never measured, because that panics.
+    unmeasured: Vec<Arc<str>>,
     /// How many of them have a history.
     histories: usize,
     /// Whether it was told that there is no room for the history of a pool.
@@ -142,6 +144,7 @@ impl PoolMonitor {
             timeline: Timeline::new(now, wall()),
             collected_at: now,
             watched: BTreeMap::new(),
+            unmeasured: Vec::new(),
             histories: 0,
             warned: false,
             rounds: None,

@@ -192,6 +192,36 @@ fn a_rule_that_is_built_in_keeps_what_is_not_written() {
 }
 
 #[test]
+fn a_window_takes_along_what_was_compared_over_the_same_one() {
+    let windows = |name: &str, keys: &str| -> Vec<Option<u64>> {
+        rule(name, keys).conditions.iter().map(|it| it.window.map(|window| window.as_secs())).collect()
+    };
+    let minutes = |minutes: u64| Some(60 * minutes);
+    assert_eq!(windows("PoolConnectFailures", "window_ms: 60000"), [minutes(1); 2]);
+    assert_eq!(windows("PoolErrorRateHigh", "window_ms: 300000"), [minutes(5); 2]);
+    assert_eq!(
+        windows("PoolRecoveryExhausted", "window_ms: 60000"),
+        [minutes(1), None],
+        "the target is down now"
+    );
+    let burn = |keys: &str| windows("PoolErrorBudgetFastBurn", keys);
+    assert_eq!(burn("window_ms: 1800000"), [Some(1_800), Some(150), Some(1_800)], "12 to 1");
+    assert_eq!(burn("window_ms: 1800000, short_window_ms: 60000"), [minutes(30), minutes(1), minutes(30)]);
+    assert_eq!(burn("short_window_ms: 60000"), [minutes(60), minutes(1), minutes(60)]);
+    assert_eq!(burn("window_ms: 1800000, min_requests: 5"), [Some(1_800), Some(150), Some(1_800)]);
+}
+
+#[test]
+fn a_comparison_the_other_way_round_leaves_no_recovery_threshold_behind() {
+    let idle = rule("PoolUtilizationHigh", "comparison: \"<\", threshold: 0.1");
+    assert_eq!((idle.recovery_threshold, idle.check()), (None, Ok(())));
+    let same = rule("PoolUtilizationHigh", "comparison: \">=\"");
+    assert_eq!((same.recovery_threshold, same.check()), (Some(0.72), Ok(())));
+    let written = rule("PoolUtilizationHigh", "comparison: \"<\", threshold: 0.1, recovery_threshold: 0.2");
+    assert_eq!((written.recovery_threshold, written.check()), (Some(0.2), Ok(())));
+}
+
+#[test]
 fn another_metric_replaces_all_that_a_rule_compares() {
     let found = rule("PoolErrorRateHigh", "metric: failed, threshold: 3");
     let condition =
