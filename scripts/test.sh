@@ -82,8 +82,8 @@ servers=(initdb:postgresql postgres:postgresql pg_basebackup:postgresql-client
 # The libraries that the tests load into a process of theirs, likewise.
 libraries=(libnss_wrapper.so:libnss-wrapper)
 
-# The loader says nothing when it finds the library.
-library_is_there() { [ -z "$(LD_PRELOAD=$1 true 2>&1)" ]; }
+# The loader says nothing when it finds the library. It is asked only where a program is started, which no builtin does.
+library_is_there() { [ -z "$(LD_PRELOAD=$1 env true 2>&1)" ]; }
 
 # Packages start their services, and PostgreSQL's creates a cluster, unless these files say otherwise. A policy that is
 # there already is somebody's decision and stays; ours goes when the script ends.
@@ -195,6 +195,8 @@ for feature in otel push; do
 done
 step 'the manager without a driver' \
     cargo clippy --locked --quiet -p pool-manager --no-default-features --lib -- -D warnings
+step 'monitoring by a manager without features' \
+    cargo test --locked --quiet -p pool-manager --no-default-features --lib monitoring
 step 'example: a connector of its own' cargo run --locked --quiet -p pool-core --example tcp
 step 'example: SQLite' cargo run --locked --quiet -p pool-drivers --features sqlite --example sqlite
 step 'Python tests' "$python" -m unittest discover -s scripts -p 'test_*.py'

@@ -10,7 +10,7 @@ SCRIPT = os.path.join(HERE, "test.sh")
 SERVERS = ("initdb", "postgres", "pg_basebackup", "mariadbd", "mariadb-install-db", "redis-server", "pgbouncer", "slapd", "slapadd",
            "prometheus", "promtool", "prometheus-alertmanager", "amtool")
 # What the script itself runs. Nothing else is in PATH, so that no server of this machine is found there.
-TOOLS = ("bash", "sh", "dirname", "cat", "env", "mkdir", "rm", "chmod")
+TOOLS = ("bash", "sh", "dirname", "cat", "env", "true", "mkdir", "rm", "chmod")
 
 
 class Install(unittest.TestCase):
@@ -102,6 +102,14 @@ class Install(unittest.TestCase):
                 self.assertEqual(update, "update")
                 self.assertTrue(install.startswith("install --yes --no-install-recommends "), install)
                 self.assertTrue(install.endswith(f"--force-confold {packages}"), install)
+
+    def test_a_library_is_there_if_the_loader_finds_it(self):
+        with open(SCRIPT, encoding="utf-8") as script:
+            function = next(line for line in script if line.startswith("library_is_there()"))
+        for library, code in (("libc.so.6", 0), ("libnowhere_at_all.so", 1)):
+            with self.subTest(library):
+                asked = subprocess.run(["bash", "-c", f"{function}\nlibrary_is_there {library}"], timeout=60)
+                self.assertEqual(asked.returncode, code)
 
     def test_a_failing_apt_get_is_an_error_that_names_the_packages(self):
         self.have(*(server for server in SERVERS if server != "pgbouncer"))

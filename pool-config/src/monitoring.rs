@@ -6,6 +6,7 @@ mod metric;
 mod receiver;
 mod rule;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,7 +38,8 @@ keys! {
         /// how long a measurement is kept. At least two collection intervals, because one measurement alone is no history
         retention_period: Duration = Duration::from_secs(3600), value("retention_period_ms", Millis::POSITIVE, Live);
 
-        /// measurements put together and kept for longer, the older the coarser. Without any only the single ones are kept
+        /// measurements put together and kept for longer, the older the coarser. Without any, and with a `retention_period_ms` from a
+        /// quarter of an hour to six hours, quarters of an hour are kept for six hours, as far as built-in rules look back
         tiers: Vec<HistoryTier> = Vec::new(), list("tiers");
 
         /// whether measurements raise alerts
@@ -108,15 +110,25 @@ impl Monitoring {
         }
     }
 
+    /// The tiers that are kept: `tiers`, or if that is empty the one that is there by default.
+    #[must_use]
+    pub fn history_tiers(&self) -> Cow<'_, [HistoryTier]> {
+        if !self.tiers.is_empty() {
+            return Cow::Borrowed(&self.tiers);
+        }
+        let by_default = history::tier_by_default((self.collection_interval, self.retention_period));
+        by_default.into_iter().collect()
+    }
+
     /// The most memory that the history of one pool takes, in bytes.
     #[must_use]
     pub fn history_bytes_per_pool(&self) -> u64 {
-        history::bytes_per_pool((self.collection_interval, self.retention_period), &self.tiers)
+        history::bytes_per_pool((self.collection_interval, self.retention_period), &self.history_tiers())
     }
 
     /// How far back measurements of any tier reach.
     fn longest_retention(&self) -> Duration {
-        self.tiers.iter().map(|tier| tier.retention).fold(self.retention_period, Duration::max)
+        self.history_tiers().iter().map(|tier| tier.retention).fold(self.retention_period, Duration::max)
     }
 
     /// Whether the history reaches as far back as rules look.

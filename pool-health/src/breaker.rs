@@ -23,12 +23,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pool_core::{ErrorClass, Span};
+use pool_core::{ErrorClass, SettingsError, Span};
 use tokio::time::Instant;
 
 use self::machine::{Ended, Machine, Pass};
 pub use self::settings::{BreakerSettings, BreakerWindow};
-use crate::settings::SettingsError;
 
 /// Whether calls flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

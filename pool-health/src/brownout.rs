@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pool_core::{PoolControl, PoolSnapshot, Span};
-
-use crate::settings::{Checks, SettingsError};
+use pool_core::{PoolControl, PoolSnapshot, SettingChecks, SettingsError, Span};
 
 /// How a [`Brownout`] turns its dimmer.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +39,7 @@ impl BrownoutSettings {
     ///
     /// Names every setting that is out of its range, not just the first.
     pub fn check(&self) -> Result<(), SettingsError> {
-        let mut checks = Checks::default();
+        let mut checks = SettingChecks::default();
         checks.require(
             !self.set_point.is_zero(),
             "set_point",

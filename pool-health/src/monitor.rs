@@ -18,14 +18,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
-use pool_core::{Observer, PoolControl, PoolSet};
+use pool_core::{Observer, PoolControl, PoolSet, SettingsError};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use crate::course::Change;
 use crate::event::{Callback, HealthEvent, HealthObserver, tell};
 use crate::report::{ConnectionHealth, HealthReport};
-use crate::settings::{HealthSettings, SettingsError};
+use crate::settings::HealthSettings;
 use crate::status::HealthStatus;
 use rounds::Rounds;
 use untold::Untold;

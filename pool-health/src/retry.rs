@@ -12,13 +12,12 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pool_core::Span;
+use pool_core::{SettingChecks, SettingsError, Span};
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub use self::backoff::Backoff;
 pub use self::budget::{BudgetSnapshot, RetryBudget};
 pub use self::error::{GaveUp, RetryError};
-use crate::settings::{Checks, SettingsError};
 
 /// How a [`Retry`] tries again.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +43,7 @@ impl RetrySettings {
     ///
     /// Names every setting that is out of its range, not just the first.
     pub fn check(&self) -> Result<(), SettingsError> {
-        let mut checks = Checks::default();
+        let mut checks = SettingChecks::default();
         checks.require(self.max_attempts >= 1, "max_attempts", &self.max_attempts, "must be at least 1");
         checks.require(
             self.base >= Duration::from_millis(1),

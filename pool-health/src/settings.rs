@@ -3,14 +3,9 @@
 //! The counts and the three intervals are those of HAProxy's health checks (`fall`, `rise`, `inter`, `fastinter`, `downinter`:
 //! <https://docs.haproxy.org/3.0/configuration.html#5.2>).
 
-mod problem;
-
 use std::time::Duration;
 
-pub(crate) use problem::Checks;
-pub use problem::{SettingProblem, SettingsError};
-
-use pool_core::Span;
+use pool_core::{SettingChecks, SettingsError, Span};
 
 /// How closely targets are watched, and when they count as down.
 ///
@@ -95,7 +90,7 @@ impl HealthSettings {
     ///
     /// Names every setting that is out of its range, not just the first.
     pub fn check(&self) -> Result<(), SettingsError> {
-        let mut checks = Checks::default();
+        let mut checks = SettingChecks::default();
         for (setting, duration) in [
             ("check_interval", self.check_interval),
             ("timeout", self.timeout),

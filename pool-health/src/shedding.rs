@@ -13,10 +13,8 @@
 
 use std::time::Duration;
 
-use pool_core::{OptionsError, PoolControl, PoolOptions, PoolSnapshot, Span};
+use pool_core::{OptionsError, PoolControl, PoolOptions, PoolSnapshot, SettingChecks, SettingsError, Span};
 use tokio::time::Instant;
-
-use crate::settings::{Checks, SettingsError};
 
 /// How many standard deviations of the wait are left between the last place of the queue and the timeout.
 const DEVIATIONS: f64 = 4.0;
@@ -54,7 +52,7 @@ impl SheddingSettings {
     ///
     /// Names every setting that is out of its range, not just the first.
     pub fn check(&self) -> Result<(), SettingsError> {
-        let mut checks = Checks::default();
+        let mut checks = SettingChecks::default();
         let day = Duration::from_secs(24 * 3_600);
         checks.require(self.smoothing <= day, "smoothing", &Span(self.smoothing), "must not exceed one day");
         checks.require(

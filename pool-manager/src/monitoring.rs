@@ -34,7 +34,7 @@ pub fn monitor_settings(config: &Monitoring) -> MonitorSettings {
     MonitorSettings {
         collection_interval,
         retention_period,
-        tiers: config.tiers.iter().map(tier).collect(),
+        tiers: config.history_tiers().iter().map(tier).collect(),
         max_memory_bytes: usize::try_from(max_memory_bytes).unwrap_or(usize::MAX),
     }
 }
@@ -89,7 +89,8 @@ fn inhibit_rule(config: &Inhibition) -> Option<InhibitRule> {
 }
 
 /// `config` for a program that looks at pools for a while, and tells nobody but its user: it collects ten times in that while,
-/// though each second at least and twenty times a second at most, and no receiver and no file is told of an alert.
+/// though each second at least and twenty times a second at most, and no receiver and no file is told of an alert. `max_memory_bytes`
+/// grows with what that takes.
 ///
 /// # Examples
 ///
@@ -114,6 +115,10 @@ pub fn for_a_while(config: &Monitoring, duration: Duration) -> Monitoring {
     // Older than this nothing will be.
     let longest = (2 * duration).max(4 * monitoring.collection_interval);
     monitoring.retention_period = monitoring.retention_period.min(longest);
+    // More measurements of as many pools as before.
+    let (before, now) = (config.history_bytes_per_pool().max(1), monitoring.history_bytes_per_pool());
+    let memory = u128::from(config.max_memory_bytes) * u128::from(now.max(before)) / u128::from(before);
+    monitoring.max_memory_bytes = memory.try_into().unwrap_or(u64::MAX);
     monitoring.alerts.receivers.clear();
     monitoring.alerts.state_file = None;
     monitoring

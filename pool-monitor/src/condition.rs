@@ -85,5 +85,8 @@ pub(crate) fn brief(window: Duration) -> String {
 pub trait Readings {
     /// The metric over a window up to now, or of the last collection; see [`MetricKind`](crate::MetricKind). `None` if nothing is
     /// known: there was no collection, most of the window is a gap, or nothing of the kind has happened in it.
+    ///
+    /// The time before a pool was measured first is a gap to averages, and none to what is counted. Of a window that is longer than
+    /// what is kept, what is kept is read.
     fn read(&self, metric: Metric, window: Option<Duration>) -> Option<f64>;
 }

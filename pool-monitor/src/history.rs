@@ -23,7 +23,7 @@ pub(crate) use sketch::{ROOM, encode};
 pub(crate) use summary::{Cell, Summary};
 use tier::Tier;
 
-use crate::columns::{COUNTS, Count, GAUGES, Source, Timed, source};
+use crate::columns::{COUNTS, GAUGES, Source, Timed, source};
 use crate::metric::Metric;
 use crate::settings::{MonitorSettings, TierSettings};
 use crate::timeline::{Timeline, nanos};
@@ -67,6 +67,8 @@ impl Interval {
 pub(crate) struct History {
     /// From fine to coarse; never empty.
     tiers: Box<[Tier]>,
+    /// Where the pool was measured first.
+    begin: Option<u64>,
 }
 
 /// Some steps of a tier that follow each other.
@@ -74,6 +76,10 @@ struct Steps<'a> {
     tier: &'a Tier,
     first: u64,
     last: u64,
+    /// The first step in which this pool was measured at all.
+    begin: u64,
+    /// How many were asked for: more than there are, if the history does not reach so far back.
+    asked: u64,
 }
 
 impl Steps<'_> {
@@ -86,10 +92,19 @@ impl Steps<'_> {
         self.tier.slots(self.first, self.last)
     }
 
-    /// The part of them in which something was collected.
+    /// The part of those asked for in which something was collected.
     fn covered(&self) -> f64 {
-        let there = self.slots().count();
-        there as f64 / (self.last - self.first + 1) as f64
+        self.tier.filled(self.first, self.last) as f64 / self.asked as f64
+    }
+
+    /// Whether what was collected in them tells enough of what this is read from.
+    ///
+    /// Before a pool was measured first, it has counted nothing that is missing here: of what is counted, only what came later
+    /// may be a gap. But an average of a minute needs most of a minute.
+    fn tell(&self, source: &Source) -> bool {
+        let begin = if matches!(source, Source::Mean(_)) { self.first } else { self.begin.max(self.first) };
+        let kept = (self.last + 1).saturating_sub(begin).max(1);
+        self.tier.filled(self.first, self.last) as f64 >= ENOUGH * kept as f64
     }
 
     fn sketches(&self) -> impl Iterator<Item = &[u8]> {
@@ -103,15 +118,14 @@ impl Steps<'_> {
         Histogram::quantile_of(&counts, share)
     }
 
-    /// The sum of these columns.
-    fn sum(&self, columns: &[Count]) -> u64 {
-        let rows = self.slots().map(|slot| self.tier.counts_at(slot));
-        rows.map(|row| columns.iter().map(|column| row[*column as usize]).sum::<u64>()).sum()
-    }
-
     /// One gauge; `None` = nothing was collected.
     fn cell(&self, column: usize) -> Option<Cell> {
         self.slots().map(|slot| self.tier.cell_at(slot, column)).reduce(Cell::and)
+    }
+
+    /// What was counted in all of them.
+    fn counts(&self) -> [u64; COUNTS] {
+        self.tier.counts(self.first, self.last)
     }
 
     fn summary(&self) -> Summary {
@@ -123,13 +137,16 @@ impl Steps<'_> {
     }
 }
 
-/// Less than this part of a window is as good as nothing.
+/// Less than this part of what could be known of a window is as good as nothing.
 const ENOUGH: f64 = 0.5;
 
 impl History {
     pub(crate) fn new(settings: &MonitorSettings) -> Self {
         let tiers = settings.all_tiers().enumerate();
-        History { tiers: tiers.map(|(position, tier)| Tier::new(&tier, position == 0)).collect() }
+        History {
+            tiers: tiers.map(|(position, tier)| Tier::new(&tier, position == 0)).collect(),
+            begin: None,
+        }
     }
 
     /// One of other settings, with what this one holds as of `position`: from the coarsest ring that is fine enough.
@@ -139,7 +156,7 @@ impl History {
         position: u64,
         scratch: &mut PoolHistograms,
     ) -> History {
-        let mut history = History::new(settings);
+        let mut history = History { begin: self.begin, ..History::new(settings) };
         for tier in &mut history.tiers {
             let fine_enough = self.tiers.iter().rev().find(|from| from.step() <= tier.step());
             let from = fine_enough.unwrap_or(&self.tiers[0]);
@@ -150,6 +167,7 @@ impl History {
 
     /// Adds what was collected at a position.
     pub(crate) fn push(&mut self, position: u64, interval: &Interval, scratch: &mut PoolHistograms) {
+        self.begin.get_or_insert(position);
         let summary = interval.summary();
         for tier in &mut self.tiers {
             tier.put(tier.number(position), &summary, &interval.sketch, scratch);
@@ -164,25 +182,25 @@ impl History {
         let at = reaching.unwrap_or_else(farthest);
         let tier = &self.tiers[at];
         let last = tier.number(position);
-        let steps = nanos(length).div_ceil(nanos(tier.step())).max(1) + u64::from(at > 0);
-        Steps { tier, first: (last + 1).saturating_sub(steps).max(tier.oldest(last)), last }
+        let asked = nanos(length).div_ceil(nanos(tier.step())).max(1) + u64::from(at > 0);
+        let first = (last + 1).saturating_sub(asked).max(tier.oldest(last));
+        let begin = self.begin.map_or(last, |begin| tier.number(begin));
+        Steps { tier, first, last, begin, asked }
     }
 
-    /// What a metric reads in a window up to a position; `None` if too little is known of it.
+    /// What a metric reads in a window up to a position; `None` if too little is known of it. Of a window that is longer than
+    /// what is kept: what it reads in what is kept.
     pub(crate) fn read(&self, metric: Metric, length: Duration, position: u64) -> Option<f64> {
-        let steps = self.steps(length, position);
-        if steps.covered() < ENOUGH {
+        let (steps, source) = (self.steps(length, position), source(metric));
+        if !steps.tell(&source) {
             return None;
         }
         // Only the columns that are asked for: rules read windows of all pools at each collection.
-        match source(metric) {
+        match source {
             Source::Mean(column) => steps.cell(column).map(|cell| cell.sum / cell.count as f64),
             Source::Most(column) => steps.cell(column).map(|cell| cell.max),
-            Source::Sum(columns) => Some(steps.sum(columns) as f64),
-            Source::Quotient(some, all) => {
-                let all = steps.sum(all);
-                (all > 0).then(|| steps.sum(some) as f64 / all as f64)
-            }
+            Source::Sum(columns) => Some(summary::sum(&steps.counts(), columns) as f64),
+            Source::Quotient(some, all) => summary::quotient(&steps.counts(), some, all),
             Source::Quantile(timed, share) => Some(steps.quantile(timed, share)?.as_secs_f64()),
         }
     }
@@ -198,7 +216,7 @@ impl History {
     /// The line through a metric in a window up to a position; `None` if too little is known of it.
     pub(crate) fn trend(&self, metric: Metric, length: Duration, position: u64) -> Option<Trend> {
         let steps = self.steps(length, position);
-        if steps.covered() < ENOUGH {
+        if !steps.tell(&source(metric)) {
             return None;
         }
         let tier = steps.tier;

@@ -31,8 +31,9 @@ pub use history::{HistoryPoint, MetricsHistory, MetricsWindow, Trend};
 pub use metric::{Metric, MetricKind};
 pub use monitor::{PoolMonitor, WeakPoolMonitor};
 pub use performance::PerformanceMetrics;
+pub use pool_core::{SettingProblem, SettingsError};
 pub use sample::{Sample, Violation};
-pub use settings::{MonitorSettings, SettingProblem, SettingsError, TierSettings};
+pub use settings::{MonitorSettings, TierSettings};
 pub use sink::{
     AlertDispatcher, AlertSink, CallbackSink, DispatcherSettings, LogSink, Resend, ResendSettings, SinkError,
     SinkFuture, SinkStats,

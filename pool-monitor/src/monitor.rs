@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-use pool_core::PoolSet;
+use pool_core::{PoolSet, SettingsError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::history::{History, Interval, MetricsHistory, MetricsWindow, Trend};
 use crate::metric::Metric;
 use crate::performance::PerformanceMetrics;
 use crate::sample::Sample;
-use crate::settings::{MonitorSettings, SettingsError};
+use crate::settings::MonitorSettings;
 use crate::target::TargetSource;
 use crate::timeline::Timeline;
 use alerting::Alerting;
@@ -122,6 +122,8 @@ struct State {
     /// When the last collection began.
     collected_at: Instant,
     watched: BTreeMap<Arc<str>, Watched>,
+    /// The pools that are there and were never measured, because that panics.
+    unmeasured: Vec<Arc<str>>,
     /// How many of them have a history.
     histories: usize,
     /// Whether it was told that there is no room for the history of a pool.
@@ -163,6 +165,7 @@ impl PoolMonitor {
             timeline: Timeline::new(now, wall()),
             collected_at: now,
             watched: BTreeMap::new(),
+            unmeasured: Vec::new(),
             histories: 0,
             warned: false,
             rounds: None,

@@ -1,13 +1,8 @@
 //! How often pools are measured, and how much of that is kept.
 
-mod problem;
-
 use std::time::Duration;
 
-use pool_core::Span;
-
-pub(crate) use problem::Checks;
-pub use problem::{SettingProblem, SettingsError};
+use pool_core::{SettingChecks, SettingsError, Span};
 
 use crate::{collector, history};
 
@@ -74,7 +69,7 @@ impl MonitorSettings {
     ///
     /// Names every setting that is out of its range, not just the first.
     pub fn check(&self) -> Result<(), SettingsError> {
-        let mut checks = Checks::default();
+        let mut checks = SettingChecks::default();
         let interval = self.collection_interval;
         let holds = interval >= Duration::from_millis(1) && interval <= Self::LONGEST;
         checks.require(holds, "collection_interval", &Span(interval), "must be from 1 ms to 10 years");

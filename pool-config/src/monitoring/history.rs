@@ -58,6 +58,25 @@ pub(super) fn check_tiers(first: (Duration, Duration), tiers: &[HistoryTier], se
     }
 }
 
+/// As far back as the rules look that are built in: the slow burn of the error budget.
+const LONGEST_RULE: Duration = Duration::from_secs(6 * 3600);
+
+/// How much time the tier puts together that is there when none was written. Long rules look at the last window more than the
+/// step takes.
+const COARSE: Duration = Duration::from_secs(15 * 60);
+
+/// The tier that is there when none was written, so that all rules that are built in see their whole window. None if what is
+/// collected is kept for as long, or for less than one of its steps.
+pub(super) fn tier_by_default((interval, kept): (Duration, Duration)) -> Option<HistoryTier> {
+    let round_up = |time: Duration, step: Duration| {
+        let steps = time.as_millis().div_ceil(step.as_millis().max(1));
+        u32::try_from(steps).ok().and_then(|steps| step.checked_mul(steps))
+    };
+    let step = round_up(COARSE, interval)?;
+    let reaches = kept >= LONGEST_RULE || kept < step || step == interval;
+    (!reaches).then_some(HistoryTier { step, retention: round_up(LONGEST_RULE, step)? })
+}
+
 /// What one pool's history takes, in bytes, apart from its slots.
 const ROOM_OF_POOL: u64 = 64 * 1024;
 

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use pool_core::Span;
-
-use crate::settings::{Checks, SettingsError};
+use pool_core::{SettingChecks, SettingsError, Span};
 
 /// Which calls a closed breaker judges by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,7 +109,7 @@ impl BreakerSettings {
     ///
     /// Names every setting that is out of its range, not just the first.
     pub fn check(&self) -> Result<(), SettingsError> {
-        let mut checks = Checks::default();
+        let mut checks = SettingChecks::default();
         let (window, rule) = match self.window {
             BreakerWindow::Count(calls) => ((1..=100_000).contains(&calls), "must be from 1 to 100000 calls"),
             BreakerWindow::Time(span) => {

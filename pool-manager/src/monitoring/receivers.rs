@@ -65,6 +65,11 @@ impl Addressee {
             problem,
             help: help.to_owned(),
         };
+        if let Some(kind) = not_compiled_in(receiver.kind) {
+            let problem = "this program was built without the feature that it takes".to_owned();
+            let help = "enable the feature `push` of the crate `pool-manager`";
+            return Err(objection("type", kind.to_owned(), problem, help));
+        }
         let url = match (&receiver.url, &receiver.url_file) {
             (None, Some(path)) => {
                 let refuse = |problem| {
@@ -116,13 +121,19 @@ impl Addressee {
         })
     }
 
+    /// Others than the log have been refused.
     #[cfg(not(feature = "push"))]
     fn sink(&self) -> Result<Arc<dyn AlertSink>, String> {
-        match self.receiver.kind {
-            ReceiverType::Log => Ok(Arc::new(LogSink::new())),
-            ReceiverType::Alertmanager | ReceiverType::Webhook => {
-                Err("this program was built without the feature `push`, which it takes".to_owned())
-            }
-        }
+        Ok(Arc::new(LogSink::new()))
+    }
+}
+
+/// The name of this type if nobody of it can be told without a feature that is missing.
+fn not_compiled_in(kind: ReceiverType) -> Option<&'static str> {
+    match kind {
+        _ if cfg!(feature = "push") => None,
+        ReceiverType::Log => None,
+        ReceiverType::Alertmanager => Some("alertmanager"),
+        ReceiverType::Webhook => Some("webhook"),
     }
 }

@@ -1,5 +1,7 @@
 //! The rules of alerts: those that are built in, as a configuration changes them, and its own.
 
+use std::time::Duration;
+
 use pool_config::{AlertComparison, AlertRuleConfig, AlertSeverity, Alerts, MetricName};
 use pool_monitor::{AlertRule, Comparison, Condition, Metric, Severity};
 
@@ -62,7 +64,11 @@ fn change(rule: &mut AlertRule, config: &AlertRuleConfig) {
     rule.severity = config.severity.map_or(rule.severity, severity);
     rule.hold = config.hold.unwrap_or(rule.hold);
     rule.keep_firing = config.keep_firing.unwrap_or(rule.keep_firing);
-    rule.recovery_threshold = config.recovery_threshold.or(rule.recovery_threshold);
+    // What is built in is of no use if the metric is to be left behind in the other direction.
+    let has_turned =
+        rule.conditions.first().is_some_and(|now| is_upper(now.comparison) != is_upper(first.comparison));
+    let built_in = rule.recovery_threshold.filter(|_| !has_turned);
+    rule.recovery_threshold = config.recovery_threshold.or(built_in);
     rule.pools.clone_from(&config.pools);
     for (name, value) in &config.labels {
         rule.labels.set(name.as_str(), value.as_str());
@@ -72,10 +78,23 @@ fn change(rule: &mut AlertRule, config: &AlertRuleConfig) {
     }
 }
 
-/// The first condition has the long window, a second one of the same metric the short one.
+/// The first condition has the long window, a second one of the same metric the short one. What is compared over the same window as
+/// the first stays with it, and the short one keeps its proportion.
 fn set_windows(rule: &mut AlertRule, config: &AlertRuleConfig, metric: Metric) {
     let Some((first, others)) = rule.conditions.split_first_mut() else { return };
-    first.window = config.window.or(first.window);
+    if let Some(window) = config.window {
+        let before = first.window.replace(window);
+        for condition in others.iter_mut() {
+            if condition.window == before {
+                condition.window = Some(window);
+            } else if let (Some(short), Some(before)) = (&mut condition.window, before)
+                && condition.metric == metric
+            {
+                let proportion = short.div_duration_f64(before);
+                *short = window.mul_f64(proportion).max(Duration::from_millis(1));
+            }
+        }
+    }
     let Some(short) = config.short_window else { return };
     match others.iter_mut().find(|condition| condition.metric == metric) {
         Some(second) => second.window = Some(short),
@@ -100,6 +119,10 @@ fn set_least_requests(rule: &mut AlertRule, config: &AlertRuleConfig) {
 
 pub(super) fn metric(name: MetricName) -> Option<Metric> {
     Metric::from_name(name.as_str())
+}
+
+fn is_upper(comparison: Comparison) -> bool {
+    matches!(comparison, Comparison::Above | Comparison::AtLeast)
 }
 
 fn comparison(config: AlertComparison) -> Comparison {

@@ -30,7 +30,8 @@ fn built_in(name: &str) -> AlertRule {
 #[test]
 fn the_defaults_of_a_file_are_those_of_a_monitor() {
     let config = Monitoring::default();
-    assert_eq!(monitor_settings(&config), MonitorSettings::default());
+    let collecting = MonitorSettings { tiers: Vec::new(), ..monitor_settings(&config) };
+    assert_eq!(collecting, MonitorSettings::default());
     assert_eq!(alert_settings(&config), AlertSettings::default());
     assert_eq!(alert_rules(&config), DefaultRules::default().rules());
 }
@@ -63,6 +64,26 @@ fn a_file_computes_the_memory_of_a_history_a_little_too_large() {
         let (computed, exact) =
             (config.history_bytes_per_pool(), monitor_settings(&config).memory_per_pool() as u64);
         assert!((exact..=exact + exact / 5).contains(&computed), "{keys}: {computed} for {exact}");
+    }
+}
+
+#[test]
+fn every_rule_that_is_built_in_sees_its_whole_window_by_default() {
+    for keys in
+        ["", "collection_interval_ms: 7000", "retention_period_ms: 900000", "retention_period_ms: 86400000"]
+    {
+        let config = monitoring(keys);
+        let settings = monitor_settings(&config);
+        assert_eq!(settings.check(), Ok(()), "{keys}");
+        let kept =
+            settings.tiers.iter().map(|tier| tier.retention).fold(settings.retention_period, Duration::max);
+        let windows = alert_rules(&config).into_iter().flat_map(|rule| rule.conditions);
+        let longest = windows.filter_map(|condition| condition.window).max().unwrap();
+        assert!(kept >= longest, "{keys}: {kept:?} for {longest:?}");
+    }
+    // Too little to make coarser measurements of, or enough without.
+    for keys in ["retention_period_ms: 899999", "retention_period_ms: 21600000"] {
+        assert!(monitor_settings(&monitoring(keys)).tiers.is_empty(), "{keys}");
     }
 }
 
@@ -171,6 +192,36 @@ fn a_rule_that_is_built_in_keeps_what_is_not_written() {
 }
 
 #[test]
+fn a_window_takes_along_what_was_compared_over_the_same_one() {
+    let windows = |name: &str, keys: &str| -> Vec<Option<u64>> {
+        rule(name, keys).conditions.iter().map(|it| it.window.map(|window| window.as_secs())).collect()
+    };
+    let minutes = |minutes: u64| Some(60 * minutes);
+    assert_eq!(windows("PoolConnectFailures", "window_ms: 60000"), [minutes(1); 2]);
+    assert_eq!(windows("PoolErrorRateHigh", "window_ms: 300000"), [minutes(5); 2]);
+    assert_eq!(
+        windows("PoolRecoveryExhausted", "window_ms: 60000"),
+        [minutes(1), None],
+        "the target is down now"
+    );
+    let burn = |keys: &str| windows("PoolErrorBudgetFastBurn", keys);
+    assert_eq!(burn("window_ms: 1800000"), [Some(1_800), Some(150), Some(1_800)], "12 to 1");
+    assert_eq!(burn("window_ms: 1800000, short_window_ms: 60000"), [minutes(30), minutes(1), minutes(30)]);
+    assert_eq!(burn("short_window_ms: 60000"), [minutes(60), minutes(1), minutes(60)]);
+    assert_eq!(burn("window_ms: 1800000, min_requests: 5"), [Some(1_800), Some(150), Some(1_800)]);
+}
+
+#[test]
+fn a_comparison_the_other_way_round_leaves_no_recovery_threshold_behind() {
+    let idle = rule("PoolUtilizationHigh", "comparison: \"<\", threshold: 0.1");
+    assert_eq!((idle.recovery_threshold, idle.check()), (None, Ok(())));
+    let same = rule("PoolUtilizationHigh", "comparison: \">=\"");
+    assert_eq!((same.recovery_threshold, same.check()), (Some(0.72), Ok(())));
+    let written = rule("PoolUtilizationHigh", "comparison: \"<\", threshold: 0.1, recovery_threshold: 0.2");
+    assert_eq!((written.recovery_threshold, written.check()), (Some(0.2), Ok(())));
+}
+
+#[test]
 fn another_metric_replaces_all_that_a_rule_compares() {
     let found = rule("PoolErrorRateHigh", "metric: failed, threshold: 3");
     let condition =
@@ -222,6 +273,23 @@ fn a_receiver_that_cannot_be_told_is_named_without_its_url() {
     assert_ne!(Prepared::of(&config(&file)).unwrap(), prepared, "a reload sees it");
 }
 
+#[cfg(not(feature = "push"))]
+#[test]
+fn a_receiver_that_takes_a_feature_which_is_missing_is_told_its_name() {
+    let config = monitoring(
+        "alerts: {receivers: [{name: log, type: log}, {name: am, type: alertmanager, url: 'https://am.test/canary'},
+         {name: chat, type: webhook, url_file: /there/is/none}]}",
+    );
+    insta::assert_snapshot!(Prepared::of(&config).unwrap_err(), @r#"
+    set up the monitoring: 2 problems
+    monitoring.alerts.receivers["am"].type is alertmanager: this program was built without the feature that it takes
+      help: enable the feature `push` of the crate `pool-manager`
+    monitoring.alerts.receivers["chat"].type is webhook: this program was built without the feature that it takes
+      help: enable the feature `push` of the crate `pool-manager`
+    "#);
+    assert!(Prepared::of(&for_a_while(&config, Duration::from_secs(1))).is_ok(), "nobody is told of it");
+}
+
 #[test]
 fn who_looks_for_a_while_tells_nobody_and_collects_often() {
     let config = monitoring(
@@ -235,7 +303,12 @@ fn who_looks_for_a_while_tells_nobody_and_collects_often() {
         (long.collection_interval, long.retention_period),
         (Duration::from_secs(1), Duration::from_secs(3600))
     );
-    for config in [short, long, for_a_while(&config, Duration::from_secs(10))] {
+    let full =
+        monitoring("retention_period_ms: 20000, collection_interval_ms: 10000, max_memory_bytes: 1048576");
+    let grown = for_a_while(&full, Duration::from_secs(3600));
+    let room = |config: &Monitoring| config.max_memory_bytes / config.history_bytes_per_pool();
+    assert_eq!(room(&grown), room(&full), "for as many pools as before");
+    for config in [short, long, grown, for_a_while(&config, Duration::from_secs(10))] {
         assert!(Prepared::of(&config).is_ok());
     }
 }

@@ -1,8 +1,8 @@
 //! The rules that every system has unless it says otherwise.
 //!
 //! The thresholds that nobody sets are those found in the field: the burn rates of the SRE workbook for a target of 99.9 %, and what runbooks
-//! of pools commonly have. A rule whose window is longer than what is kept is judged by what is kept:
-//! the slow burn over six hours by one hour, unless there is a tier that reaches farther.
+//! of pools commonly have. A rule whose window is longer than what is kept is judged by what is kept; the longest, that of the slow
+//! burn, is six hours, for which [`MonitorSettings`](crate::MonitorSettings) made in code need a tier.
 
 use std::time::Duration;
 

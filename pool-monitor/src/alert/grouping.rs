@@ -5,7 +5,8 @@
 //! and was resolved between two looks is not told at all. Muted alerts are as if they were not there.
 //!
 //! Two things are more: a group whose alerts are all acknowledged is not repeated, and an alert that flaps is told of
-//! when that begins and when it ends, and not in between.
+//! when that begins and when it ends, and not in between. While it is muted neither is told: what is left of both is told after that,
+//! and of what has begun and ended meanwhile nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -140,8 +141,17 @@ impl Notification {
 #[derive(Debug, Default)]
 pub(super) struct Grouping {
     groups: BTreeMap<String, Group>,
-    /// What is told without waiting for the group.
-    at_once: Vec<Notification>,
+    /// The alerts that flap, and those of which it is not told that they do so no longer.
+    flapping: BTreeMap<Fingerprint, Flapping>,
+    /// Whether something was noted of them since it was last looked what is to be told.
+    is_news: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Flapping {
+    goes_on: bool,
+    /// Whether its beginning was told.
+    is_told: bool,
 }
 
 #[derive(Debug)]
@@ -183,30 +193,56 @@ impl Grouping {
     }
 
     /// Takes in that an alert has begun or ceased to flap.
-    pub(super) fn note_flapping(
+    pub(super) fn note_flapping(&mut self, fingerprint: Fingerprint, begins: bool) {
+        if begins {
+            let flapping =
+                self.flapping.entry(fingerprint).or_insert(Flapping { goes_on: true, is_told: false });
+            flapping.goes_on = true;
+        } else if let Some(flapping) = self.flapping.get_mut(&fingerprint) {
+            flapping.goes_on = false;
+        }
+        self.is_news = true;
+    }
+
+    /// What is to be told of flapping by now, without waiting for a group. `last` finds the last episode of an alert.
+    pub(super) fn due_flapping<'a>(
         &mut self,
-        alert: &Arc<Alert>,
-        begins: bool,
         settings: &AlertSettings,
         now: Instant,
-    ) {
-        if alert.is_suppressed() {
-            return;
-        }
-        let labels = group_labels(&alert.labels, &settings.group_by);
-        let key = group_key(&labels);
-        if let Some(group) = self.groups.get_mut(&key) {
-            // Whoever hears this knows how the alert is, and while it flaps no more than that.
-            let told = group.told.get_or_insert_with(|| Told { firing: BTreeSet::new(), at: now });
-            if !begins && alert.is_active() {
-                told.firing.insert(alert.fingerprint());
-            } else {
-                told.firing.remove(&alert.fingerprint());
+        last: impl Fn(Fingerprint) -> Option<&'a Arc<Alert>>,
+        is_muted: impl Fn(&Alert) -> bool,
+    ) -> Vec<Notification> {
+        self.is_news = false;
+        let mut notifications = Vec::new();
+        let groups = &mut self.groups;
+        self.flapping.retain(|fingerprint, flapping| {
+            // Begun and ended untold, or forgotten.
+            let Some(alert) = last(*fingerprint).filter(|_| flapping.goes_on || flapping.is_told) else {
+                return false;
+            };
+            if flapping.goes_on == flapping.is_told || is_muted(alert) {
+                return true;
             }
-        }
-        let reason =
-            if begins { NotificationReason::FlappingStarted } else { NotificationReason::FlappingEnded };
-        self.at_once.push(Notification::new(&key, &labels, reason, vec![Arc::clone(alert)]));
+            flapping.is_told = flapping.goes_on;
+            let labels = group_labels(&alert.labels, &settings.group_by);
+            let key = group_key(&labels);
+            if let Some(group) = groups.get_mut(&key) {
+                group.told_of_flapping(alert, flapping.goes_on, now);
+            }
+            let reason = if flapping.goes_on {
+                NotificationReason::FlappingStarted
+            } else {
+                NotificationReason::FlappingEnded
+            };
+            notifications.push(Notification::new(&key, &labels, reason, vec![Arc::clone(alert)]));
+            flapping.goes_on
+        });
+        notifications
+    }
+
+    /// Whether [`due_flapping`](Grouping::due_flapping) may have something to tell.
+    pub(super) fn has_flapping(&self) -> bool {
+        self.is_news || self.flapping.values().any(|flapping| flapping.goes_on != flapping.is_told)
     }
 
     /// What is to be told by now. `current` finds the alert that is not over.
@@ -216,7 +252,7 @@ impl Grouping {
         now: Instant,
         current: impl Fn(Fingerprint) -> Option<&'a Arc<Alert>>,
     ) -> Vec<Notification> {
-        let mut notifications = std::mem::take(&mut self.at_once);
+        let mut notifications = Vec::new();
         self.groups.retain(|key, group| {
             if group.due <= now {
                 notifications.extend(group.look(key, settings, now, &current));
@@ -228,7 +264,7 @@ impl Grouping {
 
     /// When [`due`](Grouping::due) has something to do next.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
-        if !self.at_once.is_empty() {
+        if self.is_news {
             return Some(now);
         }
         self.groups.values().map(|group| group.due).min()
@@ -340,6 +376,16 @@ impl Group {
             told.firing.retain(|fingerprint| self.members.contains_key(fingerprint));
         }
         notification
+    }
+
+    /// Whoever hears that an alert flaps, or does so no longer, knows how it is; and while it flaps no more than that.
+    fn told_of_flapping(&mut self, alert: &Alert, begins: bool, now: Instant) {
+        let told = self.told.get_or_insert_with(|| Told { firing: BTreeSet::new(), at: now });
+        if !begins && alert.is_active() {
+            told.firing.insert(alert.fingerprint());
+        } else {
+            told.firing.remove(&alert.fingerprint());
+        }
     }
 
     fn has_told(&self, alert: &Alert) -> bool {

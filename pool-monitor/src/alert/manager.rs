@@ -21,6 +21,7 @@ use super::fingerprint::Fingerprint;
 use super::flapping::Flapping;
 use super::grouping::{Grouping, Notification};
 use super::history::History;
+use super::inhibition::Inhibition;
 use super::machine::{Course, Verdict, advance};
 use super::rule::{AlertRule, Judgement, NoData};
 use super::settings::{AlertSettings, AlertSettingsError};
@@ -70,6 +71,8 @@ pub struct AlertManager {
 #[derive(Debug)]
 struct Ruled {
     rule: Arc<AlertRule>,
+    /// The same with the threshold that it came with.
+    given: Arc<AlertRule>,
     name: Arc<str>,
     /// The pools that have met it.
     pools: HashMap<Arc<str>, Fingerprint>,
@@ -163,8 +166,29 @@ impl AlertManager {
         let mut untold = std::mem::take(&mut self.untold);
         self.refresh(Moment { now, time }, &mut untold);
         self.untold = untold;
+        let mut notifications = self.due_flapping(now, time);
         let instances = &self.instances;
-        self.grouping.due(&self.settings, now, |fingerprint| firing(instances, fingerprint))
+        notifications
+            .extend(self.grouping.due(&self.settings, now, |fingerprint| firing(instances, fingerprint)));
+        notifications
+    }
+
+    /// What is to be told of alerts that have begun or ceased to flap.
+    fn due_flapping(&mut self, now: Instant, time: SystemTime) -> Vec<Notification> {
+        if !self.grouping.has_flapping() {
+            return Vec::new();
+        }
+        let AlertManager { settings, instances, history, silences, grouping, .. } = self;
+        let open = |fingerprint: Fingerprint| Some(&instances.get(&fingerprint)?.open.as_ref()?.alert);
+        let active: Vec<&Alert> =
+            instances.keys().filter_map(|known| firing(instances, *known)).map(|alert| &**alert).collect();
+        let inhibition = Inhibition::new(&settings.inhibit, &active);
+        // By its labels: what is noted in an alert that is over is who muted it then.
+        let is_muted = |alert: &Alert| {
+            !silences.muting(&alert.labels, time).is_empty() || inhibition.muting(&alert.labels).is_some()
+        };
+        let last = |fingerprint| open(fingerprint).or_else(|| history.last(fingerprint));
+        grouping.due_flapping(settings, now, last, is_muted)
     }
 
     /// When [`due`](AlertManager::due) may have something to tell next; `None` = not before the next evaluation.
@@ -187,6 +211,10 @@ impl AlertManager {
         let firing: Vec<Arc<Alert>> = self.open().filter(|alert| alert.is_active()).cloned().collect();
         for alert in firing {
             self.grouping.note(&alert, &self.settings, now);
+        }
+        for (fingerprint, _) in self.instances.iter().filter(|(_, instance)| instance.flapping.is_flapping())
+        {
+            self.grouping.note_flapping(*fingerprint, true);
         }
     }
 
@@ -224,6 +252,14 @@ impl AlertManager {
         pending.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| in_order(a, b)));
         alerts.append(&mut pending);
         alerts.extend(self.history.iter().cloned());
+        alerts
+    }
+
+    /// All alerts, for those who tell of each that it fires and that it is over: also of those that are over and no longer on the
+    /// list.
+    pub(crate) fn to_publish(&self) -> Vec<Arc<Alert>> {
+        let mut alerts = self.all();
+        alerts.extend(self.history.unlisted().cloned());
         alerts
     }
 
@@ -285,7 +321,7 @@ impl AlertManager {
         let instance = Instance {
             rule: index,
             pool,
-            episodes: self.history.last_episode(fingerprint),
+            episodes: self.history.last(fingerprint).map_or(0, |alert| alert.id.episode),
             fired: 0,
             flapping: Flapping::default(),
             open: None,
@@ -314,8 +350,7 @@ impl AlertManager {
         let flaps = if self.settings.flapping_detection {
             instance.flapping.note(after.is_some_and(|course| course.state.is_active()))
         } else {
-            instance.flapping = Flapping::default();
-            None
+            std::mem::take(&mut instance.flapping).is_flapping().then_some(false)
         };
         let reason = if judgement.verdict.is_none() { Reason::NoData } else { Reason::Threshold };
         match (before, after) {
@@ -345,7 +380,7 @@ impl AlertManager {
             }
         }
         if let Some(begins) = flaps {
-            self.tell_flapping(fingerprint, begins, moment);
+            self.note_flapping(fingerprint, begins);
         }
     }
 
@@ -368,7 +403,7 @@ impl AlertManager {
         events: &mut Events,
     ) {
         if self.instances.get(&fingerprint).is_some_and(|instance| instance.flapping.is_flapping()) {
-            self.tell_flapping(fingerprint, false, moment);
+            self.note_flapping(fingerprint, false);
         }
         let Some(mut instance) = self.instances.remove(&fingerprint) else { return };
         let ruled = &mut self.rules[instance.rule];
@@ -381,22 +416,16 @@ impl AlertManager {
         }
     }
 
-    /// Tells that an alert has begun or ceased to flap; of one that is over, by its last episode.
-    fn tell_flapping(&mut self, fingerprint: Fingerprint, begins: bool, moment: Moment) {
+    /// Notes that an alert has begun or ceased to flap.
+    fn note_flapping(&mut self, fingerprint: Fingerprint, begins: bool) {
         let Some(instance) = self.instances.get_mut(&fingerprint) else { return };
-        let alert = match &mut instance.open {
-            Some(open) => {
-                Arc::make_mut(&mut open.alert).flapping = begins;
-                Arc::clone(&open.alert)
-            }
-            None => {
-                let id = AlertId { fingerprint, episode: instance.episodes };
-                let Some(last) = self.history.find_mut(id) else { return };
-                Arc::make_mut(last).flapping = begins;
-                Arc::clone(last)
-            }
-        };
-        self.grouping.note_flapping(&alert, begins, &self.settings, moment.now);
+        if let Some(open) = &mut instance.open {
+            Arc::make_mut(&mut open.alert).flapping = begins;
+        }
+        if instance.open.is_none() || !begins {
+            self.history.note_flapping(fingerprint, begins);
+        }
+        self.grouping.note_flapping(fingerprint, begins);
     }
 
     /// The events with the alerts as they are after all that happened.
@@ -463,7 +492,8 @@ impl Events {
 impl Ruled {
     fn new(rule: AlertRule) -> Self {
         let name = Arc::from(rule.name.as_str());
-        Ruled { rule: Arc::new(rule), name, pools: HashMap::new(), open: 0, refused: 0 }
+        let rule = Arc::new(rule);
+        Ruled { given: Arc::clone(&rule), rule, name, pools: HashMap::new(), open: 0, refused: 0 }
     }
 }
 

@@ -134,7 +134,8 @@ impl AlertRule {
         self.conditions.first().map_or(f64::NAN, |condition| condition.threshold)
     }
 
-    /// Sets what the first condition compares with. The recovery threshold keeps its proportion to it.
+    /// Sets what the first condition compares with. The recovery threshold keeps its proportion to it; to a threshold of 0 it has
+    /// none, and becomes the new threshold.
     pub fn set_threshold(&mut self, threshold: f64) {
         let Some(first) = self.conditions.first_mut() else { return };
         let before = std::mem::replace(&mut first.threshold, threshold);

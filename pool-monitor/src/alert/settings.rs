@@ -18,7 +18,7 @@ use super::matcher::is_label_name;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertSettings {
-    /// How many resolved alerts are kept; the oldest go first. Default 1,000; 0 = none.
+    /// How many resolved alerts are kept; the oldest go first. That they are over is told in any case. Default 1,000; 0 = none.
     pub max_alert_history: usize,
     /// For how long resolved alerts are kept, and silences that are over. Default 24 h.
     pub alert_retention: Duration,

@@ -125,8 +125,13 @@ impl Silence {
         self.matchers.iter().all(|matcher| matcher.matches(labels))
     }
 
+    /// Whether it mutes no alert without a certain label, and therefore not everything.
+    fn needs_label(&self) -> bool {
+        self.matchers.iter().any(Matcher::needs_label)
+    }
+
     fn check(&self, time: SystemTime) -> Result<(), SilenceError> {
-        if !self.matchers.iter().any(Matcher::needs_label) {
+        if !self.needs_label() {
             return Err(SilenceError::MatchesEverything);
         }
         if self.ends_at <= self.starts_at || self.ends_at <= time {
@@ -147,6 +152,8 @@ pub(super) struct Silences {
 impl Silences {
     /// Far more than people make, and little enough to hold against every alert.
     const MAX: usize = 1_000;
+    /// The largest number of a silence that is taken in: others must be able to follow.
+    const MAX_ID: u64 = u64::MAX / 2;
 
     pub(super) fn add(&mut self, mut silence: Silence, time: SystemTime) -> Result<SilenceId, SilenceError> {
         silence.check(time)?;
@@ -185,9 +192,11 @@ impl Silences {
         active.filter(|silence| silence.matches(labels)).map(|silence| silence.id).collect()
     }
 
-    /// As they were written down; what is over by now is left to [`forget_before`](Silences::forget_before).
+    /// As they were written down; what is over by now is left to [`forget_before`](Silences::forget_before). One that could not
+    /// have been made is left out.
     pub(super) fn restore(&mut self, silences: Vec<Silence>) {
         self.all = silences;
+        self.all.retain(|silence| silence.needs_label() && silence.id.0 <= Self::MAX_ID);
         self.all.sort_by_key(|silence| silence.id);
         self.all.dedup_by_key(|silence| silence.id);
         self.all.truncate(Self::MAX);

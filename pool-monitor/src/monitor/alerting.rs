@@ -104,7 +104,7 @@ impl Shared {
         };
         let (notifications, alerts) = {
             let mut manager = self.alerting.manager();
-            (manager.due(Instant::now(), (self.wall)()), manager.all())
+            (manager.due(Instant::now(), (self.wall)()), manager.to_publish())
         };
         for notification in notifications {
             dispatcher.notify(&Arc::new(notification));
@@ -123,7 +123,7 @@ impl Shared {
     pub(super) fn fall_silent(&self) {
         let dispatcher = self.alerting.dispatcher_lock();
         if let Some(dispatcher) = &*dispatcher {
-            let mut alerts = self.alerting.manager().all();
+            let mut alerts = self.alerting.manager().to_publish();
             alerts.retain(|alert| alert.ended_at.is_some());
             dispatcher.publish(&alerts, self.valid_until());
         }

@@ -86,7 +86,13 @@ impl Shared {
         workshop.pools.clear();
         let Workshop { sources, round, .. } = workshop;
         sources.retain(|_, known| known.round == *round);
-        self.state().retain(|pool| sources.contains_key(pool));
+        let mut state = self.state();
+        state.retain(|pool| sources.contains_key(pool));
+        state.unmeasured.clear();
+        if state.watched.len() < sources.len() {
+            let State { watched, unmeasured, .. } = &mut *state;
+            unmeasured.extend(sources.keys().filter(|pool| !watched.contains_key(*pool)).cloned());
+        }
     }
 
     fn measure(

@@ -10,7 +10,8 @@ use crate::metric::Metric;
 
 /// One pool at one position in time.
 pub(super) struct PoolReadings<'a> {
-    watched: &'a Watched,
+    /// `None` = it was never measured.
+    watched: Option<&'a Watched>,
     position: u64,
     /// Whether the last collection has measured it.
     is_fresh: bool,
@@ -21,7 +22,7 @@ impl Readings for PoolReadings<'_> {
         if window.is_none() && !self.is_fresh {
             return None;
         }
-        self.watched.read(metric, window, self.position)
+        self.watched?.read(metric, window, self.position)
     }
 }
 
@@ -48,10 +49,14 @@ impl Shared {
         let state = self.state();
         let now = Instant::now();
         let position = state.timeline.position(now);
-        let mut pools = state.watched.iter().map(|(pool, watched)| {
+        let measured = state.watched.iter().map(|(pool, watched)| {
             let is_fresh = watched.measured_at == state.collected_at;
-            (&**pool, PoolReadings { watched, position, is_fresh })
+            (&**pool, PoolReadings { watched: Some(watched), position, is_fresh })
         });
+        let unmeasured = state.unmeasured.iter();
+        let unmeasured =
+            unmeasured.map(|pool| (&**pool, PoolReadings { watched: None, position, is_fresh: false }));
+        let mut pools = measured.chain(unmeasured);
         judge(now, state.timeline.label(position), &mut pools)
     }
 }

@@ -8,12 +8,13 @@ mod storm;
 mod targets;
 mod typed;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pool_config::{Config, Loader};
-use pool_core::{ConnectionId, ConnectionInfo, ConnectionState, PoolControl};
+use pool_core::{ConnectionId, ConnectionInfo, PoolControl};
 use pool_drivers::postgres::PgPool;
 use pool_manager::PoolManager;
 use tokio::task::JoinSet;
@@ -40,22 +41,18 @@ async fn until(what: &str, reached: impl AsyncFn() -> bool) {
     }
 }
 
-/// Waits until the pool has an open connection that was begun after this one. Those up to it were drained: they may all be
-/// gone the next moment.
-async fn until_it_has_one_after(pool: &dyn PoolControl, drained: Option<ConnectionId>) {
-    let stays = |connection: &ConnectionInfo| {
-        let is_open = matches!(
-            connection.state,
-            ConnectionState::Idle | ConnectionState::Active | ConnectionState::Validating
-        );
-        is_open && Some(connection.id) > drained
-    };
-    until("it has a connection that stays", async || pool.connections().iter().any(stays)).await;
+/// How often each connection of a pool has been handed out.
+fn uses(pool: &dyn PoolControl) -> HashMap<ConnectionId, u64> {
+    pool.connections().iter().map(|connection| (connection.id, connection.uses)).collect()
 }
 
-/// The last connection that a pool has begun.
-fn newest(pool: &dyn PoolControl) -> Option<ConnectionId> {
-    pool.connections().iter().map(|connection| connection.id).max()
+/// Waits until the pool has a connection that a drain leaves alone, with the uses noted after that drain. Those that were
+/// drained may all be gone the next moment and are not handed out again, but to one caller who was promised it before.
+async fn until_one_stays(pool: &dyn PoolControl, noted: &HashMap<ConnectionId, u64>) {
+    let stays = |connection: &ConnectionInfo| {
+        connection.uses >= noted.get(&connection.id).copied().unwrap_or_default() + 2
+    };
+    until("it has a connection that stays", async || pool.connections().iter().any(stays)).await;
 }
 
 /// Tasks that ask a pool one thing after the other, and take no error.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::super::flapping::Flapping;
 use super::super::machine::{Course, Verdict};
 use super::super::snapshot::{AlertSnapshot, SavedAlert, SavedEpisode};
-use super::super::{AlertId, AlertState, Reason};
+use super::super::{Alert, AlertId, AlertState, Reason};
 use super::{AlertManager, Instance, Open};
 
 impl AlertManager {
@@ -46,7 +46,7 @@ impl AlertManager {
     /// many alerts go on.
     ///
     /// Alerts of rules that are not the same any more are left out, and all of them if the snapshot is older than an hour. Silences
-    /// are always taken in.
+    /// are always taken in, but for one that would mute everything. Numbers that no snapshot of ours has are bounded.
     pub fn restore(&mut self, snapshot: AlertSnapshot, now: Instant, time: SystemTime) -> usize {
         if self.silences.all().is_empty() {
             self.silences.restore(snapshot.silences);
@@ -54,7 +54,8 @@ impl AlertManager {
         let down = time.duration_since(snapshot.taken_at).unwrap_or_default();
         let is_too_old = down > AlertSnapshot::TOLERANCE;
         let mut restored = 0;
-        for mut saved in snapshot.alerts {
+        for saved in snapshot.alerts {
+            let mut saved = saved.within_bounds();
             if is_too_old {
                 saved.open = None;
             }
@@ -85,7 +86,7 @@ impl AlertManager {
             seen: self.round,
             told: self.round,
         };
-        let known = saved.open.filter(|episode| episode.state != AlertState::Resolved);
+        let known = saved.open;
         let goes_on = known.is_some();
         let mut told = None;
         if let Some(episode) = known {
@@ -116,6 +117,24 @@ impl AlertManager {
         }
         self.instances.insert(saved.fingerprint, instance);
         goes_on
+    }
+}
+
+impl SavedAlert {
+    /// So many episodes that others may follow.
+    const MOST: u32 = u32::MAX / 2;
+
+    /// The same with numbers that can be counted on from, whoever wrote them.
+    fn within_bounds(mut self) -> Self {
+        self.open = self.open.filter(|episode| episode.state != AlertState::Resolved);
+        let is_active = self.open.as_ref().is_some_and(|episode| episode.state.is_active());
+        self.episodes = self.episodes.clamp(u32::from(self.open.is_some()), Self::MOST);
+        self.fired = self.fired.clamp(u32::from(is_active), self.episodes);
+        if let Some(episode) = &mut self.open {
+            let too_many = episode.transitions.len().saturating_sub(Alert::MAX_TRANSITIONS);
+            episode.transitions.drain(..too_many);
+        }
+        self
     }
 }
 

@@ -23,8 +23,8 @@ impl AlertManager {
         self.rules.iter().map(|ruled| &*ruled.rule)
     }
 
-    /// Sets what the first condition of a rule compares with, from the next evaluation on. Its recovery threshold keeps its
-    /// proportion to it. Alerts stay as they are until then.
+    /// Sets what the first condition of a rule compares with, from the next evaluation on. Its recovery threshold has the proportion
+    /// to it that it had when the rule came, whatever was set in between. Alerts stay as they are until then.
     ///
     /// # Errors
     ///
@@ -32,7 +32,8 @@ impl AlertManager {
     pub fn set_threshold(&mut self, rule: &str, threshold: f64) -> Result<(), VerbError> {
         let found = self.rules.iter_mut().find(|ruled| &*ruled.name == rule);
         let ruled = found.ok_or_else(|| VerbError::NoRule(rule.to_owned()))?;
-        let mut changed = AlertRule::clone(&ruled.rule);
+        // Not the rule as it is: a threshold of 0 would leave no proportion for the next one.
+        let mut changed = AlertRule::clone(&ruled.given);
         changed.set_threshold(threshold);
         changed.check().map_err(VerbError::Threshold)?;
         ruled.rule = Arc::new(changed);

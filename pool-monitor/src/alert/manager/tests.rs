@@ -258,6 +258,37 @@ async fn of_what_is_over_only_so_much_is_kept_and_not_for_ever() {
 }
 
 #[tokio::test]
+async fn what_is_over_is_published_though_it_is_not_kept_and_no_number_comes_twice() {
+    let settings = AlertSettings { max_alert_history: 1, ..AlertSettings::default() };
+    let mut driven = Driven::with(vec![busy()], settings);
+    let full = All(Some(0.9));
+    driven.pools(&[("a", &full), ("b", &full), ("c", &full)]);
+    driven.pools(&[]);
+    let published = |driven: &Driven| {
+        let mut ids: Vec<_> = driven
+            .manager
+            .to_publish()
+            .iter()
+            .map(|it| (it.labels.get("pool").to_owned(), it.id.episode))
+            .collect();
+        ids.sort();
+        ids
+    };
+    let all = [("a".to_owned(), 1), ("b".to_owned(), 1), ("c".to_owned(), 1)];
+    assert_eq!((driven.manager.all().len(), published(&driven)), (1, all.to_vec()));
+    driven.manager.clear_resolved();
+    assert_eq!((driven.manager.all().len(), published(&driven)), (0, all.to_vec()));
+    driven.pools(&[("a", &full)]);
+    driven.pools(&[]);
+    driven.manager.clear(driven.manager.all()[0].id).unwrap();
+    assert_eq!(published(&driven)[0], ("a".to_owned(), 2), "the last episode alone");
+    assert_eq!(published(&driven).len(), 3);
+    driven.wait(History::UNLISTED_FOR);
+    driven.pools(&[]);
+    assert_eq!(published(&driven), []);
+}
+
+#[tokio::test]
 async fn an_acknowledgement_stays_with_the_episode() {
     let mut driven = Driven::new(vec![busy()]);
     driven.read(0.9);
@@ -361,6 +392,16 @@ async fn a_threshold_is_changed_while_alerts_are_there() {
     assert_eq!(driven.manager.set_threshold("Idle", 0.1), Err(VerbError::NoRule("Idle".to_owned())));
     assert!(matches!(driven.manager.set_threshold("Busy", f64::NAN), Err(VerbError::Threshold(_))));
     assert_eq!(driven.manager.rules().next().unwrap().threshold(), 0.8);
+}
+
+#[tokio::test]
+async fn a_threshold_of_zero_does_not_lose_the_proportion_of_the_recovery_threshold() {
+    let mut driven = Driven::new(vec![busy()]);
+    for (threshold, recovery) in [(0.0, 0.0), (0.4, 0.35), (0.0, 0.0), (0.8, 0.7)] {
+        driven.manager.set_threshold("Busy", threshold).unwrap();
+        let rule = driven.manager.rules().next().unwrap();
+        assert_eq!((rule.threshold(), rule.recovery_threshold), (threshold, Some(recovery)));
+    }
 }
 
 #[tokio::test]

@@ -277,6 +277,36 @@ async fn who_takes_the_place_of_others_at_once_is_told_of_what_fires() {
     monitor.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_takes_alerts_one_by_one_hears_of_the_end_of_those_that_are_not_kept() {
+    for keep_none in [true, false] {
+        let orders = pool("orders");
+        let (_set, monitor) = monitor(&[&orders]);
+        let max_alert_history = if keep_none { 0 } else { 1_000 };
+        monitor.set_alert_settings(AlertSettings { max_alert_history, ..AlertSettings::default() }).unwrap();
+        let held = take(&orders, 9).await;
+        let told = Arc::new(AtomicUsize::new(0));
+        let sink = Arc::new(Resent(Arc::clone(&told)));
+        let dispatcher = AlertDispatcher::start([sink as _], DispatcherSettings::default());
+        monitor.set_alert_dispatcher(Some(Arc::new(dispatcher)));
+        monitor.start();
+        wait(5).await;
+        assert_eq!(told.load(Ordering::Relaxed), 1);
+        let id = monitor.alerts()[0].id;
+        drop(held);
+        if !keep_none {
+            // Over, and off the list before anybody was told.
+            monitor.resolve_alert(id, "ada").unwrap();
+            monitor.clear_resolved_alerts();
+        }
+        wait(10).await;
+        assert_eq!((told.load(Ordering::Relaxed), monitor.all_alerts().len()), (2, 0));
+        wait(3_600).await;
+        assert_eq!(told.load(Ordering::Relaxed), 17, "each minute for a quarter of an hour");
+        monitor.stop().await;
+    }
+}
+
 /// Takes alerts one by one, and counts how often.
 struct Resent(Arc<AtomicUsize>);
 

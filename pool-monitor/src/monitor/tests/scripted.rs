@@ -117,6 +117,28 @@ async fn a_pool_that_panics_is_left_out_and_the_others_are_measured() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pool_that_could_never_be_measured_is_missed_until_it_is_gone() {
+    let orders = pool("orders", 4);
+    let mut bad = MockControl::new();
+    bad.expect_name().return_const("bad".to_owned());
+    bad.expect_is_closed().return_const(false);
+    bad.expect_snapshot().returning(|| panic!("a bad pool"));
+    let set = set_of(&[&orders]);
+    set.insert(bad).unwrap();
+    let monitor = monitor_of(&set, MonitorSettings::default());
+    monitor.start();
+    pass(25).await;
+    assert_eq!(monitor.alerts(), []);
+    pass(10).await;
+    let firing: Vec<_> = monitor.alerts().iter().map(|alert| alert.labels.to_string()).collect();
+    assert_eq!(firing, [r#"{alertname="PoolMetricsStale", family="monitor", pool="bad", severity="error"}"#]);
+    set.remove("bad").unwrap();
+    pass(10).await;
+    assert_eq!(monitor.alerts(), []);
+    monitor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_only_pool_is_missed_as_well_when_it_cannot_be_measured_any_more() {
     let snapshot = pool("real", 4).snapshot();
     let (is_bad, mut only) = (Arc::new(AtomicBool::new(false)), MockControl::new());

@@ -7,7 +7,7 @@ use pool_tests::ca::{Ca, Tls};
 use pool_tests::postgres::Postgres;
 use tokio::time::timeout;
 
-use super::{PATIENCE, Users, config, manager, newest, until, until_it_has_one_after};
+use super::{PATIENCE, Users, config, manager, until, until_one_stays, uses};
 
 /// D13, and "It must show" 2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,7 +40,7 @@ async fn a_password_that_was_changed_on_disk_drains_and_reconnects_without_an_er
         let report = manager.reload(config(&sections)).await.unwrap();
         assert_eq!(report.drained, ["orders"]);
         assert_eq!(report.generation, round + 1);
-        until_it_has_one_after(&*orders, newest(&*orders)).await;
+        until_one_stays(&*orders, &uses(&*orders)).await;
     }
     assert!(timeout(Duration::from_millis(50), manager.wait_applied(5)).await.is_err(), "one is held");
     assert_eq!(pid(&mut held).await, old, "whoever has a connection keeps it");

@@ -16,7 +16,7 @@ use pool_tests::process::Server;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::{PATIENCE, newest, until, until_it_has_one_after};
+use super::{PATIENCE, until, until_one_stays, uses};
 
 const EDITS: u32 = 2_000;
 const TASKS: usize = 50;
@@ -213,8 +213,8 @@ async fn two_thousand_edits_under_fifty_callers_cost_nobody_an_error() {
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut good, mut bad, mut same, mut passwords) = (0, 0, 0, 0);
     let mut steady = manager.snapshots()["steady"].clone();
-    // The last connection of `orders` that an edit drained.
-    let mut drained = None;
+    // The uses of the connections of `orders` after it was drained last.
+    let mut drained = uses(orders);
 
     for number in 0..EDITS {
         let told = |what: &str| format!("edit {number} of seed {seed}: {what}");
@@ -234,7 +234,7 @@ async fn two_thousand_edits_under_fifty_callers_cost_nobody_an_error() {
             let changes_password = random.u32(..100) < 2;
             if changes_password {
                 // The operator's part: while nothing else is changed, and with a connection there to go on with.
-                until_it_has_one_after(orders, drained).await;
+                until_one_stays(orders, &drained).await;
                 world.change_password(number).await;
                 passwords += 1;
             }
@@ -250,7 +250,7 @@ async fn two_thousand_edits_under_fifty_callers_cost_nobody_an_error() {
                     && !report.changed.contains(&"steady".to_owned())
             );
             if report.drained.contains(&"orders".to_owned()) {
-                drained = newest(orders);
+                drained = uses(orders);
                 // Edits that drain faster than a server can be connected to would keep everybody waiting.
                 until("somebody is served", async || orders.counters().acquired > served + 4).await;
             }

@@ -150,7 +150,19 @@ impl Service {
     pub(super) fn edit(&self, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.file()).unwrap();
         assert!(text.contains(from), "no {from} in\n{text}");
-        std::fs::write(self.file(), text.replace(from, to)).unwrap();
+        // At once: it looks at the file by itself.
+        let next = self.folder.path().join("next.yaml");
+        std::fs::write(&next, text.replace(from, to)).unwrap();
+        std::fs::rename(next, self.file()).unwrap();
+    }
+
+    /// Waits until it has logged this.
+    pub(super) async fn until_logged(&self, text: &str) {
+        let begun = Instant::now();
+        while !self.log().contains(text) {
+            assert!(begun.elapsed() < PATIENCE, "{text} is not in\n{}", self.log());
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Everything that it has logged, in which no password may be.

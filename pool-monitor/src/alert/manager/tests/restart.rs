@@ -1,5 +1,8 @@
 //! What survives a restart.
 
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
 use super::*;
 use crate::alert::{AlertSnapshot, SnapshotError};
 
@@ -132,4 +135,147 @@ async fn what_is_no_snapshot_is_refused() {
     let text = Driven::new(vec![]).manager.snapshot(Instant::now(), SystemTime::UNIX_EPOCH).to_json();
     let later = text.replace("\"version\": 1", "\"version\": 2");
     assert!(matches!(AlertSnapshot::from_json(&later), Err(SnapshotError::Version(2))));
+}
+
+/// Numbers as they are, and those at which sums are too large.
+fn number() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        (0..50_u64).prop_map(Value::from),
+        prop::sample::select(vec![u64::from(u32::MAX), u64::from(u32::MAX) - 1, u64::MAX, u64::MAX / 1_000])
+            .prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        Just(Value::Null),
+    ]
+}
+
+fn time() -> impl Strategy<Value = Value> {
+    let times =
+        ["1970-01-01T00:00:00Z", "2027-01-15T08:00:00.000Z", "9999-12-31T23:59:59.999Z", "0000-00-00", ""];
+    prop_oneof![prop::sample::select(times.to_vec()).prop_map(Value::from), Just(Value::Null)]
+}
+
+fn episode() -> impl Strategy<Value = Value> {
+    let states = || prop::sample::select(vec!["pending", "firing", "recovering", "resolved"]);
+    let transition = (time(), states(), number()).prop_map(
+        |(at, to, value)| json!({"at": at, "from": null, "to": to, "reason": "threshold", "value": value}),
+    );
+    let parts = (
+        states(),
+        [number(), number(), number(), number()],
+        time(),
+        prop::collection::vec(transition, 0..40),
+    );
+    parts.prop_map(|(state, [active, kept, told, value], at, transitions)| {
+        json!({
+            "state": state, "active_for_ms": active, "started_at": at, "kept_for_ms": kept, "told_ago_ms": told,
+            "value": value, "transitions": transitions,
+            "acknowledgement": {"by": "", "comment": "", "at": at, "expiresAt": at, "sticky": false},
+        })
+    })
+}
+
+fn snapshot() -> impl Strategy<Value = Value> {
+    let fingerprint = busy().labels_for("orders").fingerprint();
+    let alert = (number(), number(), prop::option::of(episode())).prop_map(move |(episodes, fired, open)| {
+        json!({
+            "rule": "Busy", "pool": "orders", "fingerprint": fingerprint, "episodes": episodes, "fired": fired,
+            "open": open,
+        })
+    });
+    let silence = (any::<u64>(), 0..3_u8, time(), time()).prop_map(|(id, near_the_end, from, to)| {
+        let id = if near_the_end > 0 { u64::MAX - u64::from(near_the_end) + 1 } else { id };
+        json!({
+            "id": format!("silence-{id}"), "startsAt": from, "endsAt": to, "createdBy": "", "comment": "",
+            "updatedAt": from,
+            "matchers": [{"name": "pool", "value": "users", "isRegex": false, "isEqual": id % 2 == 0}],
+        })
+    });
+    let parts = (prop::collection::vec(alert, 0..3), prop::collection::vec(silence, 0..3), time());
+    parts.prop_map(|(alerts, silences, at)| {
+        json!({"version": 1, "taken_at": at, "alerts": alerts, "silences": silences})
+    })
+}
+
+/// A round of each kind of reading, of verbs, and of writing down what there is.
+fn go_on(driven: &mut Driven) {
+    for value in [Some(0.9), None, Some(0.75), Some(0.0), Some(0.9), Some(0.0)] {
+        driven.read(value);
+        driven.told();
+    }
+    let patient = AlertRule { hold: seconds(1_800), keep_firing: seconds(60), ..busy() };
+    driven.read(0.9);
+    driven.manager.set_rules(vec![patient], driven.now, driven.time).unwrap();
+    driven.read(0.9);
+    driven.read(0.0);
+    let soon = driven.time + seconds(60);
+    let silence = Silence {
+        id: SilenceId(0),
+        matchers: vec!["pool=users".parse().unwrap()],
+        starts_at: driven.time,
+        ends_at: soon,
+        created_by: String::new(),
+        comment: String::new(),
+        updated_at: driven.time,
+    };
+    let one = driven.manager.silence(silence.clone(), driven.time).unwrap();
+    let two = driven.manager.silence(silence, driven.time).unwrap();
+    assert_ne!(one, two);
+    let text = driven.manager.snapshot(driven.now, driven.time).to_json();
+    assert!(AlertSnapshot::from_json(&text).is_ok());
+    assert!(driven.manager.all().iter().all(|alert| alert.transitions.len() <= Alert::MAX_TRANSITIONS));
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_snapshot_says_it_is_refused_or_goes_on(snapshot in snapshot(), is_patient in any::<bool>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let Ok(snapshot) = AlertSnapshot::from_json(&snapshot.to_string()) else { return };
+            let hold = if is_patient { seconds(1_800) } else { Duration::ZERO };
+            let mut driven = Driven::new(vec![AlertRule { hold, ..busy() }]);
+            driven.manager.restore(snapshot, driven.now, driven.time);
+            go_on(&mut driven);
+        });
+    }
+
+    #[test]
+    fn whatever_is_not_a_snapshot_is_refused(text in "\\PC{0,60}") {
+        prop_assert!(AlertSnapshot::from_json(&text).is_err());
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_no_snapshot_of_ours_has_are_bounded() {
+    let mut before = Driven::new(vec![busy()]);
+    before.read(0.9);
+    let text = before.manager.snapshot(before.now, before.time).to_json();
+    for (from, to) in [
+        ("\"episodes\": 1", "\"episodes\": 4294967295"),
+        ("\"fired\": 1", "\"fired\": 4294967295"),
+        ("\"episodes\": 1", "\"episodes\": 0"),
+    ] {
+        assert!(text.contains(from));
+        let snapshot = AlertSnapshot::from_json(&text.replace(from, to)).unwrap();
+        let mut after = Driven::new(vec![busy()]);
+        assert_eq!(after.manager.restore(snapshot, after.now, after.time), 1);
+        go_on(&mut after);
+    }
+}
+
+#[tokio::test]
+async fn a_silence_that_would_mute_everything_is_not_taken_in() {
+    let driven = Driven::new(vec![busy()]);
+    let at = "2027-01-15T08:00:00.000Z";
+    let silence = |id: u64, matchers: Value| {
+        json!({"id": format!("silence-{id}"), "matchers": matchers, "startsAt": at,
+               "endsAt": "2028-01-15T08:00:00.000Z", "createdBy": "", "comment": "", "updatedAt": at})
+    };
+    let is_orders = json!([{"name": "pool", "value": "orders", "isRegex": false, "isEqual": true}]);
+    let silences = [silence(1, json!([])), silence(2, is_orders.clone()), silence(u64::MAX, is_orders)];
+    let text = json!({"version": 1, "taken_at": at, "alerts": [], "silences": silences}).to_string();
+    let mut after = Driven::new(vec![busy()]);
+    after.manager.restore(AlertSnapshot::from_json(&text).unwrap(), driven.now, driven.time);
+    assert_eq!(after.manager.silences().iter().map(|silence| silence.id.0).collect::<Vec<_>>(), [2]);
+    go_on(&mut after);
 }

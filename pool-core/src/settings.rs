@@ -1,4 +1,5 @@
-//! What is wrong with settings, all of it at once.
+//! What is wrong with settings, all of it at once. For the crates that are built on this one; the pool's own are
+//! [`PoolOptions`](crate::PoolOptions).
 
 use std::fmt;
 
@@ -38,12 +39,21 @@ impl fmt::Display for SettingsError {
 }
 
 /// Collects problems while settings are checked.
+///
+/// # Examples
+///
+/// ```
+/// let mut checks = pool_core::SettingChecks::default();
+/// checks.require(1 + 1 == 3, "sum", &2, "must be 3");
+/// let error = checks.finish("arithmetic").unwrap_err();
+/// assert_eq!(error.to_string(), "accept the arithmetic settings: sum = 2 must be 3");
+/// ```
 #[derive(Debug, Default)]
-pub(crate) struct Checks(Vec<SettingProblem>);
+pub struct SettingChecks(Vec<SettingProblem>);
 
-impl Checks {
+impl SettingChecks {
     /// Notes a problem unless `holds`.
-    pub(crate) fn require(
+    pub fn require(
         &mut self,
         holds: bool,
         setting: &'static str,
@@ -55,11 +65,17 @@ impl Checks {
         }
     }
 
-    pub(crate) fn is_fine(&self) -> bool {
+    /// Whether there is no problem so far.
+    pub fn is_fine(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn finish(self, subject: &'static str) -> Result<(), SettingsError> {
+    /// Ends the check of what `subject` names, such as `circuit breaker`.
+    ///
+    /// # Errors
+    ///
+    /// There was a problem; the error names them all.
+    pub fn finish(self, subject: &'static str) -> Result<(), SettingsError> {
         if self.0.is_empty() { Ok(()) } else { Err(SettingsError { subject, problems: self.0 }) }
     }
 }
