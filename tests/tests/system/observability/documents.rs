@@ -143,6 +143,19 @@ fn the_configuration_of_the_guide_loads_without_a_warning_and_every_part_of_it_c
 }
 
 #[tokio::test]
+async fn the_example_lists_what_it_answers() {
+    let example = Monitored::start(&[]).await;
+    let list = example.get("/").await;
+    let paths: Vec<_> =
+        list.lines().filter_map(|line| line.strip_prefix("GET ")?.split_whitespace().next()).collect();
+    assert_eq!(paths, ["/metrics", "/metrics.json", "/alerts", "/api/v2/alerts"]);
+    for path in paths {
+        example.get(path).await;
+    }
+    assert!(list.contains("POST /busy") && list.contains("group_wait"), "{list}");
+}
+
+#[tokio::test]
 async fn amtool_accepts_the_alertmanager_configuration() {
     let file = root().join("docs/observability/alertmanager.yml");
     let verdict = tool("amtool", &["check-config", file.to_str().unwrap()], "").await;
