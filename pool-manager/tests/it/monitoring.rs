@@ -104,6 +104,35 @@ async fn an_error_rate_is_judged_only_of_enough_acquires() {
     drop(held);
 }
 
+/// Without it whoever is woken by the alert has to look for both elsewhere.
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn an_alert_of_a_target_that_is_down_names_it_and_the_last_error_and_no_secret() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let port = address.port();
+    let manager = manager(&format!(
+        "health_monitoring: {{fast_interval_ms: 10, unhealthy_threshold: 1}},{SELDOM},
+         pools: [{{name: orders, driver: redis, host: 127.0.0.1, port: {port}, user: me, password: canary,
+                   connection_timeout_ms: 1000}}]"
+    ))
+    .await;
+    until_it_was_measured(&manager).await;
+    let down = || {
+        manager.monitor().collect();
+        manager.monitor().alerts().into_iter().find(|alert| &*alert.rule == "PoolTargetDown")
+    };
+    until("it is known why it is down", || down().is_some_and(|alert| alert.message.contains("refused")))
+        .await;
+    let alert = down().unwrap();
+    let message = &alert.message;
+    assert!(message.starts_with("orders: the target is down: "), "{message}");
+    assert_eq!(message.matches(&address.to_string()).count(), 1, "{message}");
+    assert!(alert.annotations.get("description").contains("refused"), "{:?}", alert.annotations);
+    assert!(!format!("{:?}", manager.monitor().all_alerts()).contains("canary"), "{alert:?}");
+}
+
 #[tokio::test]
 async fn an_alert_is_acknowledged_and_only_one_that_is_over_is_cleared() {
     let manager = manager(&format!("{SELDOM}, pools: [{ORDERS}]")).await;

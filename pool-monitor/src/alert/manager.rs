@@ -3,11 +3,13 @@
 //! Invariant: an alert that fires is never let go of to make room; what is bounded is how many may begin (`max_active_per_rule`)
 //! and how many are remembered when they are over (`max_alert_history`).
 //!
-//! `verbs` is what people do with alerts, `rules` what becomes of alerts when rules change, `muting` who is muted.
+//! `verbs` is what people do with alerts, `rules` what becomes of alerts when rules change, `muting` who is muted,
+//! `trouble` what alerts about targets say of those.
 
 mod muting;
 mod restart;
 mod rules;
+mod trouble;
 mod verbs;
 
 use std::collections::HashMap;
@@ -310,6 +312,7 @@ impl AlertManager {
             None => self.begin(index, pool),
         };
         self.step(fingerprint, judgement, moment, events);
+        self.tell_trouble(fingerprint, readings);
     }
 
     /// Makes room for the alerts of a pool that has not met the rule before.
