@@ -1,6 +1,7 @@
 //! `monitoring`: how measurements are collected, kept and judged, and which operations are written down.
 
 mod alerts;
+mod built_in;
 mod history;
 mod metric;
 mod receiver;
@@ -17,6 +18,7 @@ use crate::problem::Mistake;
 use crate::section::{Origin, Section};
 
 pub use alerts::{Alerts, Inhibition};
+pub use built_in::BuiltInRule;
 pub use history::HistoryTier;
 pub use metric::MetricName;
 pub use receiver::{AlertReceiver, ReceiverType};
@@ -87,6 +89,7 @@ keys! {
             ("error_rate_threshold", monitoring.error_rate_threshold),
             ("error_rate_recovery_threshold", monitoring.error_rate_recovery_threshold),
         );
+        monitoring.check_recovery_of_rules(section);
     }
 }
 
@@ -149,6 +152,38 @@ impl Monitoring {
         }
     }
 
+    /// A rule that is built in has a threshold also where the file says only where its alert ends.
+    fn check_recovery_of_rules(&self, section: &mut Section<'_>) {
+        for rule in self.alerts.rules.iter().filter(|rule| rule.threshold.is_none() && rule.metric.is_none())
+        {
+            let Some(built_in) = rule.built_in() else { continue };
+            let (threshold, key) = match built_in.name {
+                "PoolUtilizationHigh" => {
+                    (self.connection_utilization_threshold, Some("connection_utilization_threshold"))
+                }
+                "PoolErrorRateHigh" => (self.error_rate_threshold, Some("error_rate_threshold")),
+                _ => (built_in.threshold, None),
+            };
+            let path = |key: &str| format!("alerts.rules[{:?}].{key}", rule.name);
+            let origins = [
+                section.origin_below(&path("threshold")),
+                key.map_or(Origin::Default, |key| section.origin(key)),
+            ];
+            if origins.contains(&Origin::Refused) {
+                continue;
+            }
+            let (key, help) = match key {
+                Some(key) => (format!("monitoring.{key}"), "change one of the two"),
+                None => ("threshold".to_owned(), "change it, or write another threshold beside it"),
+            };
+            let built_in = if origins[1] == Origin::Default { " (built in)" } else { "" };
+            let shown = format!("{key} is {threshold}{built_in}");
+            if let Some(mistake) = rule.wrong_recovery(threshold, &shown, help) {
+                section.report_below(&path("recovery_threshold"), mistake);
+            }
+        }
+    }
+
     fn check_retention(&self, section: &mut Section<'_>) {
         let (interval, retention) = ("collection_interval_ms", "retention_period_ms");
         let origins = [section.origin(retention), section.origin(interval)];
@@ -174,8 +209,10 @@ fn check_recovery(
     (recovery_key, recovery): (&'static str, Option<f64>),
 ) {
     let Some(recovery) = recovery else { return };
-    if section.origin(threshold_key) != Origin::Refused && recovery >= threshold {
-        let found = format!("{recovery} while {threshold_key} is {threshold}");
+    let origin = section.origin(threshold_key);
+    if origin != Origin::Refused && recovery >= threshold {
+        let built_in = if origin == Origin::Default { " (built in)" } else { "" };
+        let found = format!("{recovery} while {threshold_key} is {threshold}{built_in}");
         let expected = format!("{recovery_key} below {threshold_key}");
         let help = format!("lower {recovery_key} or raise {threshold_key}");
         section.report(recovery_key, Mistake::new(found, expected, help));
