@@ -7,7 +7,7 @@ use pool_core::PoolHistograms;
 
 use super::sketch::{self, ROOM};
 use super::summary::{Cell, Summary};
-use crate::columns::{COUNTS, GAUGE_METRICS, GAUGES};
+use crate::columns::{COUNTS, GAUGE_METRICS, GAUGES, weight};
 use crate::metric::MetricKind;
 use crate::settings::TierSettings;
 use crate::timeline::nanos;
@@ -30,7 +30,7 @@ const PARTS: usize = 4;
 pub(crate) struct Tier {
     step: u64,
     retention: Duration,
-    /// How many values of each gauge there are in a slot: one, the last, or [`PARTS`].
+    /// How many values of each gauge there are in a slot: one or [`PARTS`].
     parts: usize,
     heads: Box<[Head]>,
     gauges: Box<[f64]>,
@@ -135,11 +135,12 @@ impl Tier {
 
     /// One gauge in a slot.
     pub(crate) fn cell_at(&self, index: usize, column: usize) -> Cell {
+        let Head { samples, elapsed, .. } = self.heads[index];
+        // One value stands for one collection, but a mean for all the time that it is the mean of.
+        let weight = weight(column, if self.parts == 1 { 1 } else { samples }, elapsed);
         match &self.gauges[(index * GAUGES + column) * self.parts..][..self.parts] {
-            [min, max, sum, last] => {
-                Cell { min: *min, max: *max, sum: *sum, count: self.heads[index].samples, last: *last }
-            }
-            values => Cell::once(values[0]),
+            [min, max, sum, last] => Cell { min: *min, max: *max, sum: *sum, weight, last: *last },
+            values => Cell::once(values[0], weight),
         }
     }
 
@@ -171,14 +172,20 @@ impl Tier {
         self.counts[index * COUNTS..][..COUNTS].copy_from_slice(&all.counts);
         let gauges = &mut self.gauges[index * GAUGES * self.parts..][..GAUGES * self.parts];
         for (column, values) in gauges.chunks_mut(self.parts).enumerate() {
-            let Cell { min, max, sum, last, .. } = all.cells[column];
+            let cell = all.cells[column];
+            let Cell { min, max, sum, last, .. } = cell;
             match values {
                 [of_min, of_max, of_sum, of_last] => {
                     (*of_min, *of_max, *of_sum, *of_last) = (min, max, sum, last);
                 }
-                // A peak must not be lost to a second collection.
-                values if GAUGE_METRICS[column].kind() == MetricKind::Peak => values[0] = max,
-                values => values[0] = last,
+                values => {
+                    values[0] = match GAUGE_METRICS[column].kind() {
+                        // Neither a peak nor a busy time must be lost to a second collection.
+                        MetricKind::Peak => max,
+                        MetricKind::Average => cell.mean(),
+                        _ => last,
+                    };
+                }
             }
         }
     }
