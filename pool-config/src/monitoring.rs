@@ -79,6 +79,7 @@ keys! {
         monitoring.check_retention(section);
         monitoring.check_tiers(section);
         monitoring.check_windows(section);
+        monitoring.check_built_in_windows(section);
         check_recovery(
             section,
             ("connection_utilization_threshold", monitoring.connection_utilization_threshold),
@@ -150,6 +151,38 @@ impl Monitoring {
                 }
             }
         }
+    }
+
+    /// Rules that are built in and look farther back than is kept are judged by what is kept. Who wrote nothing of that is not
+    /// told: by default it is kept for long enough.
+    fn check_built_in_windows(&self, section: &mut Section<'_>) {
+        let kept = self.longest_retention();
+        let written = ["tiers", "retention_period_ms"].into_iter().find(|key| section.is_written(key));
+        let (Some(at), true) = (written, self.enabled && self.enable_alerts) else { return };
+        if section.origin("retention_period_ms") == Origin::Refused
+            || self.tiers.iter().any(|tier| tier.retention.is_zero())
+        {
+            return;
+        }
+        // One that the file gives another window is refused if that is too long.
+        let stays = |built_in: &BuiltInRule| {
+            let mut changes = self.alerts.rules.iter().filter(|rule| rule.name == built_in.name);
+            changes.all(|rule| rule.enabled && rule.metric.is_none() && rule.window.is_none())
+        };
+        let beyond = BuiltInRule::ALL
+            .iter()
+            .filter(|rule| rule.window.is_some_and(|window| window > kept) && stays(rule));
+        let beyond: Vec<(&str, Duration)> =
+            beyond.filter_map(|rule| Some((rule.name, rule.window?))).collect();
+        let Some(longest) = beyond.iter().map(|(_, window)| window.as_millis()).max() else { return };
+        let rules: Vec<_> =
+            beyond.iter().map(|(name, window)| format!("{name} {}", window.as_millis())).collect();
+        let found = format!("{} while rules look farther back: {}", kept.as_millis(), rules.join(", "));
+        let expected = "a history that reaches as far back: they are judged by what is kept";
+        let help = format!(
+            "add a tier with retention_ms: {longest}, give the rules a shorter window_ms, or switch them off"
+        );
+        section.warn(at, Mistake::new(found, expected, help));
     }
 
     /// A rule that is built in has a threshold also where the file says only where its alert ends.
