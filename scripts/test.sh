@@ -195,6 +195,8 @@ for feature in otel push; do
 done
 step 'the manager without a driver' \
     cargo clippy --locked --quiet -p pool-manager --no-default-features --lib -- -D warnings
+step 'monitoring by a manager without features' \
+    cargo test --locked --quiet -p pool-manager --no-default-features --lib monitoring
 step 'example: a connector of its own' cargo run --locked --quiet -p pool-core --example tcp
 step 'example: SQLite' cargo run --locked --quiet -p pool-drivers --features sqlite --example sqlite
 step 'Python tests' "$python" -m unittest discover -s scripts -p 'test_*.py'

@@ -8,12 +8,13 @@ mod receiver;
 mod rule;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::class::ReloadClass::{Live, Restart};
 use crate::keys::{Keys, keys};
-use crate::kind::{Flag, List, Millis, Optional, PathText, Share, Whole, Word, Words};
+use crate::kind::{Flag, List, Millis, Optional, PathText, Share, Tags, Whole, Word, Words};
 use crate::problem::Mistake;
 use crate::section::{Origin, Section};
 
@@ -64,6 +65,10 @@ keys! {
         error_rate_min_requests: u64 = 20,
             value("error_rate_min_requests", Whole::within(0..=1_000_000_000).of("acquires"), Live);
 
+        /// labels of this process, such as `{replica: "${HOSTNAME}"}`, that webhooks and Alertmanagers are told with each alert: without
+        /// them the alerts of several processes overwrite each other there. The alert's own labels win
+        external_labels: BTreeMap<String, String> = BTreeMap::new(), value("external_labels", Tags, Live);
+
         /// what is worth an alert besides these two thresholds, how alerts are put together, and who is told
         alerts: Alerts = Alerts::default(), section("alerts");
 
@@ -80,6 +85,7 @@ keys! {
         monitoring.check_tiers(section);
         monitoring.check_windows(section);
         monitoring.check_built_in_windows(section);
+        rule::check_labels("external_labels", &monitoring.external_labels, section);
         check_recovery(
             section,
             ("connection_utilization_threshold", monitoring.connection_utilization_threshold),

@@ -1,5 +1,6 @@
 //! Whole files load, and mean what their authors expect.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -151,6 +152,7 @@ fn the_built_in_defaults_are_those_of_the_documentation() {
             error_rate_threshold: 0.05,
             error_rate_recovery_threshold: None,
             error_rate_min_requests: 20,
+            external_labels: BTreeMap::new(),
             alerts: Alerts {
                 hold: ms(0),
                 keep_firing: ms(0),

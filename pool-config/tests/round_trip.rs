@@ -77,6 +77,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
         "monitoring",
         &[
             "{error_rate_threshold: 1}",
+            "{external_labels: {replica: 'orders-1', zone: '$$a: b'}}",
             "{audit_log: {path: a.jsonl, events: [create]}}",
             "{tiers: [{step_ms: 60000, retention_ms: 86400000}, {step_ms: 900000, retention_ms: 604800000}]}",
             "{alerts: {group_by: [...], for_ms: 5000, rules: [{name: PoolExhausted, enabled: false}]}}",

@@ -15,12 +15,12 @@ use std::time::Duration;
 use pool_config::{Alerts, Inhibition, Monitoring};
 use pool_core::PoolSet;
 use pool_monitor::{
-    AlertDispatcher, AlertRule, AlertSettings, DefaultRules, DispatcherSettings, Exposition, InhibitRule,
-    MatchOperator, Matcher, MonitorSettings, PoolMonitor, SinkStats, TierSettings,
+    AlertDispatcher, AlertEvent, AlertRule, AlertSettings, AlertSink, DefaultRules, DispatcherSettings,
+    Exposition, InhibitRule, MatchOperator, Matcher, MonitorSettings, PoolMonitor, SinkStats, TierSettings,
 };
 
 use crate::manager::{PoolManager, Shared};
-use receivers::Addressee;
+use receivers::{Addressee, Telling};
 use state_file::StateFile;
 use targets::Targets;
 
@@ -89,7 +89,8 @@ fn inhibit_rule(config: &Inhibition) -> Option<InhibitRule> {
 }
 
 /// `config` for a program that looks at pools for a while, and tells nobody but its user: it collects ten times in that while,
-/// though each second at least and twenty times a second at most, and no receiver and no file is told of an alert.
+/// though each second at least and twenty times a second at most, and no receiver and no file is told of an alert. `max_memory_bytes`
+/// grows with what that takes.
 ///
 /// # Examples
 ///
@@ -114,6 +115,10 @@ pub fn for_a_while(config: &Monitoring, duration: Duration) -> Monitoring {
     // Older than this nothing will be.
     let longest = (2 * duration).max(4 * monitoring.collection_interval);
     monitoring.retention_period = monitoring.retention_period.min(longest);
+    // More measurements of as many pools as before.
+    let (before, now) = (config.history_bytes_per_pool().max(1), monitoring.history_bytes_per_pool());
+    let memory = u128::from(config.max_memory_bytes) * u128::from(now.max(before)) / u128::from(before);
+    monitoring.max_memory_bytes = memory.try_into().unwrap_or(u64::MAX);
     monitoring.alerts.receivers.clear();
     monitoring.alerts.state_file = None;
     monitoring
@@ -182,7 +187,8 @@ impl Prepared {
     ///
     /// Names what cannot be had.
     pub(crate) fn of(config: &Monitoring) -> Result<Self, MonitoringErrors> {
-        let addressees = receivers::addressees(&config.alerts.receivers)?;
+        let addressees = receivers::addressees(config)?;
+        check_state_file(config)?;
         let prepared = Prepared {
             is_enabled: config.enabled,
             settings: monitor_settings(config),
@@ -215,20 +221,42 @@ impl Prepared {
         Ok(prepared)
     }
 
-    /// The files whose content it depends on.
+    /// The files whose content it depends on. The state file is none: only the process itself writes it.
     pub(crate) fn files(config: &Monitoring) -> impl Iterator<Item = &PathBuf> {
         let receivers = config.alerts.receivers.iter().filter(|receiver| receiver.url.is_none());
         receivers.filter_map(|receiver| receiver.url_file.as_ref())
     }
 }
 
+/// Looks whether the state of alerts can be kept where the configuration says, before the first alert.
+fn check_state_file(config: &Monitoring) -> Result<(), MonitoringErrors> {
+    let path = config.alerts.state_file.as_ref();
+    let Some((path, (problem, help))) = path.and_then(|path| Some((path, state_file::unwritable(path)?)))
+    else {
+        return Ok(());
+    };
+    let (key, value) = ("monitoring.alerts.state_file".to_owned(), path.display().to_string());
+    Err(MonitoringErrors { problems: vec![MonitoringProblem { key, value, problem, help: help.to_owned() }] })
+}
+
 /// See the [module](self).
 pub(crate) struct Measuring {
     pub(crate) monitor: PoolMonitor,
     /// What it does now.
+    // Lock: held for moments, and never while something of a user's runs.
     followed: Mutex<Prepared>,
-    dispatcher: Mutex<Option<Arc<AlertDispatcher>>>,
+    /// What has become of alerts by a change of the rules, and nobody was called with yet.
+    untold: Mutex<Vec<AlertEvent>>,
+    // Lock: held for moments.
+    telling: Mutex<Option<TellingAll>>,
     state_file: Option<StateFile>,
+}
+
+/// Who is told of alerts.
+struct TellingAll {
+    dispatcher: Arc<AlertDispatcher>,
+    /// The sinks of the dispatcher.
+    each: Vec<Telling>,
 }
 
 impl Measuring {
@@ -236,19 +264,20 @@ impl Measuring {
     ///
     /// # Errors
     ///
-    /// If the configuration was made in code and holds what a file may not hold, or names a file that cannot be read.
+    /// If the configuration was made in code and holds what a file may not hold, or names a file that cannot be had.
     pub(crate) fn new(pools: PoolSet, config: &Monitoring) -> Result<Self, MonitoringErrors> {
         let prepared = Prepared::of(config)?;
         let monitor =
             PoolMonitor::new(pools, prepared.settings.clone()).expect("the settings have been checked");
         let state_file = config.alerts.state_file.clone().map(StateFile::new);
-        let (followed, dispatcher) = (Mutex::new(prepared), Mutex::default());
-        Ok(Measuring { monitor, followed, dispatcher, state_file })
+        let followed = Mutex::new(prepared);
+        let (untold, telling) = (Mutex::default(), Mutex::default());
+        Ok(Measuring { monitor, followed, untold, telling, state_file })
     }
 
     /// Begins: with what the configuration says, what is known of earlier alerts, and what others know of the targets.
     pub(crate) fn begin(&self, shared: &Weak<Shared>) {
-        let prepared = self.followed();
+        let prepared = self.followed().clone();
         self.monitor.set_target_source(Arc::new(Targets(Weak::clone(shared))));
         self.take_up(&prepared);
         if let Some(file) = &self.state_file {
@@ -256,21 +285,27 @@ impl Measuring {
             file.keep(&self.monitor);
         }
         self.set_running(&prepared);
+        self.call_back();
     }
 
     /// Has the monitor do what the configuration says. What is as it was before is left alone, and so is what somebody has set by
-    /// hand instead.
+    /// hand instead. One at a time; whoever calls has to [call back](Self::call_back) once the next one may begin.
     pub(crate) fn follow(&self, prepared: Prepared) {
         let mut followed = self.followed();
         if *followed == prepared {
             return;
         }
+        *followed = prepared.clone();
+        drop(followed);
         self.take_up(&prepared);
-        if followed.addressees != prepared.addressees {
-            self.hush();
-        }
+        self.set_addressees(&prepared.addressees);
         self.set_running(&prepared);
-        *followed = prepared;
+    }
+
+    /// Calls whoever wants to know of alerts that rules have ended which are gone. They may do as they like: a reload as well.
+    pub(crate) fn call_back(&self) {
+        let untold = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
+        self.monitor.call_back(&untold);
     }
 
     /// Whether this is other than what is followed.
@@ -286,8 +321,9 @@ impl Measuring {
             tracing::error!("failed to {error}");
         }
         let set = self.monitor.set_alert_settings(alert_settings.clone());
-        if let Err(error) = set.and_then(|()| self.monitor.set_alert_rules(rules.clone())) {
-            tracing::error!("failed to {error}");
+        match set.and_then(|()| self.monitor.replace_alert_rules(rules.clone())) {
+            Ok(events) => self.untold.lock().unwrap_or_else(PoisonError::into_inner).extend(events),
+            Err(error) => tracing::error!("failed to {error}"),
         }
     }
 
@@ -296,23 +332,31 @@ impl Measuring {
             self.stop();
             return;
         }
-        let mut dispatcher = self.dispatcher();
-        if dispatcher.is_none() {
-            let sinks = receivers::sinks(&prepared.addressees);
-            let started = Arc::new(AlertDispatcher::start(sinks, DispatcherSettings::default()));
-            drop(self.monitor.set_alert_dispatcher(Some(Arc::clone(&started))));
-            *dispatcher = Some(started);
+        let mut telling = self.telling();
+        if telling.is_none() {
+            let each = receivers::telling(&prepared.addressees, &[]);
+            let started = AlertDispatcher::start(sinks(&each), DispatcherSettings::default());
+            let dispatcher = Arc::new(started);
+            drop(self.monitor.set_alert_dispatcher(Some(Arc::clone(&dispatcher))));
+            *telling = Some(TellingAll { dispatcher, each });
         }
-        drop(dispatcher);
+        drop(telling);
         self.monitor.start();
     }
 
-    /// Has nobody told of alerts any more. Who was gets what is under way.
-    fn hush(&self) {
-        drop(self.monitor.set_alert_dispatcher(None));
-        let before = self.dispatcher().take();
-        if let Some(before) = before {
-            tokio::spawn(async move { before.close(LAST_WORDS).await });
+    /// Has these told of alerts, if anybody is. Who was told and is not among them gets what is under way; who is among them goes on
+    /// undisturbed.
+    fn set_addressees(&self, addressees: &[Addressee]) {
+        let mut telling = self.telling();
+        let Some(TellingAll { each, .. }) = &mut *telling else { return };
+        if each.iter().map(|(addressee, _)| addressee).eq(addressees) {
+            return;
+        }
+        *each = receivers::telling(addressees, each);
+        let gone = self.monitor.replace_alert_sinks(sinks(each));
+        drop(telling);
+        if let Some(gone) = gone {
+            tokio::spawn(async move { gone.close(LAST_WORDS).await });
         }
     }
 
@@ -330,7 +374,7 @@ impl Measuring {
             file.save_last(&self.monitor).await;
         }
         drop(self.monitor.set_alert_dispatcher(None));
-        let dispatcher = self.dispatcher().clone();
+        let dispatcher = self.telling().as_ref().map(|telling| Arc::clone(&telling.dispatcher));
         if let Some(dispatcher) = dispatcher {
             for sink in dispatcher.close(limit).await.iter().filter(|sink| sink.pending > 0) {
                 tracing::warn!("{} was not told of {} alerts", sink.name, sink.pending);
@@ -339,16 +383,20 @@ impl Measuring {
     }
 
     pub(crate) fn sink_stats(&self) -> Vec<SinkStats> {
-        self.dispatcher().as_ref().map(|dispatcher| dispatcher.stats()).unwrap_or_default()
+        self.telling().as_ref().map(|telling| telling.dispatcher.stats()).unwrap_or_default()
     }
 
-    fn dispatcher(&self) -> MutexGuard<'_, Option<Arc<AlertDispatcher>>> {
-        self.dispatcher.lock().unwrap_or_else(PoisonError::into_inner)
+    fn telling(&self) -> MutexGuard<'_, Option<TellingAll>> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn followed(&self) -> MutexGuard<'_, Prepared> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn sinks(each: &[Telling]) -> impl Iterator<Item = Arc<dyn AlertSink>> {
+    each.iter().map(|(_, sink)| Arc::clone(sink))
 }
 
 impl PoolManager {

@@ -149,6 +149,8 @@ impl PoolManager {
                 source.set_refused(outcome.is_err());
             }
             drop(turn);
+            // Whoever is called may wait for a reload, which could not begin before.
+            shared.measuring.call_back();
             outcome
         });
         match reload.await {

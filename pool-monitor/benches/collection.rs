@@ -1,31 +1,19 @@
 //! What a collection costs, and what a history answers: `cargo bench -p pool-monitor`.
 
+#[path = "../../pool-core/benches/nothing/mod.rs"]
+mod nothing;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use divan::Bencher;
-use pool_core::{Connector, Pool, PoolSet};
+use nothing::Nothing;
+use pool_core::{Pool, PoolSet};
 use pool_monitor::{Exposition, Metric, MonitorSettings, PoolMonitor};
 use tokio::runtime::Runtime;
 
 fn main() {
     divan::main();
-}
-
-/// Connections that cost nothing.
-struct Nothing;
-
-impl Connector for Nothing {
-    type Connection = u64;
-    type Error = std::io::Error;
-
-    async fn connect(&self) -> Result<u64, std::io::Error> {
-        Ok(0)
-    }
-
-    async fn validate(&self, _connection: &mut u64) -> Result<(), std::io::Error> {
-        Ok(())
-    }
 }
 
 fn runtime() -> &'static Runtime {
@@ -87,19 +75,19 @@ fn collect_without_rules(bencher: Bencher<'_, '_>, pools: usize) {
     bencher.with_inputs(|| use_all(&set)).bench_local_values(|()| monitor.collect());
 }
 
-/// The same with rules whose windows are full: of 60 slots each, so that they fill in no time.
+/// The same with rules whose windows are full: of 360 slots, as many as the default history has.
 #[divan::bench(args = [1_000], sample_count = 50)]
 fn collect_with_full_windows(bencher: Bencher<'_, '_>, pools: usize) {
     let (set, monitor) = monitor(pools);
     let interval = Duration::from_millis(50);
     let settings = MonitorSettings {
         collection_interval: interval,
-        retention_period: 60 * interval,
+        retention_period: 360 * interval,
         ..monitor.settings()
     };
     monitor.set_settings(settings).expect("good settings");
     let begun = std::time::SystemTime::now();
-    while begun.elapsed().is_ok_and(|elapsed| elapsed < 61 * interval) {
+    while begun.elapsed().is_ok_and(|elapsed| elapsed < 361 * interval) {
         monitor.collect();
     }
     bencher.with_inputs(|| use_all(&set)).bench_local_values(|()| monitor.collect());

@@ -5,32 +5,20 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells what it found")]
 
+#[path = "../../pool-core/benches/nothing/mod.rs"]
+mod nothing;
+
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use pool_core::{Connector, Pool, PoolSet};
+use nothing::Nothing;
+use pool_core::{Pool, PoolSet};
 use pool_monitor::{MonitorSettings, PoolMonitor};
 
 const ROUNDS: usize = 301;
 const USES: u32 = 400_000;
 const INTERVAL: Duration = Duration::from_millis(100);
-
-/// Connections that cost nothing.
-struct Nothing;
-
-impl Connector for Nothing {
-    type Connection = u64;
-    type Error = std::io::Error;
-
-    async fn connect(&self) -> Result<u64, std::io::Error> {
-        Ok(0)
-    }
-
-    async fn validate(&self, _connection: &mut u64) -> Result<(), std::io::Error> {
-        Ok(())
-    }
-}
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 fn round(pool: &Pool<Nothing>) -> f64 {

@@ -21,7 +21,7 @@
 mod defaults;
 mod fingerprint;
 mod flapping;
-mod grouping;
+pub(crate) mod grouping;
 mod history;
 mod inhibition;
 mod json;

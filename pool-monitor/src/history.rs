@@ -23,7 +23,7 @@ pub(crate) use sketch::{ROOM, encode};
 pub(crate) use summary::{Cell, Summary};
 use tier::Tier;
 
-use crate::columns::{COUNTS, Count, GAUGES, Source, Timed, source, weight};
+use crate::columns::{COUNTS, GAUGES, Source, Timed, source, weight};
 use crate::metric::Metric;
 use crate::settings::{MonitorSettings, TierSettings};
 use crate::timeline::{Timeline, nanos};
@@ -96,7 +96,7 @@ impl Steps<'_> {
 
     /// The part of those asked for in which something was collected.
     fn covered(&self) -> f64 {
-        self.slots().count() as f64 / self.asked as f64
+        self.tier.filled(self.first, self.last) as f64 / self.asked as f64
     }
 
     /// Whether what was collected in them tells enough of what this is read from.
@@ -106,7 +106,7 @@ impl Steps<'_> {
     fn tell(&self, source: &Source) -> bool {
         let begin = if matches!(source, Source::Mean(_)) { self.first } else { self.begin.max(self.first) };
         let kept = (self.last + 1).saturating_sub(begin).max(1);
-        self.slots().count() as f64 >= ENOUGH * kept as f64
+        self.tier.filled(self.first, self.last) as f64 >= ENOUGH * kept as f64
     }
 
     fn sketches(&self) -> impl Iterator<Item = &[u8]> {
@@ -120,15 +120,14 @@ impl Steps<'_> {
         Histogram::quantile_of(&counts, share)
     }
 
-    /// The sum of these columns.
-    fn sum(&self, columns: &[Count]) -> u64 {
-        let rows = self.slots().map(|slot| self.tier.counts_at(slot));
-        rows.map(|row| columns.iter().map(|column| row[*column as usize]).sum::<u64>()).sum()
-    }
-
     /// One gauge; `None` = nothing was collected.
     fn cell(&self, column: usize) -> Option<Cell> {
         self.slots().map(|slot| self.tier.cell_at(slot, column)).reduce(Cell::and)
+    }
+
+    /// What was counted in all of them.
+    fn counts(&self) -> [u64; COUNTS] {
+        self.tier.counts(self.first, self.last)
     }
 
     fn summary(&self) -> Summary {
@@ -202,11 +201,8 @@ impl History {
         match source {
             Source::Mean(column) => steps.cell(column).map(Cell::mean),
             Source::Most(column) => steps.cell(column).map(|cell| cell.max),
-            Source::Sum(columns) => Some(steps.sum(columns) as f64),
-            Source::Quotient(some, all) => {
-                let all = steps.sum(all);
-                (all > 0).then(|| steps.sum(some) as f64 / all as f64)
-            }
+            Source::Sum(columns) => Some(summary::sum(&steps.counts(), columns) as f64),
+            Source::Quotient(some, all) => summary::quotient(&steps.counts(), some, all),
             Source::Quantile(timed, share) => Some(steps.quantile(timed, share)?.as_secs_f64()),
         }
     }

@@ -23,6 +23,8 @@ mod http;
 mod log;
 #[cfg(feature = "push")]
 mod payload;
+#[cfg(feature = "push")]
+mod push;
 mod queue;
 mod resend;
 #[cfg(test)]
@@ -39,6 +41,7 @@ use std::time::{Duration, SystemTime};
 #[cfg(feature = "push")]
 pub use alertmanager::AlertmanagerSink;
 pub use callback::CallbackSink;
+pub(crate) use dispatcher::Candidate;
 pub use dispatcher::{AlertDispatcher, DispatcherSettings, SinkStats};
 pub use error::SinkError;
 #[cfg(feature = "push")]

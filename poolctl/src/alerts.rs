@@ -11,42 +11,49 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::{Alerts, Table};
 use crate::exit::{Failure, INVALID, WARNINGS, WELL};
-use crate::{output, watching};
+use crate::{notes, output, watching};
 
 /// How long pools are watched unless somebody says so.
 const DURATION: Duration = Duration::from_secs(10);
 
+/// What is remembered for with `--watch`, which has no end: twice this, so that rules over five minutes see all of them.
+const MEMORY: Duration = Duration::from_secs(5 * 60);
+
 pub(crate) fn alerts(arguments: &Alerts) -> Result<u8, Failure> {
-    let loaded = arguments.reading.load_valid(&arguments.config)?;
+    let loaded = arguments.reading.load_valid(arguments.subject.path())?;
+    let notes = notes::of_alerts(&loaded.config);
+    // At once: who waits for alerts is to know that none can come.
+    output::print_notes(&notes);
     let alerts = watching::block_on(watch(loaded.config, arguments))??;
-    let file = arguments.config.display().to_string();
+    let file = arguments.subject.path().display().to_string();
     let shown: Vec<_> =
         alerts.iter().filter(|alert| arguments.all || alert.is_active()).map(Arc::clone).collect();
     match arguments.format {
         Table::Table => output::print(&table(&file, &shown))?,
         Table::Json if arguments.watch => {
-            output::print(&format!("{}\n", document(&file, &loaded.environment, &shown)))?
+            output::print(&format!("{}\n", document(&file, &loaded.environment, &shown, &notes)))?
         }
-        Table::Json => output::print_json(&document(&file, &loaded.environment, &shown))?,
+        Table::Json => output::print_json(&document(&file, &loaded.environment, &shown, &notes))?,
     };
     Ok(exit_code(&alerts, arguments.lint))
 }
 
+/// How long they are watched; `None` = for ever.
+fn duration(arguments: &Alerts) -> Option<Duration> {
+    arguments.duration.or_else(|| (!arguments.watch).then_some(DURATION))
+}
+
 /// Opens the pools, watches them, and returns all alerts there were, as they are at the end.
 async fn watch(config: Config, arguments: &Alerts) -> Result<Vec<Arc<Alert>>, Failure> {
-    let duration = match (arguments.duration, arguments.watch) {
-        (Some(duration), _) => Some(duration),
-        (None, true) => None,
-        (None, false) => Some(DURATION),
-    };
-    let manager = watching::open(config, duration.unwrap_or(DURATION), PoolManager::builder()).await?;
+    let duration = duration(arguments);
+    let manager = watching::open(config, duration.unwrap_or(MEMORY), PoolManager::builder()).await?;
     if arguments.watch {
         let format = arguments.format;
         manager.monitor().on_alert_triggered(move |alert| tell(alert, format));
         manager.monitor().on_alert_resolved(move |alert| tell(alert, format));
     }
     tokio::select! {
-        () = watching::over(duration) => {}
+        () = watching::over(&manager, duration) => {}
         // Who has seen enough wants the list as well.
         _ = tokio::signal::ctrl_c() => {}
     }
@@ -100,6 +107,33 @@ fn summary(file: &str, alerts: &[Arc<Alert>]) -> String {
     text + "\n"
 }
 
-fn document(file: &str, environment: &Option<String>, alerts: &[Arc<Alert>]) -> Json {
-    json!({ "file": file, "environment": environment, "alerts": alerts_json(alerts) })
+fn document(file: &str, environment: &Option<String>, alerts: &[Arc<Alert>], notes: &[String]) -> Json {
+    json!({ "file": file, "environment": environment, "notes": notes, "alerts": alerts_json(alerts) })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use pool_config::Monitoring;
+    use pool_manager::for_a_while;
+
+    use super::*;
+    use crate::cli::{Arguments, Command};
+
+    /// How long it is watched, and remembered for.
+    fn times(more: &[&str]) -> (Option<Duration>, Duration) {
+        let line = [&["poolctl", "alerts", "connection_pool.yaml"], more].concat();
+        let Command::Alerts(arguments) = Arguments::parse_from(line).command else { panic!("it is one") };
+        let duration = duration(&arguments);
+        let monitoring = for_a_while(&Monitoring::default(), duration.unwrap_or(MEMORY));
+        (duration, monitoring.retention_period)
+    }
+
+    #[test]
+    fn what_is_watched_without_end_is_remembered_for_as_long_as_rules_over_five_minutes_look_back() {
+        let seconds = Duration::from_secs;
+        assert_eq!(times(&[]), (Some(seconds(10)), seconds(20)));
+        assert_eq!(times(&["--for", "30s", "--watch"]), (Some(seconds(30)), seconds(60)));
+        assert_eq!(times(&["--watch"]), (None, seconds(600)));
+    }
 }

@@ -26,7 +26,7 @@ struct Verdict {
 }
 
 pub(crate) fn check(arguments: &Check) -> Result<u8, Failure> {
-    let verdicts: Vec<_> = arguments.files.iter().map(|file| judge(arguments, file)).collect();
+    let verdicts: Vec<_> = arguments.subjects.paths().map(|file| judge(arguments, file)).collect();
     match arguments.format {
         Format::Text => {
             let is_coloured = output::is_coloured();

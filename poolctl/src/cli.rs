@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -15,9 +15,10 @@ Exit codes:
   2  wrong command line, or a file that cannot be read or written
   3  warnings, with --lint
 
-Files may refer to environment variables; POOL_ENV names the environment if --env does not, and
-variables such as POOL__POOLS__orders__MAX_CONNECTIONS override single keys. NO_COLOR switches
-colours off. Passwords are never printed.";
+Commands that take FILE take --config FILE as well. Files may refer to environment variables;
+POOL_ENV names the environment if --env does not, and variables such as
+POOL__POOLS__orders__MAX_CONNECTIONS override single keys. NO_COLOR switches colours off. Passwords
+are never printed.";
 
 /// Looks after connection_pool.yaml and the pools it describes.
 #[derive(Debug, Parser)]
@@ -68,6 +69,44 @@ pub(crate) struct Reading {
     pub(crate) env: Option<String>,
 }
 
+/// The file that a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct Subject {
+    /// The configuration
+    #[arg(value_name = "FILE", required_unless_present = "config", conflicts_with = "config")]
+    file: Option<PathBuf>,
+
+    /// The same, for those who write it so
+    #[arg(long, value_name = "FILE", hide = true)]
+    config: Option<PathBuf>,
+}
+
+impl Subject {
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        self.file.as_deref().or(self.config.as_deref()).expect("one of the two is required")
+    }
+}
+
+/// The same for a command that takes several.
+#[derive(Debug, Args)]
+pub(crate) struct Subjects {
+    /// The configurations
+    #[arg(value_name = "FILE", required_unless_present = "config", conflicts_with = "config")]
+    files: Vec<PathBuf>,
+
+    /// One of them, for those who write it so
+    #[arg(long, value_name = "FILE", hide = true)]
+    config: Option<PathBuf>,
+}
+
+impl Subjects {
+    /// Their paths.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().chain(&self.config).map(PathBuf::as_path)
+    }
+}
+
 /// Of the commands that judge what they look at.
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -77,11 +116,10 @@ Exit codes:
   3  warnings alone, with --lint";
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(override_usage = "poolctl check [OPTIONS] <FILE>...", after_help = EXIT_CODES)]
 pub(crate) struct Check {
-    /// The files to check
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) subjects: Subjects,
 
     /// Look at the files alone: at no secret, certificate or database they name
     #[arg(long)]
@@ -118,10 +156,10 @@ pub(crate) struct Diff {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "poolctl show [OPTIONS] <FILE>")]
 pub(crate) struct Show {
-    /// The file to show
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) subject: Subject,
 
     /// Show every key there is, inherited and built-in ones too
     #[arg(long)]
@@ -140,13 +178,12 @@ pub(crate) struct Show {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(override_usage = "poolctl doctor [OPTIONS] <FILE>", after_help = EXIT_CODES)]
 pub(crate) struct Doctor {
-    /// The file whose pools are to be tried out
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) subject: Subject,
 
-    /// How long each pool may take
+    /// How long each pool may take, such as 500ms, 30s or 5m
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
     pub(crate) timeout: Duration,
 
@@ -175,13 +212,12 @@ Exit codes:
   3  one is degraded or recovering, or there are none, with --lint";
 
 #[derive(Debug, Args)]
-#[command(after_help = HEALTH_NOTES)]
+#[command(override_usage = "poolctl health [OPTIONS] <FILE>", after_help = HEALTH_NOTES)]
 pub(crate) struct Health {
-    /// The file whose pools are to be watched
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) subject: Subject,
 
-    /// How long to watch them [default: as long as it takes to be sure]
+    /// How long to watch them, such as 500ms, 30s or 5m [default: as long as it takes to be sure]
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
     pub(crate) duration: Option<Duration>,
 
@@ -205,18 +241,17 @@ Exit codes:
   2  wrong command line, or a file that cannot be read
   3  warnings alone fire, with --lint
 
-The pools are opened here, beside the service: what its callers do to its own is not seen. Receivers that the
-configuration names are not told. What must hold for 30 seconds fires after 30 seconds, and is pending until
-then (--all). A rule over five minutes judges by as much history as there is: twice the time it watches at most.";
+The pools are opened here, beside the service: what its callers do to its own is not seen. Receivers
+that the configuration names are not told. What must hold for 30 seconds fires after 30 seconds, and
+is pending until then (--all). A rule over five minutes judges by as much as was seen until now.";
 
 #[derive(Debug, Args)]
-#[command(after_help = ALERTS_EXIT_CODES)]
+#[command(override_usage = "poolctl alerts [OPTIONS] <FILE>", after_help = ALERTS_EXIT_CODES)]
 pub(crate) struct Alerts {
-    /// The file whose pools are to be watched
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) subject: Subject,
 
-    /// How long to watch them [default: 10s, or with --watch until Ctrl-C]
+    /// How long to watch them, such as 500ms, 30s or 5m [default: 10s, or with --watch until Ctrl-C]
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
     pub(crate) duration: Option<Duration>,
 
@@ -241,12 +276,12 @@ pub(crate) struct Alerts {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "poolctl metrics [OPTIONS] <FILE>")]
 pub(crate) struct Metrics {
-    /// The file whose pools are to be measured
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) subject: Subject,
 
-    /// How long to measure them
+    /// How long to measure them, such as 500ms, 30s or 5m
     #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
     pub(crate) duration: Duration,
 
@@ -255,10 +290,10 @@ pub(crate) struct Metrics {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "poolctl rules [OPTIONS] <FILE>")]
 pub(crate) struct Rules {
-    /// The file whose rules are to be printed
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) subject: Subject,
 
     #[command(flatten)]
     pub(crate) reading: Reading,

@@ -12,7 +12,7 @@ use crate::exit::{Failure, INVALID, USAGE, WARNINGS, WELL};
 use crate::output;
 
 pub(crate) fn doctor(arguments: &Doctor) -> Result<u8, Failure> {
-    let loaded = arguments.reading.load_valid(&arguments.file)?;
+    let loaded = arguments.reading.load_valid(arguments.subject.path())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("start a runtime").map_err(Failure::with(USAGE))?;
     let mut examiner = Examiner::new().timeout(arguments.timeout);
@@ -24,7 +24,7 @@ pub(crate) fn doctor(arguments: &Doctor) -> Result<u8, Failure> {
     if is_watched {
         wipe_progress();
     }
-    let file = arguments.file.display().to_string();
+    let file = arguments.subject.path().display().to_string();
     match arguments.format {
         Format::Text => output::print(&text(&file, &examination, output::is_coloured()))?,
         Format::Json => output::print_json(&json(&file, loaded.environment.as_deref(), &examination))?,

@@ -4,21 +4,21 @@ mod print;
 mod watch;
 
 use anyhow::Context as _;
-use pool_config::{Config, PoolConfig};
+use pool_config::Config;
 use pool_health::HealthStatus;
 
 use crate::cli::{Health, Table};
 use crate::exit::{Failure, INVALID, USAGE, WARNINGS, WELL};
-use crate::output;
+use crate::{notes, output};
 use watch::Seen;
 
 pub(crate) fn health(arguments: &Health) -> Result<u8, Failure> {
-    let loaded = arguments.reading.load_valid(&arguments.config)?;
+    let loaded = arguments.reading.load_valid(arguments.subject.path())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("start a runtime").map_err(Failure::with(USAGE))?;
-    let notes = notes(&loaded.config);
+    let notes = notes_of(&loaded.config);
     let seen = runtime.block_on(watch::watch(loaded.config, arguments.duration))?;
-    let file = arguments.config.display().to_string();
+    let file = arguments.subject.path().display().to_string();
     match arguments.format {
         Table::Table => output::print(&print::table(&file, &seen, &notes, output::is_coloured()))?,
         Table::Json => output::print_json(&print::json(&file, loaded.environment.as_deref(), &seen, &notes))?,
@@ -27,19 +27,8 @@ pub(crate) fn health(arguments: &Health) -> Result<u8, Failure> {
 }
 
 /// What is not watched although it stands in the file, and what a service would not do.
-fn notes(config: &Config) -> Vec<String> {
-    let is_off = |pool: &&PoolConfig| !pool.enabled;
-    let off: Vec<_> = config.pools.iter().filter(is_off).map(|pool| pool.name.as_str()).collect();
-    let mut notes = Vec::new();
-    if !config.enabled {
-        notes.push("nothing is watched: `enabled: false` switches all pools off".to_owned());
-    } else if config.pools.is_empty() {
-        notes.push("nothing is watched: the file describes no pool".to_owned());
-    } else if off.len() == config.pools.len() {
-        notes.push("nothing is watched: `enabled: false` switches each pool off".to_owned());
-    } else if !off.is_empty() {
-        notes.push(format!("not watched, because of `enabled: false`: {}", off.join(", ")));
-    }
+fn notes_of(config: &Config) -> Vec<String> {
+    let mut notes = notes::of_pools(config);
     if !config.health_monitoring.enabled {
         let note = "a service with this file does not watch by itself: `health_monitoring.enabled` is false";
         notes.push(note.to_owned());

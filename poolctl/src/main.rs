@@ -9,6 +9,7 @@ mod duration;
 mod exit;
 mod health;
 mod metrics;
+mod notes;
 mod output;
 mod reading;
 mod schema;

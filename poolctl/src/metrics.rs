@@ -9,10 +9,11 @@ use pool_monitor::{RulesFile, RulesFileSettings};
 
 use crate::cli::{Metrics, Rules};
 use crate::exit::Failure;
-use crate::{output, watching};
+use crate::{notes, output, watching};
 
 pub(crate) fn metrics(arguments: &Metrics) -> Result<u8, Failure> {
-    let loaded = arguments.reading.load_valid(&arguments.config)?;
+    let loaded = arguments.reading.load_valid(arguments.subject.path())?;
+    output::print_notes(&notes::of_metrics(&loaded.config));
     let text = watching::block_on(measure(loaded.config, arguments.duration))??;
     output::print(&text)
 }
@@ -20,7 +21,7 @@ pub(crate) fn metrics(arguments: &Metrics) -> Result<u8, Failure> {
 /// Opens the pools, measures them for as long as is asked for, and once more at the end.
 async fn measure(config: Config, duration: Duration) -> Result<String, Failure> {
     let manager = watching::open(config, duration, PoolManager::builder()).await?;
-    tokio::time::sleep(duration).await;
+    watching::over(&manager, Some(duration)).await;
     manager.health().check_all().await;
     manager.monitor().collect();
     let text = manager.prometheus_text();
@@ -29,7 +30,8 @@ async fn measure(config: Config, duration: Duration) -> Result<String, Failure> 
 }
 
 pub(crate) fn rules(arguments: &Rules) -> Result<u8, Failure> {
-    let loaded = arguments.reading.load_valid(&arguments.config)?;
+    let loaded = arguments.reading.load_valid(arguments.subject.path())?;
+    output::print_notes(&notes::of_rules(&loaded.config.monitoring));
     let rules = pool_manager::alert_rules(&loaded.config.monitoring);
     let interval = loaded.config.monitoring.collection_interval;
     let by_default = RulesFileSettings::default();

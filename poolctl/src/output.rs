@@ -1,4 +1,4 @@
-//! Standard output: in one piece, and with colours where somebody sees them.
+//! Standard output: in one piece, and with colours where somebody sees them. Notes about it go to standard error.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -20,6 +20,14 @@ pub(crate) fn print(text: &str) -> Result<u8, Failure> {
 /// Prints `json`, indented.
 pub(crate) fn print_json(json: &Json) -> Result<u8, Failure> {
     print(&format!("{json:#}\n"))
+}
+
+/// Says on standard error what is to be known of what is printed.
+pub(crate) fn print_notes(notes: &[String]) {
+    for note in notes {
+        // Nobody is left to tell when standard error is closed.
+        drop(writeln!(io::stderr(), "note: {note}"));
+    }
 }
 
 /// Whether standard output is to be coloured: on a terminal, unless `NO_COLOR` is set (no-color.org).

@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use crate::output;
 
 pub(crate) fn show(arguments: &Show) -> Result<u8, Failure> {
-    let loaded = arguments.reading.load_valid(&arguments.file)?;
+    let loaded = arguments.reading.load_valid(arguments.subject.path())?;
     let listing = loaded.listing(arguments.resolved);
     match arguments.format {
         Format::Text => output::print(&listing.to_yaml(arguments.origin)),

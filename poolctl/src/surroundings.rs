@@ -1,10 +1,11 @@
-//! What a configuration names beyond itself: secrets, certificates, programs, folders. All of it is looked at, and none of it
-//! is used: nothing is run, connected to or written.
+//! What a configuration names beyond itself: secrets, certificates, programs, the URLs of receivers, folders. All of it is
+//! looked at, and none of it is used: nothing is run, connected to or written.
 //!
 //! What is found here depends on the machine and on the user: a configuration that is right may be wrong in another place.
 
 mod certificates;
 mod files;
+mod receivers;
 mod secrets;
 
 #[cfg(test)]
@@ -28,6 +29,10 @@ pub(crate) fn surroundings(loaded: &Loaded, now: SystemTime) -> Vec<Problem> {
     certificates::look(&mut look);
     if let Some(path) = &config.monitoring.audit_log.path {
         look.at_place_to_write("monitoring.audit_log.path", path, "the audit log");
+    }
+    look.at_receivers();
+    if let Some(path) = &config.monitoring.alerts.state_file {
+        look.at_place_to_write("monitoring.alerts.state_file", path, "the state of the alerts");
     }
     look.problems.sort_by(|a, b| (&a.source_name, a.line, a.column).cmp(&(&b.source_name, b.line, b.column)));
     look.problems

@@ -31,9 +31,10 @@ pub(crate) async fn open(
     builder.from_config(config).await.map_err(Failure::with(INVALID))
 }
 
-/// Waits so long; `None` = for ever.
-pub(crate) async fn over(duration: Option<Duration>) {
+/// Waits so long; `None` = for ever. Nobody waits for nothing.
+pub(crate) async fn over(manager: &PoolManager, duration: Option<Duration>) {
     match duration {
+        _ if manager.names().is_empty() => {}
         Some(duration) => tokio::time::sleep(duration).await,
         None => std::future::pending().await,
     }

@@ -58,11 +58,47 @@ const WARNING: &str = "connection_pool: {default_pool: {max_lifetime_ms: 0}}";
 #[test]
 fn the_help_is_complete() {
     insta::assert_snapshot!(poolctl(&["--help"], &[]).out);
-    for command in ["check", "schema", "diff", "show", "doctor", "health", "completions", "man"] {
+    for command in [
+        "check",
+        "schema",
+        "diff",
+        "show",
+        "doctor",
+        "health",
+        "alerts",
+        "metrics",
+        "rules",
+        "completions",
+        "man",
+    ] {
         let ran = poolctl(&[command, "--help"], &[]);
         assert_eq!(ran.code, 0);
         insta::assert_snapshot!(format!("{command}_help"), ran.out);
     }
+}
+
+#[test]
+fn every_command_about_a_file_takes_it_with_and_without_config() {
+    with_file(WELL, |path| {
+        for command in ["check", "show", "doctor", "health", "alerts", "metrics", "rules"] {
+            let run = |arguments: &[&str]| poolctl(&[&[command], arguments].concat(), &[]);
+            let enough: &[&str] =
+                if ["alerts", "metrics"].contains(&command) { &["--for", "20ms"] } else { &[] };
+            for file in [&[path][..], &["--config", path]] {
+                let ran = run(&[file, enough].concat());
+                assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{command} {file:?}: {}", ran.out);
+            }
+            for (wrong, problem) in [
+                (&[path, "--config", path][..], "cannot be used with"),
+                (&["--config", path, "--config", path], "cannot be used multiple times"),
+                (&[], "required arguments were not provided"),
+            ] {
+                let ran = run(wrong);
+                assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{command} {wrong:?}");
+                assert!(ran.err.contains(problem), "{command} {wrong:?}: {}", ran.err);
+            }
+        }
+    });
 }
 
 #[test]
@@ -252,7 +288,7 @@ fn completions_and_the_manual_name_every_command() {
     }
     let manual = poolctl(&["man"], &[]).out;
     assert!(manual.starts_with(".ie"), "{}", &manual[..40]);
-    for command in ["check", "schema", "diff", "show", "doctor"] {
+    for command in ["check", "schema", "diff", "show", "doctor", "health", "alerts", "metrics", "rules"] {
         assert!(manual.contains(command), "{command}");
     }
 }
@@ -400,7 +436,7 @@ fn free_port() -> u16 {
 
 fn health(text: &str, more: &[&str]) -> Ran {
     with_file(text, |path| {
-        let mut ran = poolctl(&[&["health", "--config", path][..], more].concat(), &[]);
+        let mut ran = poolctl(&[&["health", path][..], more].concat(), &[]);
         ran.out = ran.out.replace(path, "connection_pool.yaml");
         ran
     })
@@ -517,7 +553,7 @@ fn watched_while_it_was_lost(more: &[&str]) -> Ran {
     );
     with_file(&text, |path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_poolctl"));
-        command.args(["health", "--config", path, "--for", "60m"]).args(more).env_clear();
+        command.args(["health", path, "--for", "60m"]).args(more).env_clear();
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         let child = command.spawn().expect("the program is built before its tests");
         let is_well_again = well_again.recv_timeout(std::time::Duration::from_secs(60));
@@ -645,8 +681,7 @@ fn in_a_folder<T>(keys: &str, run: impl FnOnce(&str) -> T) -> T {
 #[test]
 fn alerts_lists_what_fires_and_exits_by_the_worst_of_it() {
     let (table, json) = in_a_folder("", |path| {
-        let run =
-            |format: &str| poolctl(&["alerts", "--config", path, "--for", "1s", "--format", format], &[]);
+        let run = |format: &str| poolctl(&["alerts", path, "--for", "1s", "--format", format], &[]);
         (run("table"), run("json"))
     });
     assert_eq!((table.code, table.err.as_str()), (1, ""), "{}", table.out);
@@ -666,10 +701,65 @@ fn alerts_lists_what_fires_and_exits_by_the_worst_of_it() {
 #[test]
 fn alerts_that_are_switched_off_do_not_fire_and_receivers_are_not_told() {
     let keys = "enable_alerts: false, alerts: {receivers: [{name: hook, type: webhook, url: 'http://127.0.0.1:1/canary'}]}";
-    let ran =
-        in_a_folder(keys, |path| poolctl(&["alerts", "--config", path, "--for", "500ms", "--all"], &[]));
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    let ran = in_a_folder(keys, |path| poolctl(&["alerts", path, "--for", "500ms", "--all"], &[]));
+    assert_eq!((ran.code, ran.err.as_str()), (0, ENABLE_ALERTS), "{}", ran.out);
     assert!(ran.out.ends_with(": 0 alerts\n"), "{}", ran.out);
+}
+
+const ENABLE_ALERTS: &str = "note: no alert is raised: `monitoring.enable_alerts` is false\n";
+
+#[test]
+fn what_raises_no_alert_or_would_raise_none_in_a_service_is_noted() {
+    let pool = "driver: sqlite, database: ':memory:'";
+    let files = [
+        "pools: []".to_owned(),
+        format!("enabled: false, pools: [{{name: a, {pool}}}]"),
+        format!("pools: [{{name: a, enabled: false, {pool}}}, {{name: b, {pool}}}]"),
+        format!("monitoring: {{enabled: false}}, pools: [{{name: a, {pool}}}]"),
+        format!("monitoring: {{enabled: false, enable_alerts: false}}, pools: [{{name: a, {pool}}}]"),
+        format!("health_monitoring: {{enabled: false}}, pools: [{{name: a, {pool}}}]"),
+    ];
+    let mut said = String::new();
+    for sections in files {
+        let file = format!("connection_pool: {{{sections}}}");
+        said += &format!("{sections}\n");
+        for command in ["alerts", "metrics", "rules"] {
+            let enough: &[&str] = if command == "rules" { &[] } else { &["--for", "20ms"] };
+            let ran = with_file(&file, |path| poolctl(&[&[command, path], enough].concat(), &[]));
+            assert!(ran.code == 0 && !ran.out.contains("note: "), "{command}: {} {}", ran.code, ran.out);
+            for note in ran.err.lines() {
+                said += &format!("  {command}: {note}\n");
+            }
+        }
+    }
+    insta::assert_snapshot!(said, @"
+    pools: []
+      alerts: note: nothing is watched: the file describes no pool
+      metrics: note: nothing is watched: the file describes no pool
+    enabled: false, pools: [{name: a, driver: sqlite, database: ':memory:'}]
+      alerts: note: nothing is watched: `enabled: false` switches all pools off
+      metrics: note: nothing is watched: `enabled: false` switches all pools off
+    pools: [{name: a, enabled: false, driver: sqlite, database: ':memory:'}, {name: b, driver: sqlite, database: ':memory:'}]
+      alerts: note: not watched, because of `enabled: false`: a
+      metrics: note: not watched, because of `enabled: false`: a
+    monitoring: {enabled: false}, pools: [{name: a, driver: sqlite, database: ':memory:'}]
+      alerts: note: a service with this file raises no alerts: `monitoring.enabled` is false
+      metrics: note: a service with this file measures nothing: `monitoring.enabled` is false
+      rules: note: a service with this file does not judge by these rules: `monitoring.enabled` is false
+    monitoring: {enabled: false, enable_alerts: false}, pools: [{name: a, driver: sqlite, database: ':memory:'}]
+      alerts: note: no alert is raised: `monitoring.enable_alerts` is false
+      metrics: note: a service with this file measures nothing: `monitoring.enabled` is false
+      rules: note: there are no rules: `monitoring.enable_alerts` is false
+    health_monitoring: {enabled: false}, pools: [{name: a, driver: sqlite, database: ':memory:'}]
+      alerts: note: a service with this file checks no targets: `health_monitoring.enabled` is false
+    ");
+    let none = "connection_pool: {pools: []}";
+    let json =
+        with_file(none, |path| poolctl(&["alerts", path, "--for", "60m", "--format", "json"], &[]).out);
+    let json: Json = serde_json::from_str(&json).expect("it is JSON, at once: nobody waits for nothing");
+    assert_eq!(json["notes"], serde_json::json!(["nothing is watched: the file describes no pool"]));
+    let ran = with_file(none, |path| poolctl(&["metrics", path, "--for", "60m"], &[]));
+    assert_eq!(ran.code, 0, "at once, too");
 }
 
 #[test]
@@ -678,9 +768,7 @@ fn a_warning_alone_is_told_by_lint() {
         {name: PoolTargetDown, enabled: false}, {name: PoolNoConnections, enabled: false},
         {name: PoolConnectFailures, enabled: false}, {name: PoolErrorRateHigh, enabled: false}]}";
     let (plain, lint) = in_a_folder(keys, |path| {
-        let run = |more: &[&str]| {
-            poolctl(&[&["alerts", "--config", path, "--for", "500ms"][..], more].concat(), &[])
-        };
+        let run = |more: &[&str]| poolctl(&[&["alerts", path, "--for", "500ms"][..], more].concat(), &[]);
         (run(&[]), run(&["--lint", "--watch"]))
     });
     assert_eq!(plain.code, 0, "{}", plain.out);
@@ -690,7 +778,7 @@ fn a_warning_alone_is_told_by_lint() {
 
 #[test]
 fn metrics_prints_what_a_prometheus_would_be_told() {
-    let ran = in_a_folder("", |path| poolctl(&["metrics", "--config", path, "--for", "500ms"], &[]));
+    let ran = in_a_folder("", |path| poolctl(&["metrics", path, "--for", "500ms"], &[]));
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
     assert!(
         ran.out.contains("db_client_connection_max{db_client_connection_pool_name=\"here\"} 2"),
@@ -703,7 +791,7 @@ fn metrics_prints_what_a_prometheus_would_be_told() {
 #[test]
 fn rules_prints_the_rules_of_the_file_for_a_prometheus() {
     let keys = "collection_interval_ms: 5000, alerts: {rules: [{name: Slow, metric: wait_p99, threshold: 0.5}, {name: PoolExhausted, enabled: false}]}";
-    let ran = in_a_folder(keys, |path| poolctl(&["rules", "--config", path], &[]));
+    let ran = in_a_folder(keys, |path| poolctl(&["rules", path], &[]));
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
     assert!(
         ran.out.contains("Slow") && ran.out.contains("PoolTargetDown") && !ran.out.contains("PoolExhausted"),
@@ -712,6 +800,6 @@ fn rules_prints_the_rules_of_the_file_for_a_prometheus() {
     );
     let requests = |out: &str| out.contains("pool_requests_total[1m]") && !out.contains("[2m]");
     assert!(requests(&ran.out), "{}", ran.out);
-    let ran = in_a_folder("collection_interval_ms: 30000", |path| poolctl(&["rules", "--config", path], &[]));
+    let ran = in_a_folder("collection_interval_ms: 30000", |path| poolctl(&["rules", path], &[]));
     assert!(ran.out.contains("pool_requests_total[2m]"), "four samples: {}", ran.out);
 }

@@ -76,7 +76,7 @@ keys! {
         rule.check_threshold(section);
         rule.check_recovery(section);
         rule.check_windows(section);
-        check_labels(&rule.labels, section);
+        check_labels("labels", &rule.labels, section);
     }
 }
 
@@ -173,16 +173,17 @@ impl AlertRuleConfig {
 /// Labels that every alert has, and whose values follow from the rule.
 const RESERVED: [&str; 3] = ["alertname", "pool", "severity"];
 
-fn check_labels(labels: &BTreeMap<String, String>, section: &mut Section<'_>) {
+/// Whether alerts can have these labels besides those that they all have.
+pub(super) fn check_labels(key: &'static str, labels: &BTreeMap<String, String>, section: &mut Section<'_>) {
     if let Some(label) = labels.keys().find(|label| RESERVED.contains(&label.as_str())) {
         let expected = "other labels than alertname, pool and severity, which every alert has";
         let mistake = Mistake::new(format!("the label {label}"), expected, "choose another name");
-        section.report("labels", mistake);
+        section.report(key, mistake);
     }
     if let Some(label) = labels.keys().find(|label| !is_label(label)) {
         let found = format!("the label {}", crate::shown::shown(label));
         let mistake = Mistake::new(found, LABELS, "choose a name that Prometheus takes");
-        section.report("labels", mistake);
+        section.report(key, mistake);
     }
 }
 

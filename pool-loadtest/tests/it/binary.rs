@@ -161,6 +161,28 @@ async fn the_pool_of_a_configuration_is_tested_and_its_tables_are_left_alone() {
     assert!(stdout(&output).contains("sqlite (in memory) · pool 10"), "the first one: {}", stdout(&output));
 }
 
+#[test]
+fn those_whom_a_configuration_has_told_of_alerts_are_neither_told_nor_needed() {
+    let place = Place::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    place.write(
+        "pools.yaml",
+        &format!(
+            "connection_pool:\n  pools: [{{name: orders, driver: sqlite, database: ':memory:', max_connections: 1}}]\n  \
+             monitoring: {{alerts: {{group_wait_ms: 0, state_file: none/alerts.json, receivers: [\n    \
+             {{name: chat, type: webhook, url: 'http://{address}/canary'}}, \
+             {{name: alertmanager, type: alertmanager, url_file: none/url}}]}}}}\n"
+        ),
+    );
+    let output = place.run(&["--config", "pools.yaml", "--threads", "8", "--duration", "1000ms", "--alerts"]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("PoolUtilizationHigh"), "{}", stdout(&output));
+    let nobody = listener.accept().map(|_| ()).unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+}
+
 /// The message and the code of a run that must not even begin.
 fn refused(place: &Place, arguments: &[&str]) -> (i32, String) {
     let output = place.run(arguments);

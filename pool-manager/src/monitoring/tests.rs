@@ -276,6 +276,23 @@ fn a_receiver_that_cannot_be_told_is_named_without_its_url() {
     assert_ne!(Prepared::of(&config(&file)).unwrap(), prepared, "a reload sees it");
 }
 
+#[cfg(not(feature = "push"))]
+#[test]
+fn a_receiver_that_takes_a_feature_which_is_missing_is_told_its_name() {
+    let config = monitoring(
+        "alerts: {receivers: [{name: log, type: log}, {name: am, type: alertmanager, url: 'https://am.test/canary'},
+         {name: chat, type: webhook, url_file: /there/is/none}]}",
+    );
+    insta::assert_snapshot!(Prepared::of(&config).unwrap_err(), @r#"
+    set up the monitoring: 2 problems
+    monitoring.alerts.receivers["am"].type is alertmanager: this program was built without the feature that it takes
+      help: enable the feature `push` of the crate `pool-manager`
+    monitoring.alerts.receivers["chat"].type is webhook: this program was built without the feature that it takes
+      help: enable the feature `push` of the crate `pool-manager`
+    "#);
+    assert!(Prepared::of(&for_a_while(&config, Duration::from_secs(1))).is_ok(), "nobody is told of it");
+}
+
 #[test]
 fn who_looks_for_a_while_tells_nobody_and_collects_often() {
     let config = monitoring(
@@ -289,7 +306,62 @@ fn who_looks_for_a_while_tells_nobody_and_collects_often() {
         (long.collection_interval, long.retention_period),
         (Duration::from_secs(1), Duration::from_secs(3600))
     );
-    for config in [short, long, for_a_while(&config, Duration::from_secs(10))] {
+    let full =
+        monitoring("retention_period_ms: 20000, collection_interval_ms: 10000, max_memory_bytes: 1048576");
+    let grown = for_a_while(&full, Duration::from_secs(3600));
+    let room = |config: &Monitoring| config.max_memory_bytes / config.history_bytes_per_pool();
+    assert_eq!(room(&grown), room(&full), "for as many pools as before");
+    for config in [short, long, grown, for_a_while(&config, Duration::from_secs(10))] {
         assert!(Prepared::of(&config).is_ok());
     }
+}
+
+#[test]
+fn a_state_file_that_can_have_no_place_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let refusal = |path: &std::path::Path| {
+        let config = monitoring(&format!("alerts: {{state_file: '{}'}}", path.display()));
+        let error = Prepared::of(&config).unwrap_err().to_string();
+        error.replace(&folder.path().display().to_string(), "FOLDER")
+    };
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    insta::assert_snapshot!(refusal(&folder.path().join("nowhere/alerts.json")), @r"
+    set up the monitoring: 1 problem
+    monitoring.alerts.state_file is FOLDER/nowhere/alerts.json: the folder FOLDER/nowhere is not there
+      help: make the folder, or name a file in another one; without the key nothing is kept
+    ");
+    insta::assert_snapshot!(refusal(&file.join("alerts.json")), @r"
+    set up the monitoring: 1 problem
+    monitoring.alerts.state_file is FOLDER/file/alerts.json: FOLDER/file is no folder
+      help: make the folder, or name a file in another one; without the key nothing is kept
+    ");
+    insta::assert_snapshot!(refusal(folder.path()), @r"
+    set up the monitoring: 1 problem
+    monitoring.alerts.state_file is FOLDER: it is a folder
+      help: name a file in it
+    ");
+    let config = monitoring(&format!("alerts: {{state_file: '{}'}}", file.display()));
+    assert!(Prepared::of(&config).is_ok());
+}
+
+#[cfg(feature = "push")]
+#[test]
+fn external_labels_are_those_of_whoever_is_pushed_to_and_concern_nobody_else() {
+    let addressees = |labels: &str| {
+        let config = monitoring(&format!(
+            "external_labels: {{{labels}}}, alerts: {{receivers: [
+                {{name: chat, type: webhook, url: 'http://chat.example/canary'}},
+                {{name: mail, type: alertmanager, url: 'http://mail.example/canary'}},
+                {{name: lines, type: log}}]}}"
+        ));
+        Prepared::of(&config).unwrap().addressees
+    };
+    let (before, after) = (addressees("replica: a"), addressees("replica: b"));
+    let telling = receivers::telling(&before, &[]);
+    let next = receivers::telling(&after, &telling);
+    let stays = telling.iter().zip(&next).map(|((_, before), (_, after))| Arc::ptr_eq(before, after));
+    assert_eq!(stays.collect::<Vec<_>>(), [false, false, true]);
+    let next = receivers::telling(&before, &telling);
+    assert!(telling.iter().zip(&next).all(|((_, before), (_, after))| Arc::ptr_eq(before, after)));
 }

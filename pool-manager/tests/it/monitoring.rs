@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use axum::Json;
+use axum::http::Uri;
 use pool_manager::{PoolManager, ReloadError};
 use pool_monitor::{Acknowledgement, AlertState, Metric, VerbError};
 
@@ -226,4 +228,88 @@ async fn closing_ends_the_monitor_and_raises_no_alert() {
     manager.close(PATIENCE).await;
     assert!(!manager.monitor().is_running());
     assert!(manager.monitor().all_alerts().is_empty());
+}
+
+/// What was posted to webhooks, in order: paths with what the notification says.
+#[derive(Clone, Default)]
+struct Letters(Arc<Mutex<Vec<(String, serde_json::Value)>>>);
+
+impl Letters {
+    /// Takes letters at an address of its own.
+    async fn open(&self) -> std::net::SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let letters = self.clone();
+        let service = axum::Router::new().fallback(move |uri: Uri, Json(letter)| async move {
+            letters.0.lock().unwrap().push((uri.path().to_owned(), letter));
+        });
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        address
+    }
+
+    fn statuses(&self, path: &str) -> Vec<String> {
+        let letters = self.0.lock().unwrap();
+        let to_path = letters.iter().filter(|(to, _)| to == path);
+        to_path.map(|(_, letter)| letter["status"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_reload_that_changes_one_receiver_leaves_the_others_alone() {
+    let letters = Letters::default();
+    let address = letters.open().await;
+    let sections = |max_alerts: usize| {
+        let receivers = format!(
+            "{{name: stays, type: webhook, url: 'http://{address}/stays'}},
+             {{name: changes, type: webhook, url: 'http://{address}/changes', max_alerts: {max_alerts}}}"
+        );
+        let alerts =
+            format!("alerts: {{group_wait_ms: 0, group_interval_ms: 1000, receivers: [{receivers}]}}");
+        let keys =
+            format!(", connection_utilization_threshold: 0.05, external_labels: {{replica: a}}, {alerts}}}");
+        format!("{}, pools: [{ORDERS}]", SELDOM.replace('}', &keys))
+    };
+    let manager = manager(&sections(5)).await;
+    until_it_was_measured(&manager).await;
+    let held = manager.acquire("orders").await.unwrap();
+    manager.monitor().collect();
+    let told = |path: &str, statuses: &[&str]| letters.statuses(path) == statuses;
+    until("both are told", || told("/stays", &["firing"]) && told("/changes", &["firing"])).await;
+
+    manager.reload(config(&sections(6))).await.unwrap();
+    until("who is new is told", || told("/changes", &["firing", "firing"])).await;
+    drop(held);
+    manager.monitor().collect();
+    until("both know that it is over", || {
+        letters.statuses("/stays").contains(&"resolved".to_owned())
+            && told("/changes", &["firing", "firing", "resolved"])
+    })
+    .await;
+    assert_eq!(letters.statuses("/stays"), ["firing", "resolved"], "nothing is told anew");
+    let letters = letters.0.lock().unwrap();
+    assert!(letters.iter().all(|(_, letter)| letter["alerts"][0]["labels"]["replica"] == "a"), "{letters:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_that_a_reload_calls_may_wait_for_a_reload() {
+    let sections =
+        format!("{}, pools: [{ORDERS}]", SELDOM.replace('}', ", connection_utilization_threshold: 0.05}"));
+    let manager = manager(&sections).await;
+    until_it_was_measured(&manager).await;
+    let held = manager.acquire("orders").await.unwrap();
+    manager.monitor().collect();
+    assert_eq!(firing(&manager), ["PoolUtilizationHigh"]);
+
+    let (outcome, runtime) = (Arc::new(Mutex::new(None)), tokio::runtime::Handle::current());
+    let (heard, again) = (Arc::clone(&outcome), manager.clone());
+    manager.monitor().on_alert_resolved(move |_| {
+        let reload = tokio::time::timeout(PATIENCE, again.reload(config(&sections)));
+        *heard.lock().unwrap() = Some(runtime.block_on(reload).is_ok());
+    });
+    let off = SELDOM.replace('}', ", enable_alerts: false}");
+    manager.reload(config(&format!("{off}, pools: [{ORDERS}]"))).await.unwrap();
+    assert_eq!(*outcome.lock().unwrap(), Some(true), "it did not wait in vain");
+    assert!(!manager.monitor().alert_rules().is_empty(), "what it wanted is in force");
+    drop(held);
+    manager.close(PATIENCE).await;
 }

@@ -299,6 +299,22 @@ impl Grouping {
         }
     }
 
+    /// What everybody was told and what still holds: of each group the alerts that fire. For whoever comes later.
+    pub(super) fn known<'a>(
+        &self,
+        current: impl Fn(Fingerprint) -> Option<&'a Arc<Alert>>,
+    ) -> Vec<Notification> {
+        let known = |(key, group): (&String, &Group)| {
+            let told = group.told.iter().flat_map(|told| &told.firing);
+            let alerts = told.filter_map(|fingerprint| current(*fingerprint));
+            let visible = alerts.filter(|alert| !alert.is_suppressed() && !alert.flapping);
+            let alerts: Vec<_> = visible.cloned().collect();
+            let is_some = !alerts.is_empty();
+            is_some.then(|| Notification::new(key, &group.labels, NotificationReason::First, alerts))
+        };
+        self.groups.iter().filter_map(known).collect()
+    }
+
     /// The alerts that fire and were told, with when; for a snapshot.
     pub(super) fn told(&self) -> impl Iterator<Item = (Fingerprint, Instant)> {
         let told = self.groups.values().filter_map(|group| group.told.as_ref());
@@ -412,6 +428,7 @@ fn group_labels(labels: &Labels, group_by: &[String]) -> Labels {
     group_by.iter().map(|name| (name.as_str(), labels.get(name))).collect()
 }
 
-fn group_key(labels: &Labels) -> String {
+/// What a group of these labels is called.
+pub(crate) fn group_key(labels: &Labels) -> String {
     format!("{{}}:{labels}")
 }

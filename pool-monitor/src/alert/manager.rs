@@ -202,6 +202,11 @@ impl AlertManager {
         self.grouping.next_due(now)
     }
 
+    /// What was told, and still holds: for whoever comes later than those who were told. Nothing is noted as told by that.
+    pub fn known(&self) -> Vec<Notification> {
+        self.grouping.known(|fingerprint| firing(&self.instances, fingerprint))
+    }
+
     /// Forgets what was to be told, and what was.
     pub(crate) fn tell_nobody(&mut self) {
         self.grouping = Grouping::default();

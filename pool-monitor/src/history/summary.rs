@@ -43,6 +43,17 @@ impl Cell {
     }
 }
 
+/// The sum of some columns.
+pub(super) fn sum(counts: &[u64; COUNTS], columns: &[Count]) -> u64 {
+    columns.iter().map(|column| counts[*column as usize]).sum()
+}
+
+/// The sum of some columns, divided by that of others; `None` if nothing was counted there.
+pub(super) fn quotient(counts: &[u64; COUNTS], some: &[Count], all: &[Count]) -> Option<f64> {
+    let all = sum(counts, all);
+    (all > 0).then(|| sum(counts, some) as f64 / all as f64)
+}
+
 /// See the module's first line. The histograms are elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Summary {
@@ -73,14 +84,9 @@ impl Summary {
         }
     }
 
-    fn sum(&self, columns: &[Count]) -> u64 {
-        columns.iter().map(|column| self.counts[*column as usize]).sum()
-    }
-
-    /// The sum of some columns, divided by that of others; `None` if nothing was counted there.
+    /// See [`quotient`].
     pub(crate) fn quotient(&self, some: &[Count], all: &[Count]) -> Option<f64> {
-        let all = self.sum(all);
-        (all > 0).then(|| self.sum(some) as f64 / all as f64)
+        quotient(&self.counts, some, all)
     }
 
     /// What a metric reads; `quantile` finds one, if anything was timed.
@@ -95,7 +101,7 @@ impl Summary {
         match source(metric) {
             Source::Mean(column) => Some(self.cells[column].mean()),
             Source::Most(column) => Some(self.cells[column].max),
-            Source::Sum(columns) => Some(self.sum(columns) as f64),
+            Source::Sum(columns) => Some(sum(&self.counts, columns) as f64),
             Source::Quotient(some, all) => self.quotient(some, all),
             Source::Quantile(timed, share) => Some(quantile(timed, share)?.as_secs_f64()),
         }
@@ -118,7 +124,7 @@ impl Summary {
     /// The sum of these columns in a second.
     pub(crate) fn per_second(&self, columns: &[Count]) -> Option<f64> {
         let seconds = Duration::from_nanos(self.elapsed).as_secs_f64();
-        (self.elapsed > 0).then(|| self.sum(columns) as f64 / seconds)
+        (self.elapsed > 0).then(|| sum(&self.counts, columns) as f64 / seconds)
     }
 
     /// The mean time of one of those that a column counts, of which another one holds the sum.

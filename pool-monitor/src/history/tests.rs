@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::columns::Count;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -135,4 +138,44 @@ fn a_first_measurement_has_no_time_and_is_all_that_is_known() {
     assert_eq!(reads(&first, 10 * SECOND, 0)[0], Some(0.5));
     let twice = averages(&MonitorSettings::default(), &[(0, 0, 0.5, 0.5), (0, 0, 1.0, 1.0)]);
     assert_eq!(reads(&twice, 10 * SECOND, 0)[0], Some(0.75));
+}
+
+proptest! {
+    /// Against a list of all that was collected.
+    #[test]
+    fn any_window_is_the_sum_of_what_was_collected_in_it(
+        gaps in prop::collection::vec(1_u64..40, 1..200),
+        windows in prop::collection::vec((1_u32..90, 0_u64..60), 1..20),
+    ) {
+        // Twenty slots of ten seconds, and four of a minute.
+        let settings = MonitorSettings {
+            retention_period: 200 * SECOND,
+            tiers: vec![TierSettings { step: MINUTE, retention: 4 * MINUTE }],
+            ..MonitorSettings::default()
+        };
+        let (mut history, mut collected, mut second) = (History::new(&settings), Vec::new(), 0);
+        for (count, gap) in (1_u64..).zip(&gaps) {
+            second += gap;
+            let mut interval = Interval { elapsed: nanos(SECOND), ..Interval::default() };
+            interval.counts[Count::Acquired as usize] = count;
+            history.push(NOON + nanos(SECOND * second as u32), &interval, &mut PoolHistograms::default());
+            collected.push((second, count));
+        }
+        for (tens, later) in windows {
+            let (now, length) = (second + later, 10 * tens * SECOND);
+            let position = NOON + nanos(SECOND * now as u32);
+            let steps = history.steps(length, position);
+            let within = |second: u64| {
+                (steps.first..=steps.last).contains(&steps.tier.number(NOON + nanos(SECOND * second as u32)))
+            };
+            let expected: Vec<_> = collected.iter().filter(|(second, _)| within(*second)).collect();
+            let sum: u64 = expected.iter().map(|(_, count)| count).sum();
+            prop_assert_eq!(steps.counts()[Count::Acquired as usize], sum);
+            let mut numbers: Vec<_> = expected.iter().map(|(second, _)| second / (steps.tier.step().as_secs())).collect();
+            numbers.dedup();
+            prop_assert_eq!(steps.tier.filled(steps.first, steps.last), numbers.len() as u64);
+            prop_assert_eq!(steps.slots().count(), numbers.len());
+            prop_assert_eq!(steps.summary().counts[Count::Acquired as usize], sum);
+        }
+    }
 }

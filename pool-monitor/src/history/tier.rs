@@ -1,5 +1,8 @@
 //! One ring of slots. Each slot stands for one step of time and knows for which: an old one is told from a new one without
 //! being cleared, and a step in which nothing was collected is missing.
+//!
+//! A slot holds what was counted in all steps before it, so that a window of any length is one subtraction: rules read windows
+//! of hours, of all pools, at each collection.
 
 use std::time::Duration;
 
@@ -20,6 +23,8 @@ struct Head {
     /// How many collections; 0 = the slot was never used.
     samples: u64,
     elapsed: u64,
+    /// How many steps with collections there were before it.
+    ordinal: u64,
 }
 
 /// How many values of a gauge a slot has that is made of several collections: least, most, sum and last.
@@ -34,8 +39,13 @@ pub(crate) struct Tier {
     parts: usize,
     heads: Box<[Head]>,
     gauges: Box<[f64]>,
+    /// What was counted in all steps before that of the slot.
     counts: Box<[u64]>,
     sketches: Box<[u8]>,
+    /// What was counted in all steps.
+    total: [u64; COUNTS],
+    /// The last step in which anything was collected.
+    newest: Option<u64>,
 }
 
 /// How many slots a tier needs: a whole retention, and the one that is being filled.
@@ -63,10 +73,12 @@ impl Tier {
             step: nanos(settings.step),
             retention: settings.retention,
             parts,
-            heads: vec![Head { number: 0, samples: 0, elapsed: 0 }; slots].into_boxed_slice(),
+            heads: vec![Head { number: 0, samples: 0, elapsed: 0, ordinal: 0 }; slots].into_boxed_slice(),
             gauges: vec![0.0; slots * GAUGES * parts].into_boxed_slice(),
             counts: vec![0; slots * COUNTS].into_boxed_slice(),
             sketches: vec![0; slots * ROOM].into_boxed_slice(),
+            total: [0; COUNTS],
+            newest: None,
         }
     }
 
@@ -109,15 +121,49 @@ impl Tier {
         let index = self.find(number)?;
         let Head { samples, elapsed, .. } = self.heads[index];
         let mut summary = Summary { samples, elapsed, ..Summary::default() };
-        summary.counts.copy_from_slice(self.counts_at(index));
+        summary.counts = self.counts(number, number);
         for (column, cell) in summary.cells.iter_mut().enumerate() {
             *cell = self.cell_at(index, column);
         }
         Some(summary)
     }
 
-    /// Where the steps from one to another are, in which anything was collected. From slot to slot: a division for each would be
-    /// most of what reading a window costs.
+    /// The ends of these steps, without those in which nothing was collected. `None` = in none of them.
+    fn trimmed(&self, first: u64, last: u64) -> Option<(u64, u64)> {
+        let newest = self.newest?;
+        let (first, last) = (first.max(self.oldest(newest)), last.min(newest));
+        let first = (first..=last).find(|number| self.find(*number).is_some())?;
+        let last = (first..=last).rev().find(|number| self.find(*number).is_some())?;
+        Some((first, last))
+    }
+
+    /// In how many of these steps anything was collected.
+    pub(crate) fn filled(&self, first: u64, last: u64) -> u64 {
+        let Some((first, last)) = self.trimmed(first, last) else { return 0 };
+        let ordinal = |number| self.heads[self.index(number)].ordinal;
+        ordinal(last) - ordinal(first) + 1
+    }
+
+    /// What was counted in these steps, by column.
+    pub(crate) fn counts(&self, first: u64, last: u64) -> [u64; COUNTS] {
+        let Some((first, last)) = self.trimmed(first, last) else { return [0; COUNTS] };
+        let mut counts = match self.newest.and_then(|newest| self.trimmed(last + 1, newest)) {
+            Some((next, _)) => *self.counts_before(next),
+            None => self.total,
+        };
+        for (count, before) in counts.iter_mut().zip(self.counts_before(first)) {
+            *count -= before;
+        }
+        counts
+    }
+
+    fn counts_before(&self, number: u64) -> &[u64; COUNTS] {
+        let (rows, _) = self.counts.as_chunks();
+        &rows[self.index(number)]
+    }
+
+    /// Where those of these steps are in which anything was collected. From slot to slot: a division for each would be most of
+    /// what reading a window costs.
     pub(crate) fn slots(&self, first: u64, last: u64) -> impl Iterator<Item = usize> + '_ {
         let mut next = self.index(first);
         (first..=last).filter_map(move |number| {
@@ -126,11 +172,6 @@ impl Tier {
             let head = &self.heads[index];
             (head.samples > 0 && head.number == number).then_some(index)
         })
-    }
-
-    /// The counts in a slot, by column.
-    pub(crate) fn counts_at(&self, index: usize) -> &[u64] {
-        &self.counts[index * COUNTS..][..COUNTS]
     }
 
     /// One gauge in a slot.
@@ -149,27 +190,34 @@ impl Tier {
         Some(&self.sketches[self.find(number)? * ROOM..][..ROOM])
     }
 
-    /// Adds what was collected to a step, unless that is too old to be kept.
+    /// Adds what was collected to a step, unless there is a later one.
     pub(crate) fn put(&mut self, number: u64, new: &Summary, sketch: &[u8], scratch: &mut PoolHistograms) {
-        let index = self.index(number);
-        let Head { number: there, samples, .. } = self.heads[index];
-        if samples > 0 && there > number {
+        if self.newest.is_some_and(|newest| newest > number) {
             return;
         }
+        let index = self.index(number);
         let before = self.summary(number);
         let stored = &mut self.sketches[index * ROOM..][..ROOM];
         let mut all = before.clone().unwrap_or_default();
         all.add(new);
-        if before.is_none() {
+        let ordinal = if before.is_none() {
             stored.copy_from_slice(sketch);
-        } else if !sketch::is_empty(sketch) {
-            scratch.clear();
-            sketch::decode(stored, scratch);
-            sketch::decode(sketch, scratch);
-            sketch::encode(scratch, stored);
+            self.counts[index * COUNTS..][..COUNTS].copy_from_slice(&self.total);
+            self.newest.map_or(0, |newest| self.heads[self.index(newest)].ordinal + 1)
+        } else {
+            if !sketch::is_empty(sketch) {
+                scratch.clear();
+                sketch::decode(stored, scratch);
+                sketch::decode(sketch, scratch);
+                sketch::encode(scratch, stored);
+            }
+            self.heads[index].ordinal
+        };
+        self.newest = Some(number);
+        for (total, more) in self.total.iter_mut().zip(new.counts) {
+            *total += more;
         }
-        self.heads[index] = Head { number, samples: all.samples, elapsed: all.elapsed };
-        self.counts[index * COUNTS..][..COUNTS].copy_from_slice(&all.counts);
+        self.heads[index] = Head { number, samples: all.samples, elapsed: all.elapsed, ordinal };
         let gauges = &mut self.gauges[index * GAUGES * self.parts..][..GAUGES * self.parts];
         for (column, values) in gauges.chunks_mut(self.parts).enumerate() {
             let cell = all.cells[column];

@@ -4,6 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::alert::{
     Acknowledgement, Alert, AlertEvent, AlertId, AlertManager, AlertRule, AlertSettings, AlertSettingsError,
     AlertSnapshot, DefaultRules, RefusedAlerts, Silence, SilenceError, SilenceId, VerbError,
 };
-use crate::sink::AlertDispatcher;
+use crate::sink::{AlertDispatcher, AlertSink, Candidate};
 
 type OnAlert = Arc<dyn Fn(&Arc<Alert>) + Send + Sync>;
 
@@ -118,7 +119,14 @@ impl Shared {
         for notification in notifications {
             dispatcher.notify(&Arc::new(notification));
         }
-        dispatcher.publish(&alerts);
+        dispatcher.publish(&alerts, self.valid_until());
+    }
+
+    /// Until when what was judged last is to be repeated: a collection that hangs judges nothing, and what nobody judges must not
+    /// go on for ever elsewhere. A Prometheus gives its alerts as long.
+    fn valid_until(&self) -> Instant {
+        let state = self.state();
+        state.collected_at + 4 * state.settings.collection_interval.max(Duration::from_secs(60))
     }
 
     /// Nobody judges the alerts from now on: that they go on is not said any more, only which of them are over.
@@ -127,7 +135,7 @@ impl Shared {
         if let Some(dispatcher) = &*dispatcher {
             let mut alerts = self.alerting.manager().to_publish();
             alerts.retain(|alert| alert.ended_at.is_some());
-            dispatcher.publish(&alerts);
+            dispatcher.publish(&alerts, self.valid_until());
         }
     }
 
@@ -249,10 +257,25 @@ impl PoolMonitor {
     ///
     /// Names everything that is wrong with them, or that two have one name. Then nothing changes.
     pub fn set_alert_rules(&self, rules: Vec<AlertRule>) -> Result<(), AlertSettingsError> {
-        let time = (self.shared.wall)();
-        let events = self.shared.alerting.manager().set_rules(rules, Instant::now(), time)?;
-        self.shared.alerting.call(&events);
+        let events = self.replace_alert_rules(rules)?;
+        self.call_back(&events);
         Ok(())
+    }
+
+    /// As [`set_alert_rules`](Self::set_alert_rules), but calls no callbacks: returns what they are to be
+    /// [called](Self::call_back) with, once whoever calls this holds nothing that they may need.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_alert_rules`](Self::set_alert_rules).
+    pub fn replace_alert_rules(&self, rules: Vec<AlertRule>) -> Result<Vec<AlertEvent>, AlertSettingsError> {
+        let time = (self.shared.wall)();
+        self.shared.alerting.manager().set_rules(rules, Instant::now(), time)
+    }
+
+    /// Calls those callbacks that want to know of these events.
+    pub fn call_back(&self, events: &[AlertEvent]) {
+        self.shared.alerting.call(events);
     }
 
     /// Sets what a rule compares with, from the next collection on; see [`AlertManager::set_threshold`].
@@ -314,6 +337,28 @@ impl PoolMonitor {
         drop(current);
         self.shared.bell.notify_one();
         before
+    }
+
+    /// Has alerts told by these sinks from now on, as [`AlertDispatcher::replace`] does: those that are there already go on
+    /// undisturbed, the others are told of what fires. Returns a dispatcher of those that are there no more, which whoever calls
+    /// may close; `None` = there is no dispatcher, and nothing was done.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, and in one without timers.
+    pub fn replace_alert_sinks(
+        &self,
+        sinks: impl IntoIterator<Item = Arc<dyn AlertSink>>,
+    ) -> Option<AlertDispatcher> {
+        let sinks = Candidate::all(sinks);
+        // Lock: held until the new ones are there. What is told before, they hear as known; what is told after, as all do.
+        let current = self.shared.alerting.dispatcher_lock();
+        let known = self.shared.alerting.manager().known();
+        let known: Vec<_> = known.into_iter().map(Arc::new).collect();
+        let gone = current.as_ref()?.exchange(sinks, &known);
+        drop(current);
+        self.shared.bell.notify_one();
+        Some(gone)
     }
 
     /// What of the alerts survives a restart.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::http::Endpoint;
 use super::payload::Postable;
-use super::{AlertSink, PushUrlError, Resend, ResendSettings, SinkError, SinkFuture};
-use crate::alert::Notification;
+use super::push::{Push, push_settings};
+use super::{AlertSink, PushUrlError, Resend, ResendSettings, SinkFuture};
+use crate::alert::{Labels, Notification};
 
 /// Hands alerts to an Alertmanager over its API, version 2, as a Prometheus does: each when it fires, again every
 /// [interval](Self::resend_interval), and when it has ended. One of which nothing was said for a while is over for the Alertmanager, so those
@@ -28,9 +28,7 @@ use crate::alert::Notification;
 /// ```
 #[derive(Debug, Clone)]
 pub struct AlertmanagerSink {
-    name: String,
-    endpoint: Endpoint,
-    external_url: String,
+    push: Push,
     resends: ResendSettings,
 }
 
@@ -41,10 +39,9 @@ impl AlertmanagerSink {
     ///
     /// If it is no URL of `http` or `https`.
     pub fn new(name: impl Into<String>, url: &str) -> Result<Self, PushUrlError> {
-        let mut endpoint = Endpoint::parse(url)?;
-        endpoint.join("/api/v2/alerts");
-        let resends = ResendSettings::default();
-        Ok(AlertmanagerSink { name: name.into(), endpoint, external_url: String::new(), resends })
+        let mut push = Push::new(name, url)?;
+        push.endpoint.join("/api/v2/alerts");
+        Ok(AlertmanagerSink { push, resends: ResendSettings::default() })
     }
 
     /// How often an alert is told that goes on. Default 60 s. Without a further word it ends after four times as long, and after four
@@ -59,37 +56,13 @@ impl AlertmanagerSink {
     pub fn resends(self, resends: ResendSettings) -> Self {
         AlertmanagerSink { resends, ..self }
     }
-
-    /// Where people find more about the alerts, which is sent along. Default: nothing.
-    #[must_use]
-    pub fn external_url(self, external_url: impl Into<String>) -> Self {
-        AlertmanagerSink { external_url: external_url.into(), ..self }
-    }
-
-    /// Sends `Authorization: Bearer` and this token.
-    ///
-    /// # Errors
-    ///
-    /// If a header cannot hold it.
-    pub fn bearer_token(mut self, token: &str) -> Result<Self, PushUrlError> {
-        self.endpoint.bearer(token)?;
-        Ok(self)
-    }
-
-    /// Trusts the authorities in this PEM text, instead of those that the system trusts.
-    ///
-    /// # Errors
-    ///
-    /// If there is none in it, or the URL is not `https`.
-    pub fn ca_certificate(mut self, pem: impl AsRef<[u8]>) -> Result<Self, PushUrlError> {
-        self.endpoint.trust(pem.as_ref())?;
-        Ok(self)
-    }
 }
+
+push_settings!(AlertmanagerSink);
 
 impl AlertSink for AlertmanagerSink {
     fn name(&self) -> &str {
-        &self.name
+        &self.push.name
     }
 
     fn notify(&self, notification: Arc<Notification>) -> SinkFuture<'_> {
@@ -104,11 +77,10 @@ impl AlertSink for AlertmanagerSink {
 
     fn resend(&self, resend: Resend) -> SinkFuture<'_> {
         Box::pin(async move {
-            let told =
-                resend.alerts.iter().map(|alert| Postable::of(alert, resend.valid_until, &self.external_url));
-            let json = serde_json::to_vec(&told.collect::<Vec<_>>())
-                .map_err(|error| SinkError::Permanent { source: Box::new(error) })?;
-            self.endpoint.post(json).await
+            let alerts = resend.alerts.iter();
+            let told: Vec<_> =
+                alerts.map(|alert| Postable::of(alert, resend.valid_until, &self.push)).collect();
+            self.push.post(&told).await
         })
     }
 }

@@ -1,13 +1,14 @@
 //! Brings notifications to sinks, in the background.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::queue::Queue;
-use super::{AlertSink, worker};
+use super::{AlertSink, ResendSettings, worker};
 use crate::alert::{Alert, Notification};
 
 /// How notifications are brought to sinks.
@@ -93,14 +94,68 @@ impl SinkStats {
 /// ```
 #[derive(Debug)]
 pub struct AlertDispatcher {
-    sinks: Vec<Sink>,
-    tasks: Mutex<JoinSet<()>>,
+    settings: DispatcherSettings,
+    // Lock: held for moments, and never while something of a user's runs.
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
-struct Sink {
+struct State {
+    sinks: Vec<Started>,
+    is_closed: bool,
+}
+
+/// A sink, and what it says of itself.
+pub(crate) struct Candidate {
+    sink: Arc<dyn AlertSink>,
+    name: String,
+    resends: Option<ResendSettings>,
+}
+
+/// A sink with its task, which ends when this is dropped.
+struct Started {
+    sink: Arc<dyn AlertSink>,
     queue: Arc<Queue>,
     takes_alerts: bool,
+    task: JoinSet<()>,
+}
+
+impl Candidate {
+    /// Asks the sinks, which are the user's.
+    pub(crate) fn all(sinks: impl IntoIterator<Item = Arc<dyn AlertSink>>) -> Vec<Candidate> {
+        let candidate = |sink: Arc<dyn AlertSink>| Candidate {
+            name: sink.name().to_owned(),
+            resends: sink.resends(),
+            sink,
+        };
+        sinks.into_iter().map(candidate).collect()
+    }
+
+    fn is(&self, started: &Started) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.sink), Arc::as_ptr(&started.sink))
+    }
+
+    /// Starts its task. If its name is taken, it is counted under another one.
+    fn start(self, is_taken: impl Fn(&str) -> bool, settings: DispatcherSettings) -> Started {
+        let numbered = (2..).map(|number| format!("{}-{number}", self.name));
+        let mut names = std::iter::once(self.name.clone()).chain(numbered);
+        let name = names.find(|name| !is_taken(name)).expect("there are more numbers than sinks");
+        let queue = Arc::new(Queue::new(name, settings.max_pending.max(1)));
+        let mut task = JoinSet::new();
+        let takes_alerts = self.resends.is_some();
+        let (sink, works_for) = (Arc::clone(&self.sink), Arc::clone(&queue));
+        match self.resends {
+            None => task.spawn(worker::notifications(sink, works_for, settings)),
+            Some(resends) => task.spawn(worker::alerts(sink, works_for, settings, resends)),
+        };
+        Started { sink: self.sink, queue, takes_alerts, task }
+    }
+}
+
+impl Started {
+    fn is_named(&self, name: &str) -> bool {
+        self.queue.stats().name == name
+    }
 }
 
 impl AlertDispatcher {
@@ -113,43 +168,82 @@ impl AlertDispatcher {
         sinks: impl IntoIterator<Item = Arc<dyn AlertSink>>,
         settings: DispatcherSettings,
     ) -> AlertDispatcher {
-        let mut tasks = JoinSet::new();
-        let mut started = Vec::<Sink>::new();
+        let dispatcher = AlertDispatcher::of(Vec::new(), false, settings);
+        drop(dispatcher.replace(sinks, &[]));
+        dispatcher
+    }
+
+    fn of(sinks: Vec<Started>, is_closed: bool, settings: DispatcherSettings) -> Self {
+        AlertDispatcher { settings, state: Mutex::new(State { sinks, is_closed }) }
+    }
+
+    /// Has alerts told by these sinks from now on. One that is there already (the same `Arc`) goes on with what it has to tell,
+    /// and its statistics with it. The others are told `known` first: what those before them were told and what still holds. Of
+    /// sinks that take alerts one by one, the new ones know nothing until the next [`publish`](Self::publish).
+    ///
+    /// Returns a dispatcher of those that are not among them. They tell what was under way to them until it is closed or dropped.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, and when used in one without timers.
+    pub fn replace(
+        &self,
+        sinks: impl IntoIterator<Item = Arc<dyn AlertSink>>,
+        known: &[Arc<Notification>],
+    ) -> AlertDispatcher {
+        self.exchange(Candidate::all(sinks), known)
+    }
+
+    pub(crate) fn exchange(&self, sinks: Vec<Candidate>, known: &[Arc<Notification>]) -> AlertDispatcher {
+        let mut state = self.state();
+        let (mut stay, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut state.sinks)
+            .into_iter()
+            .partition(|before| sinks.iter().any(|sink| sink.is(before)));
+        let mut next = Vec::new();
         for sink in sinks {
-            let is_taken = |name: &str| started.iter().any(|sink| sink.queue.stats().name == name);
-            let numbered = (2..).map(|number| format!("{}-{number}", sink.name()));
-            let mut names = std::iter::once(sink.name().to_owned()).chain(numbered);
-            let name = names.find(|name| !is_taken(name)).expect("there are more numbers than sinks");
-            let queue = Arc::new(Queue::new(name, settings.max_pending.max(1)));
-            let resends = sink.resends();
-            started.push(Sink { queue: Arc::clone(&queue), takes_alerts: resends.is_some() });
-            match resends {
-                None => tasks.spawn(worker::notifications(sink, queue, settings)),
-                Some(resends) => tasks.spawn(worker::alerts(sink, queue, settings, resends)),
-            };
+            if let Some(place) = stay.iter().position(|before| sink.is(before)) {
+                next.push(stay.remove(place));
+                continue;
+            }
+            let is_taken = |name: &str| next.iter().chain(&stay).any(|other: &Started| other.is_named(name));
+            let started = sink.start(is_taken, self.settings);
+            if !started.takes_alerts {
+                known.iter().for_each(|notification| started.queue.push(Arc::clone(notification)));
+            }
+            if state.is_closed {
+                started.queue.close();
+            }
+            next.push(started);
         }
-        AlertDispatcher { sinks: started, tasks: Mutex::new(tasks) }
+        state.sinks = next;
+        AlertDispatcher::of(gone, state.is_closed, self.settings)
     }
 
     /// Has a notification told by all sinks that take them. Returns at once.
     pub fn notify(&self, notification: &Arc<Notification>) {
-        for sink in self.sinks.iter().filter(|sink| !sink.takes_alerts) {
+        for sink in self.state().sinks.iter().filter(|sink| !sink.takes_alerts) {
             sink.queue.push(Arc::clone(notification));
         }
     }
 
     /// Says how all alerts are now, those that have ended of late included, for the sinks that take them one by one. Returns at once.
-    pub fn publish(&self, alerts: &[Arc<Alert>]) {
-        let takers = self.sinks.iter().filter(|sink| sink.takes_alerts);
+    ///
+    /// From `valid_until` on, if nothing was published meanwhile, those that fire are not told to go on any more: nobody knows
+    /// whether they do. A Prometheus, and the [`PoolMonitor`](crate::PoolMonitor), take four times the pause between two
+    /// evaluations for it, or four minutes if that is longer.
+    pub fn publish(&self, alerts: &[Arc<Alert>], valid_until: Instant) {
+        let state = self.state();
+        let takers = state.sinks.iter().filter(|sink| sink.takes_alerts);
         let mut shared = None;
         for sink in takers {
-            sink.queue.set_alerts(Arc::clone(shared.get_or_insert_with(|| Arc::from(alerts))));
+            let alerts = shared.get_or_insert_with(|| Arc::from(alerts));
+            sink.queue.set_alerts(Arc::clone(alerts), valid_until);
         }
     }
 
     /// What became of what the sinks were to tell, in their order.
     pub fn stats(&self) -> Vec<SinkStats> {
-        self.sinks.iter().map(|sink| sink.queue.stats()).collect()
+        self.state().sinks.iter().map(|sink| sink.queue.stats()).collect()
     }
 
     /// Takes nothing more, and waits until everything has been told, but for no longer than `limit`. Returns what became of it: what
@@ -159,12 +253,32 @@ impl AlertDispatcher {
     ///
     /// Dropping the future ends the wait, and the sinks' tasks with it.
     pub async fn close(&self, limit: Duration) -> Vec<SinkStats> {
-        self.sinks.iter().for_each(|sink| sink.queue.close());
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        let drained = timeout(limit, async { while tasks.join_next().await.is_some() {} });
+        let mut tasks: Vec<_> = {
+            let mut state = self.state();
+            state.is_closed = true;
+            state.sinks.iter().for_each(|sink| sink.queue.close());
+            state.sinks.iter_mut().map(|sink| std::mem::take(&mut sink.task)).collect()
+        };
+        let drained = timeout(limit, async {
+            for task in &mut tasks {
+                while task.join_next().await.is_some() {}
+            }
+        });
         if drained.await.is_err() {
-            tasks.shutdown().await;
+            for task in &mut tasks {
+                task.shutdown().await;
+            }
         }
         self.stats()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started").field("queue", &self.queue).finish_non_exhaustive()
     }
 }

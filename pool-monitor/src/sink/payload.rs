@@ -4,20 +4,21 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::alert::{Alert, AlertState, Labels, Notification, NotificationStatus, time};
+use super::push::Push;
+use crate::alert::{Alert, AlertState, Labels, Notification, NotificationStatus, grouping, time};
 
-/// What a webhook is sent.
+/// What a webhook is sent. What alerts have in common is what those have that are sent, as Alertmanager has it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Webhook<'a> {
     version: &'static str,
-    group_key: &'a str,
+    group_key: String,
     truncated_alerts: usize,
     status: &'static str,
     receiver: &'a str,
-    group_labels: &'a Labels,
-    common_labels: &'a Labels,
-    common_annotations: &'a Labels,
+    group_labels: Labels,
+    common_labels: Labels,
+    common_annotations: Labels,
     #[serde(rename = "externalURL")]
     external_url: &'a str,
     #[serde(rename = "notification_reason")]
@@ -29,7 +30,7 @@ pub(super) struct Webhook<'a> {
 #[serde(rename_all = "camelCase")]
 struct WebhookAlert<'a> {
     status: &'static str,
-    labels: &'a Labels,
+    labels: Labels,
     annotations: &'a Labels,
     starts_at: String,
     ends_at: String,
@@ -42,36 +43,54 @@ struct WebhookAlert<'a> {
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
 impl<'a> Webhook<'a> {
-    pub(super) fn of(notification: &'a Notification, receiver: &'a str, external_url: &'a str) -> Self {
-        let alerts = notification.alerts.iter();
+    /// These alerts of a notification, of which so many were left out.
+    pub(super) fn of(
+        notification: &'a Notification,
+        alerts: &[&'a Alert],
+        truncated: usize,
+        push: &'a Push,
+    ) -> Self {
+        let alerts: Vec<_> = alerts.iter().map(|alert| WebhookAlert::of(alert, push)).collect();
+        let (group_key, group_labels) = group(notification, push);
         Webhook {
             version: "4",
-            group_key: &notification.group_key,
-            truncated_alerts: notification.truncated,
+            group_key,
+            truncated_alerts: truncated,
             status: notification.status.as_str(),
-            receiver,
-            group_labels: &notification.group_labels,
-            common_labels: &notification.common_labels,
-            common_annotations: &notification.common_annotations,
-            external_url,
+            receiver: &push.name,
+            group_labels,
+            common_labels: Labels::common(alerts.iter().map(|alert| &alert.labels)),
+            common_annotations: Labels::common(alerts.iter().map(|alert| alert.annotations)),
+            external_url: &push.external_url,
             reason: notification.reason.as_str(),
-            alerts: alerts.map(|alert| WebhookAlert::of(alert, external_url)).collect(),
+            alerts,
         }
     }
 }
 
+/// What a group is called, and its labels: whoever tells incidents apart by one of them must not take one process for another.
+fn group(notification: &Notification, push: &Push) -> (String, Labels) {
+    let Notification { group_key, group_labels, .. } = notification;
+    if push.external_labels.is_empty() {
+        return (group_key.clone(), group_labels.clone());
+    }
+    let labels = push.labelled(group_labels);
+    (grouping::group_key(&labels), labels)
+}
+
 impl<'a> WebhookAlert<'a> {
-    fn of(alert: &'a Alert, external_url: &'a str) -> Self {
+    fn of(alert: &'a Alert, push: &'a Push) -> Self {
         let is_over = alert.state == AlertState::Resolved;
         let status = if is_over { NotificationStatus::Resolved } else { NotificationStatus::Firing };
+        let labels = push.labelled(&alert.labels);
         WebhookAlert {
             status: status.as_str(),
-            labels: &alert.labels,
+            fingerprint: labels.fingerprint().to_string(),
+            labels,
             annotations: &alert.annotations,
             starts_at: time::show(alert.since()),
             ends_at: alert.ended_at.map_or_else(|| NO_TIME.to_owned(), time::show),
-            generator_url: external_url,
-            fingerprint: alert.fingerprint().to_string(),
+            generator_url: &push.external_url,
         }
     }
 }
@@ -80,7 +99,7 @@ impl<'a> WebhookAlert<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Postable<'a> {
-    labels: &'a Labels,
+    labels: Labels,
     annotations: &'a Labels,
     starts_at: String,
     ends_at: String,
@@ -90,15 +109,15 @@ pub(super) struct Postable<'a> {
 
 impl<'a> Postable<'a> {
     /// An alert that goes on is to be taken to do so until `valid_until`.
-    pub(super) fn of(alert: &'a Alert, valid_until: SystemTime, external_url: &'a str) -> Self {
+    pub(super) fn of(alert: &'a Alert, valid_until: SystemTime, push: &'a Push) -> Self {
         let ends_at = alert.ended_at.unwrap_or(valid_until);
         Postable {
-            labels: &alert.labels,
+            labels: push.labelled(&alert.labels),
             annotations: &alert.annotations,
             // An Alertmanager refuses what ends before it starts, which is what a clock that was set back makes of an alert.
             starts_at: time::show(alert.since().min(ends_at)),
             ends_at: time::show(ends_at),
-            generator_url: external_url,
+            generator_url: &push.external_url,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::SinkStats;
 use crate::alert::{Alert, Notification};
@@ -25,6 +26,8 @@ struct State {
     under_way: u64,
     /// The latest that is known of all alerts.
     alerts: Arc<[Arc<Alert>]>,
+    /// Until when those that fire are to be taken to go on; `None` = that has passed, and they are not among them.
+    valid_until: Option<Instant>,
     is_closed: bool,
     /// Whether something was dropped since it was last empty.
     is_dropping: bool,
@@ -37,6 +40,7 @@ impl Queue {
             notifications: VecDeque::new(),
             under_way: 0,
             alerts: Arc::from([]),
+            valid_until: None,
             is_closed: false,
             is_dropping: false,
             stats: SinkStats::new(sink),
@@ -87,13 +91,34 @@ impl Queue {
         state.stats.count(is_delivered);
     }
 
-    pub(super) fn set_alerts(&self, alerts: Arc<[Arc<Alert>]>) {
-        self.state().alerts = alerts;
+    pub(super) fn set_alerts(&self, alerts: Arc<[Arc<Alert>]>, valid_until: Instant) {
+        let mut state = self.state();
+        (state.alerts, state.valid_until) = (alerts, Some(valid_until));
+        drop(state);
         self.bell.notify_one();
     }
 
-    pub(super) fn alerts(&self) -> Arc<[Arc<Alert>]> {
-        Arc::clone(&self.state().alerts)
+    /// All alerts, as far as it is known at this time how they are: for too long nobody may have said that those go on which fire.
+    pub(super) fn alerts(&self, now: Instant) -> Arc<[Arc<Alert>]> {
+        let mut state = self.state();
+        let mut expired = None;
+        if state.valid_until.is_some_and(|valid_until| valid_until <= now) {
+            state.valid_until = None;
+            let over: Arc<[Arc<Alert>]> =
+                state.alerts.iter().filter(|alert| alert.ended_at.is_some()).cloned().collect();
+            let is_missed = state.alerts.iter().any(|alert| alert.is_active());
+            expired = is_missed.then(|| state.stats.name.clone());
+            state.alerts = over;
+        }
+        let alerts = Arc::clone(&state.alerts);
+        drop(state);
+        if let Some(sink) = expired {
+            tracing::warn!(
+                sink,
+                "alerts are not told to go on any more: nobody has judged them for too long"
+            );
+        }
+        alerts
     }
 
     /// Takes nothing more.

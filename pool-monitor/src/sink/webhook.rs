@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::http::Endpoint;
 use super::payload::Webhook;
-use super::{AlertSink, PushUrlError, SinkError, SinkFuture};
-use crate::alert::{AlertState, Notification, NotificationStatus};
+use super::push::{Push, push_settings};
+use super::{AlertSink, PushUrlError, SinkFuture};
+use crate::alert::{AlertState, Labels, Notification, NotificationReason, NotificationStatus};
 
 /// Posts each notification as JSON: the payload of Alertmanager's webhooks, version 4. So whatever takes those takes these.
 ///
@@ -25,9 +25,7 @@ use crate::alert::{AlertState, Notification, NotificationStatus};
 /// ```
 #[derive(Debug, Clone)]
 pub struct WebhookSink {
-    name: String,
-    endpoint: Endpoint,
-    external_url: String,
+    push: Push,
     max_alerts: usize,
     send_resolved: bool,
 }
@@ -39,13 +37,7 @@ impl WebhookSink {
     ///
     /// If it is no URL of `http` or `https`.
     pub fn new(name: impl Into<String>, url: &str) -> Result<Self, PushUrlError> {
-        Ok(WebhookSink {
-            name: name.into(),
-            endpoint: Endpoint::parse(url)?,
-            external_url: String::new(),
-            max_alerts: 0,
-            send_resolved: true,
-        })
+        Ok(WebhookSink { push: Push::new(name, url)?, max_alerts: 0, send_resolved: true })
     }
 
     /// How many alerts are sent at most, the first of a group; 0 = all, the default. Those left out are counted in the payload.
@@ -54,63 +46,41 @@ impl WebhookSink {
         WebhookSink { max_alerts, ..self }
     }
 
-    /// Whether it is told as well that alerts have ended. Default on.
+    /// Whether it is told as well that alerts have ended. If not, a notification of which that is the only news is not posted.
+    /// Default on.
     #[must_use]
     pub fn send_resolved(self, send_resolved: bool) -> Self {
         WebhookSink { send_resolved, ..self }
     }
 
-    /// Where people find more about the alerts, which is sent along. Default: nothing.
-    #[must_use]
-    pub fn external_url(self, external_url: impl Into<String>) -> Self {
-        WebhookSink { external_url: external_url.into(), ..self }
-    }
-
-    /// Sends `Authorization: Bearer` and this token.
-    ///
-    /// # Errors
-    ///
-    /// If a header cannot hold it.
-    pub fn bearer_token(mut self, token: &str) -> Result<Self, PushUrlError> {
-        self.endpoint.bearer(token)?;
-        Ok(self)
-    }
-
-    /// Trusts the authorities in this PEM text, instead of those that the system trusts.
-    ///
-    /// # Errors
-    ///
-    /// If there is none in it, or the URL is not `https`.
-    pub fn ca_certificate(mut self, pem: impl AsRef<[u8]>) -> Result<Self, PushUrlError> {
-        self.endpoint.trust(pem.as_ref())?;
-        Ok(self)
-    }
-
-    /// What is to be posted; `None` = nothing.
-    fn payload(&self, notification: &Notification) -> Result<Option<Vec<u8>>, SinkError> {
-        let mut told = notification.clone();
-        if !self.send_resolved {
-            if told.status == NotificationStatus::Resolved {
-                return Ok(None);
-            }
-            told.alerts.retain(|alert| alert.state != AlertState::Resolved);
+    /// What is to be posted of a notification; `None` = nothing.
+    pub(super) fn payload<'a>(&'a self, notification: &'a Notification) -> Option<Webhook<'a>> {
+        let is_news_of_an_end = notification.status == NotificationStatus::Resolved
+            || notification.reason == NotificationReason::SomeResolved;
+        if is_news_of_an_end && !self.send_resolved {
+            return None;
         }
-        let told = told.truncated_to(self.max_alerts);
-        let payload = Webhook::of(&told, &self.name, &self.external_url);
-        let json = serde_json::to_vec(&payload);
-        Ok(Some(json.map_err(|error| SinkError::Permanent { source: Box::new(error) })?))
+        let alerts = notification.alerts.iter().map(|alert| &**alert);
+        let mut alerts: Vec<_> =
+            alerts.filter(|alert| self.send_resolved || alert.state != AlertState::Resolved).collect();
+        let most = if self.max_alerts == 0 { alerts.len() } else { self.max_alerts };
+        let truncated = notification.truncated + alerts.len().saturating_sub(most);
+        alerts.truncate(most);
+        Some(Webhook::of(notification, &alerts, truncated, &self.push))
     }
 }
 
+push_settings!(WebhookSink);
+
 impl AlertSink for WebhookSink {
     fn name(&self) -> &str {
-        &self.name
+        &self.push.name
     }
 
     fn notify(&self, notification: Arc<Notification>) -> SinkFuture<'_> {
         Box::pin(async move {
-            match self.payload(&notification)? {
-                Some(json) => self.endpoint.post(json).await,
+            match self.payload(&notification) {
+                Some(payload) => self.push.post(&payload).await,
                 None => Ok(()),
             }
         })

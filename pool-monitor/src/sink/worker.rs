@@ -53,9 +53,9 @@ pub(super) async fn alerts(
     loop {
         // Read before the alerts: what came before it was closed is told.
         let is_closed = queue.is_closed();
-        let alerts = queue.alerts();
-        schedule.forget_others(&alerts);
         let now = Instant::now();
+        let alerts = queue.alerts(now);
+        schedule.forget_others(&alerts);
         let mut due = schedule.due(now, &alerts);
         due.truncate(resends.batch);
         if due.is_empty() {

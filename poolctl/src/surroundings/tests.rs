@@ -263,6 +263,52 @@ fn places_to_write_must_be_there() {
 }
 
 #[test]
+fn what_alerts_need_is_looked_at_and_no_url_is_shown() {
+    let folder = folder();
+    for (name, content) in [("hook", "https://chat.test/canary\n"), ("open", "http://chat.test/canary")] {
+        put(folder.path(), name, content);
+    }
+    for (name, content) in [("empty", ""), ("text", "the hook of canary"), ("file", "")] {
+        put(folder.path(), name, content);
+    }
+    fs::set_permissions(folder.path().join("open"), fs::Permissions::from_mode(0o644)).unwrap();
+    let text = "connection_pool:
+  monitoring:
+    alerts:
+      state_file: $DIR/none/alerts.json
+      receivers:
+        - {name: well, type: webhook, url_file: $DIR/hook}
+        - {name: none, type: webhook, url_file: $DIR/none}
+        - {name: folder, type: alertmanager, url_file: $DIR}
+        - {name: empty, type: alertmanager, url_file: $DIR/empty}
+        - {name: text, type: webhook, url_file: $DIR/text}
+        - {name: open, type: webhook, url_file: $DIR/open}
+";
+    let lost = |name: &str| format!("monitoring.alerts.receivers[{name:?}].url_file: `$DIR");
+    let expected = vec![
+        "4 error monitoring.alerts.state_file: `$DIR/none/alerts.json`, whose folder does not exist"
+            .to_owned(),
+        format!("7 error {}/none`, which does not exist", lost("none")),
+        format!("8 error {}`, which is a folder", lost("folder")),
+        format!("9 error {}/empty`, which holds no URL of a receiver: it is not a URL", lost("empty")),
+        format!("10 error {}/text`, which holds no URL of a receiver: it is not a URL", lost("text")),
+        format!("11 warning {}/open`, which everybody on this machine can read (mode 644)", lost("open")),
+    ];
+    assert_eq!(found(&folder, text, summer()), expected);
+    for problem in look(&folder, text, summer()) {
+        let text = problem.to_string();
+        assert!(text.contains("help: ") && text.contains("^^^") && !text.contains("canary"), "{text}");
+    }
+
+    let in_order =
+        "connection_pool: {monitoring: {enable_alerts: false, alerts: {state_file: $DIR/alerts.json,
+        receivers: [{name: well, type: webhook, url_file: $DIR/hook}]}}}";
+    assert_eq!(found(&folder, in_order, summer()), [""; 0]);
+    let off = in_order.replace("$DIR/hook", "$DIR/none");
+    assert_eq!(found(&folder, &off, summer()).len(), 1, "a service does not start without it");
+}
+
+#[test]
 fn each_problem_has_a_cure_and_its_line_underlined() {
     let empty = tempfile::tempdir().unwrap();
     for problem in look(&empty, TLS, summer()) {

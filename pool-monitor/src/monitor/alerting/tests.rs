@@ -370,3 +370,49 @@ async fn once_it_is_stopped_nobody_is_told_that_an_alert_goes_on() {
     assert_eq!(told.load(Ordering::Relaxed), 4, "it goes on, as is known again");
     monitor.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_is_judged_no_more_is_not_told_to_go_on_for_ever() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let _held = take(&orders, 9).await;
+    let told = Arc::new(AtomicUsize::new(0));
+    let sink = Arc::new(Resent(Arc::clone(&told)));
+    let dispatcher = AlertDispatcher::start([sink as _], DispatcherSettings::default());
+    monitor.set_alert_dispatcher(Some(Arc::new(dispatcher)));
+    // One collection, and no other after it, as when a callback never returns. Somebody may still ask what is to be told.
+    monitor.collect();
+    for _ in 0..60 {
+        wait(60).await;
+        monitor.shared.tell_due();
+    }
+    assert_eq!(told.load(Ordering::Relaxed), 4, "at once and each minute, for four minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_sinks_one_of_which_is_replaced_each_is_told_once_that_an_alert_fires_and_that_it_is_over() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let held = take(&orders, 9).await;
+    let hearing = || {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let list = Arc::clone(&heard);
+        let sink = CallbackSink::new("ear", move |notification| {
+            list.lock().unwrap().push(notification.reason.as_str());
+        });
+        (heard, Arc::new(sink) as Arc<dyn AlertSink>)
+    };
+    let ((stays, staying), (_, going), (comes, coming)) = (hearing(), hearing(), hearing());
+    assert!(monitor.replace_alert_sinks([Arc::clone(&coming)]).is_none(), "nobody is told of anything");
+    let dispatcher = AlertDispatcher::start([Arc::clone(&staying), going], DispatcherSettings::default());
+    monitor.set_alert_dispatcher(Some(Arc::new(dispatcher)));
+    monitor.start();
+    wait(60).await;
+    assert!(monitor.replace_alert_sinks([coming, staying]).is_some());
+    wait(60).await;
+    drop(held);
+    wait(600).await;
+    let heard = ["first notification", "all alerts resolved"];
+    assert_eq!((&stays.lock().unwrap()[..], &comes.lock().unwrap()[..]), (&heard[..], &heard[..]));
+    monitor.stop().await;
+}

@@ -140,3 +140,36 @@ async fn a_callback_is_called_with_each_notification() {
     assert_eq!(dispatcher.close(LONG).await[0].delivered, 1);
     assert_eq!(*heard.lock().unwrap(), ["a"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_stays_goes_on_and_one_that_comes_is_told_what_holds() {
+    let (stays, goes, comes) =
+        (Scripted::new([Act::Fail(503)]), Scripted::new([Act::Hang]), Scripted::new([]));
+    let sink = |sink: &Arc<Scripted>| Arc::clone(sink) as Arc<dyn AlertSink>;
+    let dispatcher = AlertDispatcher::start([sink(&goes), sink(&stays)], DispatcherSettings::default());
+    dispatcher.notify(&firing("a"));
+    dispatcher.notify(&firing("b"));
+    tokio::task::yield_now().await;
+    let gone = dispatcher.replace([sink(&comes), sink(&stays)], &[firing("known")]);
+    dispatcher.notify(&firing("c"));
+    let stats = dispatcher.stats();
+    assert_eq!([&*stats[0].name, &*stats[1].name], ["scripted", "scripted-2"], "its statistics go on");
+    let stats = dispatcher.close(LONG).await;
+    assert_eq!(stays.calls(), [["a"], ["a"], ["b"], ["c"]], "nothing is lost, and nothing is told twice");
+    assert_eq!((stats[1].delivered, stats[1].retries), (3, 1));
+    assert_eq!(comes.calls(), [["known"], ["c"]]);
+    assert_eq!(gone.close(LONG).await[0].delivered, 2);
+    assert_eq!(goes.calls(), [["a"], ["a"], ["b"]], "what was under way to it, it tells");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_comes_after_the_end_tells_nothing() {
+    let (first, late) = (Scripted::new([]), Scripted::new([]));
+    let dispatcher = start(&first);
+    dispatcher.close(LONG).await;
+    drop(dispatcher.replace([Arc::clone(&late) as _], &[]));
+    dispatcher.notify(&firing("a"));
+    pass(1).await;
+    assert_eq!(late.calls().len(), 0);
+    assert_eq!(Arc::strong_count(&late), 2, "its task is over");
+}

@@ -6,8 +6,23 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::super::http::Endpoint;
-use super::super::payload::{Postable, Webhook};
+use super::super::payload::Postable;
+use super::super::push::Push;
 use super::*;
+
+fn hook() -> WebhookSink {
+    // Nobody listens there: what is sent fails.
+    WebhookSink::new("on-call", "http://127.0.0.1:1/").unwrap().external_url("http://pools.example.com")
+}
+
+/// What a webhook would be sent.
+fn sent(hook: &WebhookSink, notification: &Notification) -> serde_json::Value {
+    serde_json::to_value(hook.payload(notification)).unwrap()
+}
+
+fn replica(name: &str) -> Labels {
+    Labels::new().with("replica", name)
+}
 
 #[test]
 fn a_webhook_is_sent_the_payload_of_version_4() {
@@ -16,7 +31,47 @@ fn a_webhook_is_sent_the_payload_of_version_4() {
         alert("PoolConnectFailures", 1, AlertState::Resolved),
     ];
     let notification = notification("{}:{alertname=\"PoolErrorRateHigh\"}", alerts);
-    insta::assert_json_snapshot!(Webhook::of(&notification, "on-call", "http://pools.example.com"));
+    insta::assert_json_snapshot!(hook().payload(&notification));
+}
+
+#[test]
+fn what_alerts_have_in_common_is_what_those_have_that_are_sent() {
+    let mut own = alert("PoolErrorRateHigh", 1, AlertState::Firing);
+    Arc::make_mut(&mut own).labels.set("team", "shop");
+    let over = alert("PoolErrorRateHigh", 2, AlertState::Resolved);
+    let told = notification("a", vec![own, over]);
+    assert_eq!(sent(&hook(), &told)["commonLabels"].get("team"), None);
+    for hook in [hook().max_alerts(1), hook().send_resolved(false)] {
+        let sent = sent(&hook, &told);
+        assert_eq!(sent["alerts"].as_array().unwrap().len(), 1);
+        assert_eq!(sent["commonLabels"]["team"], "shop", "{sent}");
+    }
+    assert_eq!(sent(&hook().max_alerts(1), &told)["truncatedAlerts"], 1);
+    assert_eq!(sent(&hook().send_resolved(false), &told)["truncatedAlerts"], 0, "it is not missing");
+}
+
+#[test]
+fn external_labels_tell_processes_apart_and_an_alerts_own_win() {
+    let mut own = alert("PoolErrorRateHigh", 1, AlertState::Firing);
+    Arc::make_mut(&mut own).labels.set("replica", "its own");
+    let plain = alert("PoolExhausted", 1, AlertState::Firing);
+    let told = notification("a", vec![plain, own]);
+    let of = |name| sent(&hook().external_labels(replica(name)), &told);
+    let (one, other) = (of("orders-1"), of("orders-2"));
+    assert_eq!(one["alerts"][0]["labels"]["replica"], "orders-1");
+    assert_eq!(one["alerts"][1]["labels"]["replica"], "its own");
+    assert_eq!(one["groupLabels"]["replica"], "orders-1");
+    assert_eq!(one["groupKey"], r#"{}:{alertname="PoolErrorRateHigh", replica="orders-1"}"#);
+    for told in [&one["alerts"][0]["fingerprint"], &one["groupKey"]] {
+        assert!(*told != other["alerts"][0]["fingerprint"] && *told != other["groupKey"], "{told}");
+    }
+    assert_eq!(one["alerts"][1]["fingerprint"], other["alerts"][1]["fingerprint"]);
+    assert_eq!(sent(&hook(), &told)["groupKey"], "a");
+}
+
+/// To an Alertmanager, or elsewhere.
+fn push() -> Push {
+    Push::new("am", "http://127.0.0.1:1/").unwrap()
 }
 
 #[test]
@@ -24,7 +79,8 @@ fn an_alertmanager_is_told_until_when_an_alert_goes_on_or_when_it_ended() {
     let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_300);
     let alerts =
         [alert("PoolErrorRateHigh", 3, AlertState::Firing), alert("PoolFlapping", 1, AlertState::Resolved)];
-    let told: Vec<_> = alerts.iter().map(|alert| Postable::of(alert, until, "")).collect();
+    let push = push();
+    let told: Vec<_> = alerts.iter().map(|alert| Postable::of(alert, until, &push)).collect();
     insta::assert_json_snapshot!(told);
 }
 
@@ -38,7 +94,7 @@ fn an_alertmanager_is_never_told_of_an_end_before_the_start() {
     Arc::make_mut(&mut over).ended_at = Some(hour_before);
     for alert in [firing, over] {
         assert_eq!(alert.since(), since);
-        let told = serde_json::to_value(Postable::of(&alert, hour_before, "")).unwrap();
+        let told = serde_json::to_value(Postable::of(&alert, hour_before, &push())).unwrap();
         assert_eq!(told["startsAt"], told["endsAt"], "{told}");
     }
 }
@@ -126,6 +182,7 @@ async fn a_webhook_is_posted_to_its_path_with_its_credentials() {
 async fn an_alertmanager_is_posted_to_below_its_path() {
     let (address, served) = one_request("200 OK").await;
     let sink = AlertmanagerSink::new("am", &format!("http://{address}/prefix/")).unwrap();
+    let sink = sink.external_labels(replica("orders-1"));
     let resend = Resend {
         alerts: vec![alert("PoolExhausted", 1, AlertState::Firing)],
         valid_until: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
@@ -133,6 +190,7 @@ async fn an_alertmanager_is_posted_to_below_its_path() {
     sink.resend(resend).await.unwrap();
     let request = served.await.unwrap();
     assert!(request.starts_with("POST /prefix/api/v2/alerts HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains(r#""replica":"orders-1""#), "{request}");
     assert!(request.ends_with(r#""endsAt":"2027-01-15T08:00:00.000Z"}]"#), "{request}");
 }
 
@@ -160,12 +218,22 @@ async fn nobody_there_is_worth_another_attempt() {
 }
 
 #[tokio::test]
-async fn without_resolved_ones_a_notification_of_nothing_else_is_not_sent() {
-    // Nobody listens there: what is sent fails.
-    let hook = WebhookSink::new("hook", "http://127.0.0.1:1/").unwrap().send_resolved(false);
+async fn without_resolved_ones_a_notification_of_no_other_news_is_not_sent() {
+    let hook = hook().send_resolved(false);
     let over = notification("a", vec![alert("PoolExhausted", 1, AlertState::Resolved)]);
     hook.notify(over).await.unwrap();
+    let both = vec![
+        alert("PoolErrorRateHigh", 1, AlertState::Firing),
+        alert("PoolExhausted", 1, AlertState::Resolved),
+    ];
+    let some = Notification {
+        reason: NotificationReason::SomeResolved,
+        ..Notification::clone(&notification("a", both.clone()))
+    };
+    hook.notify(Arc::new(some)).await.unwrap();
     assert!(hook.notify(firing("a")).await.is_err());
+    let new = sent(&hook, &notification("a", both));
+    assert_eq!(new["alerts"].as_array().unwrap().len(), 1, "{new}");
 }
 
 #[test]
