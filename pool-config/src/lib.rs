@@ -100,7 +100,7 @@ pub use health::HealthMonitoring;
 pub use loader::{Loaded, Loader};
 pub use monitoring::{
     AlertComparison, AlertReceiver, AlertRuleConfig, AlertSeverity, Alerts, AuditEvent, AuditLog,
-    HistoryTier, Inhibition, MetricName, Monitoring, ReceiverType,
+    BuiltInRule, HistoryTier, Inhibition, MetricName, Monitoring, ReceiverType,
 };
 pub use pool::{PoolConfig, Role};
 pub use problem::{Problem, Severity};

@@ -1,6 +1,7 @@
 //! `monitoring`: how measurements are collected, kept and judged, and which operations are written down.
 
 mod alerts;
+mod built_in;
 mod history;
 mod metric;
 mod receiver;
@@ -18,6 +19,7 @@ use crate::problem::Mistake;
 use crate::section::{Origin, Section};
 
 pub use alerts::{Alerts, Inhibition};
+pub use built_in::BuiltInRule;
 pub use history::HistoryTier;
 pub use metric::MetricName;
 pub use receiver::{AlertReceiver, ReceiverType};
@@ -82,6 +84,7 @@ keys! {
         monitoring.check_retention(section);
         monitoring.check_tiers(section);
         monitoring.check_windows(section);
+        monitoring.check_built_in_windows(section);
         rule::check_labels("external_labels", &monitoring.external_labels, section);
         check_recovery(
             section,
@@ -93,6 +96,7 @@ keys! {
             ("error_rate_threshold", monitoring.error_rate_threshold),
             ("error_rate_recovery_threshold", monitoring.error_rate_recovery_threshold),
         );
+        monitoring.check_recovery_of_rules(section);
     }
 }
 
@@ -155,6 +159,70 @@ impl Monitoring {
         }
     }
 
+    /// Rules that are built in and look farther back than is kept are judged by what is kept. Who wrote nothing of that is not
+    /// told: by default it is kept for long enough.
+    fn check_built_in_windows(&self, section: &mut Section<'_>) {
+        let kept = self.longest_retention();
+        let written = ["tiers", "retention_period_ms"].into_iter().find(|key| section.is_written(key));
+        let (Some(at), true) = (written, self.enabled && self.enable_alerts) else { return };
+        if section.origin("retention_period_ms") == Origin::Refused
+            || self.tiers.iter().any(|tier| tier.retention.is_zero())
+        {
+            return;
+        }
+        // One that the file gives another window is refused if that is too long.
+        let stays = |built_in: &BuiltInRule| {
+            let mut changes = self.alerts.rules.iter().filter(|rule| rule.name == built_in.name);
+            changes.all(|rule| rule.enabled && rule.metric.is_none() && rule.window.is_none())
+        };
+        let beyond = BuiltInRule::ALL
+            .iter()
+            .filter(|rule| rule.window.is_some_and(|window| window > kept) && stays(rule));
+        let beyond: Vec<(&str, Duration)> =
+            beyond.filter_map(|rule| Some((rule.name, rule.window?))).collect();
+        let Some(longest) = beyond.iter().map(|(_, window)| window.as_millis()).max() else { return };
+        let rules: Vec<_> =
+            beyond.iter().map(|(name, window)| format!("{name} {}", window.as_millis())).collect();
+        let found = format!("{} while rules look farther back: {}", kept.as_millis(), rules.join(", "));
+        let expected = "a history that reaches as far back: they are judged by what is kept";
+        let help = format!(
+            "add a tier with retention_ms: {longest}, give the rules a shorter window_ms, or switch them off"
+        );
+        section.warn(at, Mistake::new(found, expected, help));
+    }
+
+    /// A rule that is built in has a threshold also where the file says only where its alert ends.
+    fn check_recovery_of_rules(&self, section: &mut Section<'_>) {
+        for rule in self.alerts.rules.iter().filter(|rule| rule.threshold.is_none() && rule.metric.is_none())
+        {
+            let Some(built_in) = rule.built_in() else { continue };
+            let (threshold, key) = match built_in.name {
+                "PoolUtilizationHigh" => {
+                    (self.connection_utilization_threshold, Some("connection_utilization_threshold"))
+                }
+                "PoolErrorRateHigh" => (self.error_rate_threshold, Some("error_rate_threshold")),
+                _ => (built_in.threshold, None),
+            };
+            let path = |key: &str| format!("alerts.rules[{:?}].{key}", rule.name);
+            let origins = [
+                section.origin_below(&path("threshold")),
+                key.map_or(Origin::Default, |key| section.origin(key)),
+            ];
+            if origins.contains(&Origin::Refused) {
+                continue;
+            }
+            let (key, help) = match key {
+                Some(key) => (format!("monitoring.{key}"), "change one of the two"),
+                None => ("threshold".to_owned(), "change it, or write another threshold beside it"),
+            };
+            let built_in = if origins[1] == Origin::Default { " (built in)" } else { "" };
+            let shown = format!("{key} is {threshold}{built_in}");
+            if let Some(mistake) = rule.wrong_recovery(threshold, &shown, help) {
+                section.report_below(&path("recovery_threshold"), mistake);
+            }
+        }
+    }
+
     fn check_retention(&self, section: &mut Section<'_>) {
         let (interval, retention) = ("collection_interval_ms", "retention_period_ms");
         let origins = [section.origin(retention), section.origin(interval)];
@@ -180,8 +248,10 @@ fn check_recovery(
     (recovery_key, recovery): (&'static str, Option<f64>),
 ) {
     let Some(recovery) = recovery else { return };
-    if section.origin(threshold_key) != Origin::Refused && recovery >= threshold {
-        let found = format!("{recovery} while {threshold_key} is {threshold}");
+    let origin = section.origin(threshold_key);
+    if origin != Origin::Refused && recovery >= threshold {
+        let built_in = if origin == Origin::Default { " (built in)" } else { "" };
+        let found = format!("{recovery} while {threshold_key} is {threshold}{built_in}");
         let expected = format!("{recovery_key} below {threshold_key}");
         let help = format!("lower {recovery_key} or raise {threshold_key}");
         section.report(recovery_key, Mistake::new(found, expected, help));

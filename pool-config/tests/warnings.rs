@@ -212,3 +212,37 @@ fn a_group_is_repeated_no_more_often_than_it_is_looked_at() {
     assert_eq!(alerts("repeat_interval_ms: 60000").len(), 1);
     assert_eq!(alerts("repeat_interval_ms: 60000, group_interval_ms: 60000"), [""; 0]);
 }
+
+#[test]
+fn a_history_that_does_not_reach_as_far_as_built_in_rules_look_is_told_where_it_is_written() {
+    let of = |keys: &str| warnings(&format!("connection_pool: {{monitoring: {{{keys}}}}}"));
+    let told = [
+        "retention_period_ms: 600000",
+        "retention_period_ms: 7200000, tiers: [{step_ms: 60000, retention_ms: 14400000}]",
+        "retention_period_ms: 30000",
+        "retention_period_ms: 600000, alerts: {rules: [{name: PoolErrorBudgetSlowBurn, enabled: false}]}",
+    ];
+    let told = told.map(|keys| format!("{keys}\n  {}\n", of(keys).join("\n  "))).concat();
+    insta::assert_snapshot!(told, @r#"
+    retention_period_ms: 600000
+      monitoring.retention_period_ms: 600000 while rules look farther back: PoolErrorBudgetFastBurn 3600000, PoolErrorBudgetSlowBurn 21600000, a history that reaches as far back: they are judged by what is kept
+    retention_period_ms: 7200000, tiers: [{step_ms: 60000, retention_ms: 14400000}]
+      monitoring.tiers: 14400000 while rules look farther back: PoolErrorBudgetSlowBurn 21600000, a history that reaches as far back: they are judged by what is kept
+    retention_period_ms: 30000
+      monitoring.retention_period_ms: 30000 while rules look farther back: PoolUtilizationCritical 60000, PoolAcquireTimeouts 300000, PoolErrorBudgetFastBurn 3600000, PoolErrorBudgetSlowBurn 21600000, PoolConnectFailures 300000, PoolWaitP99High 300000, PoolRecoveryExhausted 300000, a history that reaches as far back: they are judged by what is kept
+    retention_period_ms: 600000, alerts: {rules: [{name: PoolErrorBudgetSlowBurn, enabled: false}]}
+      monitoring.retention_period_ms: 600000 while rules look farther back: PoolErrorBudgetFastBurn 3600000, a history that reaches as far back: they are judged by what is kept
+    "#);
+    for keys in [
+        "retention_period_ms: 3600000",
+        "retention_period_ms: 900000",
+        "retention_period_ms: 21600000",
+        "retention_period_ms: 600000, enable_alerts: false",
+        "retention_period_ms: 600000, enabled: false",
+        "tiers: [{step_ms: 60000, retention_ms: 21600000}]",
+        "retention_period_ms: 600000, alerts: {rules: [{name: PoolErrorBudgetFastBurn, enabled: false},
+            {name: PoolErrorBudgetSlowBurn, window_ms: 600000}]}",
+    ] {
+        assert_eq!(of(keys), [""; 0], "{keys}");
+    }
+}

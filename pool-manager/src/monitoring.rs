@@ -439,9 +439,9 @@ impl PoolManager {
     /// notifications. Its media type is [`CONTENT_TYPE`](pool_monitor::CONTENT_TYPE).
     pub fn prometheus_text(&self) -> String {
         let monitor = self.monitor();
-        let (samples, alerts, sinks) =
-            (monitor.samples(), monitor.all_alerts(), self.shared.measuring.sink_stats());
-        Exposition::of(&samples).alerts(&alerts).sinks(&sinks).prometheus_text()
+        let (samples, alerts, refused) = (monitor.samples(), monitor.all_alerts(), monitor.refused_alerts());
+        let sinks = self.shared.measuring.sink_stats();
+        Exposition::of(&samples).alerts(&alerts).refused(&refused).sinks(&sinks).prometheus_text()
     }
 }
 

@@ -159,8 +159,8 @@ fn routes(service: Service) -> Router {
 
 async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     let (samples, alerts) = (service.monitor.samples(), service.monitor.all_alerts());
-    let sinks = service.dispatcher.stats();
-    let text = Exposition::of(&samples).alerts(&alerts).sinks(&sinks).prometheus_text();
+    let (refused, sinks) = (service.monitor.refused_alerts(), service.dispatcher.stats());
+    let text = Exposition::of(&samples).alerts(&alerts).refused(&refused).sinks(&sinks).prometheus_text();
     ([(MEDIA_TYPE, CONTENT_TYPE)], text)
 }
 

@@ -55,7 +55,7 @@ pub use self::grouping::{Notification, NotificationReason, NotificationStatus};
 pub use self::inhibition::InhibitRule;
 pub use self::json::{alertmanager_alerts_json, alerts_json, prometheus_alerts_json};
 pub use self::labels::Labels;
-pub use self::manager::{AlertManager, VerbError};
+pub use self::manager::{AlertManager, RefusedAlerts, VerbError};
 pub use self::matcher::{MatchOperator, Matcher, MatcherError};
 pub use self::promql::{RulesFile, RulesFileSettings};
 pub use self::rule::{AlertRule, NoData};

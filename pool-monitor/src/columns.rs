@@ -5,7 +5,7 @@ use pool_core::{PoolCounters, PoolHistograms};
 use crate::metric::{Metric, MetricKind};
 
 const fn is_gauge(metric: Metric) -> bool {
-    matches!(metric.kind(), MetricKind::Gauge | MetricKind::Peak)
+    matches!(metric.kind(), MetricKind::Gauge | MetricKind::Average | MetricKind::Peak)
 }
 
 /// How many columns of gauges there are.
@@ -31,6 +31,15 @@ pub(crate) const GAUGE_METRICS: [Metric; GAUGES] = {
     }
     metrics
 };
+
+/// For how much the values count that a column has of so many collections, in a mean: a mean over time for its time, in nanoseconds.
+pub(crate) fn weight(column: usize, collections: u64, elapsed: u64) -> u64 {
+    match GAUGE_METRICS[column].kind() {
+        // What has no time before it is all that there is, or next to nothing.
+        MetricKind::Average => elapsed.max(collections),
+        _ => collections,
+    }
+}
 
 /// Declares [`Count`]: each counter that is stored, and where it comes from.
 macro_rules! counts {
@@ -187,7 +196,8 @@ mod tests {
         for metric in Metric::ALL {
             let agrees = match source(*metric) {
                 Source::Mean(column) => {
-                    metric.kind() == MetricKind::Gauge && GAUGE_METRICS[column] == *metric
+                    matches!(metric.kind(), MetricKind::Gauge | MetricKind::Average)
+                        && GAUGE_METRICS[column] == *metric
                 }
                 Source::Most(column) => metric.kind() == MetricKind::Peak && GAUGE_METRICS[column] == *metric,
                 Source::Sum(_) => metric.kind() == MetricKind::Counter,

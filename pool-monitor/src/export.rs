@@ -31,7 +31,7 @@ pub use json::metrics_json;
 pub use otel::OtelExporter;
 pub use prometheus::CONTENT_TYPE;
 
-use crate::alert::Alert;
+use crate::alert::{Alert, RefusedAlerts};
 use crate::sample::Sample;
 use crate::sink::SinkStats;
 
@@ -59,18 +59,24 @@ use crate::sink::SinkStats;
 pub struct Exposition<'a> {
     samples: &'a [Arc<Sample>],
     alerts: &'a [Arc<Alert>],
+    refused: &'a [RefusedAlerts],
     sinks: &'a [SinkStats],
 }
 
 impl<'a> Exposition<'a> {
     /// The latest sample of each pool, in the order in which they are to be told.
     pub fn of(samples: &'a [Arc<Sample>]) -> Self {
-        Exposition { samples, alerts: &[], sinks: &[] }
+        Exposition { samples, alerts: &[], refused: &[], sinks: &[] }
     }
 
     /// And these alerts, of which those that are pending or active are told.
     pub fn alerts(self, alerts: &'a [Arc<Alert>]) -> Self {
         Exposition { alerts, ..self }
+    }
+
+    /// And how many alerts were not raised because their rule had too many.
+    pub fn refused(self, refused: &'a [RefusedAlerts]) -> Self {
+        Exposition { refused, ..self }
     }
 
     /// And what became of notifications.

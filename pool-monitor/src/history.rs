@@ -5,7 +5,7 @@
 //! averaged twice. A step in which nothing was collected is missing, and never zero. All memory is allocated at the beginning.
 //!
 //! Counts are differences, so that a pool which is reset or replaced leaves no dent. The finest ring keeps one value of
-//! each gauge: should two collections fall into one of its steps, the last counts, of peaks the highest.
+//! each gauge: should two collections fall into one of its steps, the last counts, of peaks the highest, of means over time that of both.
 
 mod answer;
 mod sketch;
@@ -23,7 +23,7 @@ pub(crate) use sketch::{ROOM, encode};
 pub(crate) use summary::{Cell, Summary};
 use tier::Tier;
 
-use crate::columns::{COUNTS, GAUGES, Source, Timed, source};
+use crate::columns::{COUNTS, GAUGES, Source, Timed, source, weight};
 use crate::metric::Metric;
 use crate::settings::{MonitorSettings, TierSettings};
 use crate::timeline::{Timeline, nanos};
@@ -53,7 +53,9 @@ impl Default for Interval {
 
 impl Interval {
     pub(crate) fn summary(&self) -> Summary {
-        Summary { samples: 1, elapsed: self.elapsed, cells: self.gauges.map(Cell::once), counts: self.counts }
+        let cell = |column| Cell::once(self.gauges[column], weight(column, 1, self.elapsed));
+        let cells = std::array::from_fn(cell);
+        Summary { samples: 1, elapsed: self.elapsed, cells, counts: self.counts }
     }
 
     /// What a metric reads in this collection alone.
@@ -197,7 +199,7 @@ impl History {
         }
         // Only the columns that are asked for: rules read windows of all pools at each collection.
         match source {
-            Source::Mean(column) => steps.cell(column).map(|cell| cell.sum / cell.count as f64),
+            Source::Mean(column) => steps.cell(column).map(Cell::mean),
             Source::Most(column) => steps.cell(column).map(|cell| cell.max),
             Source::Sum(columns) => Some(summary::sum(&steps.counts(), columns) as f64),
             Source::Quotient(some, all) => summary::quotient(&steps.counts(), some, all),

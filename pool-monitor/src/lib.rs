@@ -19,8 +19,8 @@ pub use alert::{
     Acknowledgement, Alert, AlertEvent, AlertId, AlertIdError, AlertManager, AlertRule, AlertSettings,
     AlertSettingsError, AlertSnapshot, AlertState, AlertTable, DefaultRules, Fingerprint, FingerprintError,
     InhibitRule, Labels, MatchOperator, Matcher, MatcherError, NoData, Notification, NotificationReason,
-    NotificationStatus, Reason, RulesFile, RulesFileSettings, Severity, Silence, SilenceError, SilenceId,
-    SilenceState, SnapshotError, Transition, VerbError, alertmanager_alerts_json, alerts_json,
+    NotificationStatus, Reason, RefusedAlerts, RulesFile, RulesFileSettings, Severity, Silence, SilenceError,
+    SilenceId, SilenceState, SnapshotError, Transition, VerbError, alertmanager_alerts_json, alerts_json,
     prometheus_alerts_json,
 };
 pub use condition::{Comparison, Condition, Readings};

@@ -7,6 +7,8 @@
 pub enum MetricKind {
     /// A number that is now. Over a window: the mean of what was collected.
     Gauge,
+    /// A mean over an interval. Over a window: the mean of these, each counting for as long as its interval was.
+    Average,
     /// The most in an interval. Over a window: the most of all.
     Peak,
     /// What has happened. Over a window: how often, the sum of the increases.
@@ -77,7 +79,7 @@ metrics! {
     /// The part of `max_connections` in use at the moment of the collection.
     Utilization = "utilization", "1", Gauge;
     /// The part of `max_connections` in use, averaged over time.
-    AverageUtilization = "average_utilization", "1", Gauge;
+    AverageUtilization = "average_utilization", "1", Average;
     /// The part of `max_connections` that was in use at the busiest moment.
     PeakUtilization = "peak_utilization", "1", Peak;
     /// How long the caller that waits longest has waited.

@@ -222,3 +222,72 @@ fn prometheus_tells_when_the_manager_is_wrong_at_one_step() {
     expected[step].pop_first();
     assert!(run(&cases, &expected).unwrap_err().contains("FAILED"));
 }
+
+/// What an alert says of itself, by us and by Prometheus: ours is what Prometheus is to find.
+#[test]
+fn prometheus_shows_in_annotations_and_labels_what_we_show() {
+    let mut texts: Vec<String> = [
+        "{{ $value }} of {{$labels.pool}}",
+        "{{ $other }}",
+        "{{",
+        "{{{",
+        "{{{{",
+        "{{{ $value }}",
+        "{ {{ $value }}",
+        "a{{ $value }}}b",
+        "{{ $labels.a-b }}",
+        "{{- $value -}}",
+        "{{/* nothing */}}",
+        "{{ $value",
+        "}}",
+        "{{ query \"up\" }}",
+        "{{ \"{{\" }}",
+        "{{`{{`}}",
+        "{{ $value | humanize }}",
+        "{{{{ $value }}}}",
+        "{{ end }}",
+        "100 % {\"a\": {}}",
+    ]
+    .map(str::to_owned)
+    .into();
+    let mut random = fastrand::Rng::with_seed(9);
+    let parts = ["{", "{{", "}}", " ", "$value", "$labels.pool", "-", "\"", "a", "{{ $value }}", "\\"];
+    for _ in 0..300 {
+        let drawn = (0..random.usize(1..9)).filter_map(|_| random.choice(parts)).collect::<String>();
+        texts.push(format!("={drawn}="));
+    }
+    let condition = Condition {
+        metric: Metric::Utilization,
+        window: None,
+        comparison: Comparison::Above,
+        threshold: 0.5,
+    };
+    let named = |prefix: &str, texts: &[String]| -> Labels {
+        texts.iter().enumerate().map(|(at, text)| (format!("{prefix}{at}"), text.as_str())).collect()
+    };
+    let rule = AlertRule {
+        labels: named("label", &texts[..40]),
+        annotations: named("text", &texts),
+        ..AlertRule::new("Odd", Severity::Warning, condition)
+    };
+    let mut manager = AlertManager::new(vec![rule.clone()], AlertSettings::default()).unwrap();
+    let full =
+        Step(&Case { pool: String::new(), rule: rule.clone(), values: vec![Some(0.75)], waiting: vec![] }, 0);
+    manager.evaluate(Instant::now(), SystemTime::UNIX_EPOCH, &[("orders", &full)]);
+    let alert = &manager.alerts()[0];
+    assert_eq!(alert.annotations.get("text0"), "0.75 of orders");
+    let mut test = String::from(
+        "rule_files: [rules.yml]\nevaluation_interval: 10s\ntests:\n  - interval: 10s\n    input_series:\n\
+         \x20     - series: 'pool_utilization{stat=\"now\", pool=\"orders\"}'\n        values: '0.75'\n\
+         \x20   alert_rule_test:\n      - eval_time: 0s\n        alertname: Odd\n        exp_alerts:\n",
+    );
+    for (key, labels) in [("- exp_labels", &alert.labels), ("  exp_annotations", &alert.annotations)] {
+        writeln!(test, "          {key}:").unwrap();
+        for (name, value) in labels.iter().filter(|(name, _)| *name != "alertname") {
+            writeln!(test, "              {name}: {}", serde_json::Value::from(value)).unwrap();
+        }
+    }
+    let file = RulesFile::new(&[rule], RulesFileSettings::default()).to_string();
+    promtool(&["test", "rules", "test.yml"], &[("rules.yml", file.as_str()), ("test.yml", test.as_str())])
+        .unwrap();
+}

@@ -9,30 +9,8 @@ use crate::kind::{Flag, List, Millis, Name, Number, Optional, Tags, Text, Whole,
 use crate::problem::Mistake;
 use crate::section::Section;
 
+use super::built_in::BuiltInRule;
 use super::metric::MetricName;
-
-/// The names of the rules that are built in. The crate that judges has the same list; a test of `pool-manager` keeps both
-/// equal.
-const BUILT_IN: &[&str] = &[
-    "PoolUtilizationHigh",
-    "PoolUtilizationCritical",
-    "PoolExhausted",
-    "PoolAcquireTimeouts",
-    "PoolErrorRateHigh",
-    "PoolErrorBudgetFastBurn",
-    "PoolErrorBudgetSlowBurn",
-    "PoolConnectFailures",
-    "PoolNoConnections",
-    "PoolOldestWaiter",
-    "PoolWaitP99High",
-    "PoolTargetDown",
-    "PoolCircuitOpen",
-    "PoolRecoveryExhausted",
-    "PoolLeakSuspected",
-    "PoolFlapping",
-    "PoolMetricsStale",
-    "PoolAccountingViolated",
-];
 
 /// The most that anything is compared with: in seconds thirty years.
 const MOST: f64 = 1e9;
@@ -61,7 +39,8 @@ keys! {
         threshold: Option<f64> = None, value("threshold", Optional(Number(0.0..=MOST)), Live);
 
         /// over how much time up to now: the mean of a number, the most of a peak, the sum of what happened. Without it what the
-        /// last collection found
+        /// last collection found. Of a rule that is built in, all that it compares over the same time follows, and its shorter window
+        /// keeps the proportion
         window: Option<Duration> = None, value("window_ms", Optional(Millis::POSITIVE), Live);
 
         /// it must hold over this shorter time as well, so that the alert ends soon after its cause: the second window of a rule
@@ -112,20 +91,22 @@ impl Named for AlertRuleConfig {
 }
 
 impl AlertRuleConfig {
-    /// The names of the rules that are built in, which a file may change.
-    pub fn built_in_names() -> &'static [&'static str] {
-        BUILT_IN
+    /// The rule that is built in and that this one changes; `None` if it is one of its own.
+    #[must_use]
+    pub fn built_in(&self) -> Option<&'static BuiltInRule> {
+        BuiltInRule::named(&self.name)
     }
 
-    /// Whether it changes a rule that is built in.
-    #[must_use]
-    pub fn is_built_in(&self) -> bool {
-        BUILT_IN.contains(&self.name.as_str())
+    /// How it compares, whether that is written or built in.
+    pub(super) fn comparison_in_force(&self) -> AlertComparison {
+        let built_in = self.built_in().filter(|_| self.metric.is_none()).map(|rule| rule.comparison);
+        self.comparison.or(built_in).unwrap_or(AlertComparison::Above)
     }
 
     fn check_completeness(&self, section: &mut Section<'_>) {
-        if !self.is_built_in() && !self.name.is_empty() {
-            let near = crate::suggest::nearest(&self.name, BUILT_IN);
+        if self.built_in().is_none() && !self.name.is_empty() {
+            let names: Vec<_> = BuiltInRule::ALL.iter().map(|rule| rule.name).collect();
+            let near = crate::suggest::nearest(&self.name, &names);
             let help = |key: &str| match near {
                 Some(near) => format!("add `{key}:`, or did you mean the rule `{near}`?"),
                 None => format!("add `{key}:`"),
@@ -148,28 +129,39 @@ impl AlertRuleConfig {
     }
 
     fn check_recovery(&self, section: &mut Section<'_>) {
-        let (Some(recovery), Some(threshold)) = (self.recovery_threshold, self.threshold) else { return };
-        let is_upper = !matches!(self.comparison, Some(AlertComparison::Below | AlertComparison::AtMost));
+        let Some(threshold) = self.threshold else { return };
+        let shown = format!("threshold is {threshold}");
+        if let Some(mistake) = self.wrong_recovery(threshold, &shown, "change one of the two") {
+            section.report("recovery_threshold", mistake);
+        }
+    }
+
+    /// What is wrong with `recovery_threshold` beside this threshold.
+    pub(super) fn wrong_recovery(&self, threshold: f64, shown: &str, help: &str) -> Option<Mistake> {
+        let recovery = self.recovery_threshold?;
+        let is_upper =
+            !matches!(self.comparison_in_force(), AlertComparison::Below | AlertComparison::AtMost);
         let (is_right, side) =
             if is_upper { (recovery <= threshold, "at most") } else { (recovery >= threshold, "at least") };
-        if !is_right {
-            let found = format!("{recovery} while threshold is {threshold}");
-            let expected = format!("{side} the threshold: the alert would never end");
-            section.report("recovery_threshold", Mistake::new(found, expected, "change one of the two"));
-        }
+        let found = format!("{recovery} while {shown}");
+        let expected = format!("{side} the threshold: the alert would never end");
+        (!is_right).then(|| Mistake::new(found, expected, help))
     }
 
     fn check_windows(&self, section: &mut Section<'_>) {
         let Some(short) = self.short_window else { return };
-        match self.window {
-            None if !self.is_built_in() || self.metric.is_some() => {
+        let built_in = self.built_in().filter(|_| self.metric.is_none());
+        match self.window.or(built_in.and_then(|rule| rule.window)) {
+            None if built_in.is_none() => {
                 let help = "add `window_ms:`, or write `window_ms` instead";
                 let mistake =
                     Mistake::new(section.shown("short_window_ms"), "a longer window_ms beside it", help);
                 section.report("short_window_ms", mistake);
             }
             Some(window) if short >= window => {
-                let found = format!("{} while window_ms is {}", short.as_millis(), window.as_millis());
+                let origin = if self.window.is_none() { " (built in)" } else { "" };
+                let found =
+                    format!("{} while window_ms is {}{origin}", short.as_millis(), window.as_millis());
                 let help = "a twelfth of window_ms is usual";
                 section.report("short_window_ms", Mistake::new(found, "less than window_ms", help));
             }

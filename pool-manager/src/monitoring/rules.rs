@@ -125,7 +125,7 @@ fn is_upper(comparison: Comparison) -> bool {
     matches!(comparison, Comparison::Above | Comparison::AtLeast)
 }
 
-fn comparison(config: AlertComparison) -> Comparison {
+pub(super) fn comparison(config: AlertComparison) -> Comparison {
     match config {
         AlertComparison::Above => Comparison::Above,
         AlertComparison::AtLeast => Comparison::AtLeast,

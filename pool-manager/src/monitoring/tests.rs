@@ -1,4 +1,4 @@
-use pool_config::{AlertRuleConfig, Config, MetricName};
+use pool_config::{BuiltInRule, Config, MetricName};
 use pool_monitor::{Comparison, Condition, Metric, NoData, Severity};
 
 use super::*;
@@ -45,12 +45,15 @@ fn a_file_knows_every_metric_and_every_rule() {
         let metric = rules::metric(name).expect("both lists are equal");
         assert_eq!(name.is_share(), metric.unit() == "1", "{name}");
     }
-    let mut known = AlertRuleConfig::built_in_names().to_vec();
     let rules = DefaultRules::default().rules();
-    let mut all: Vec<_> = rules.iter().map(|rule| rule.name.as_str()).collect();
-    known.sort_unstable();
-    all.sort_unstable();
-    assert_eq!(known, all);
+    assert_eq!(BuiltInRule::ALL.len(), rules.len());
+    for rule in rules {
+        let first = rule.conditions[0];
+        let known = BuiltInRule::named(&rule.name).expect("both lists are equal");
+        assert_eq!(rules::comparison(known.comparison), first.comparison, "{}", rule.name);
+        assert_eq!((known.threshold, known.window), (first.threshold, first.window), "{}", rule.name);
+        assert_eq!(rule.longest_window(), first.window, "{}", rule.name);
+    }
 }
 
 #[test]
@@ -235,7 +238,7 @@ fn a_rule_that_is_switched_off_is_not_there() {
         "alerts: {rules: [{name: PoolExhausted, enabled: false}, {name: Own, metric: idle, threshold: 1, enabled: false}]}",
     );
     let names: Vec<_> = alert_rules(&config).into_iter().map(|rule| rule.name).collect();
-    assert_eq!(names.len(), AlertRuleConfig::built_in_names().len() - 1);
+    assert_eq!(names.len(), BuiltInRule::ALL.len() - 1);
     assert!(!names.iter().any(|name| name == "PoolExhausted" || name == "Own"));
 }
 

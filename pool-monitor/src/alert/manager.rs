@@ -3,10 +3,11 @@
 //! Invariant: an alert that fires is never let go of to make room; what is bounded is how many may begin (`max_active_per_rule`)
 //! and how many are remembered when they are over (`max_alert_history`).
 //!
-//! `verbs` is what people do with alerts, `rules` what becomes of alerts when rules change, `muting` who is muted,
-//! `trouble` what alerts about targets say of those.
+//! `verbs` is what people do with alerts, `rules` what becomes of alerts when rules change, `muting` who is muted, `refused` what was not
+//! raised, `trouble` what alerts about targets say of those.
 
 mod muting;
+mod refused;
 mod restart;
 mod rules;
 mod trouble;
@@ -18,6 +19,8 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
+use self::refused::Refused;
+pub use self::refused::RefusedAlerts;
 pub use self::verbs::VerbError;
 use super::fingerprint::Fingerprint;
 use super::flapping::Flapping;
@@ -80,8 +83,8 @@ struct Ruled {
     pools: HashMap<Arc<str>, Fingerprint>,
     /// How many of them have an alert.
     open: usize,
-    /// How many more would have one, but for `max_active_per_rule`.
-    refused: usize,
+    /// What would have one, but for `max_active_per_rule`.
+    refused: Refused,
 }
 
 /// A rule for a pool that has met it.
@@ -93,6 +96,8 @@ struct Instance {
     episodes: u32,
     fired: u32,
     flapping: Flapping,
+    /// Whether it would have an alert, but for `max_active_per_rule`.
+    refused: bool,
     open: Option<Open>,
     /// The rounds in which it was evaluated last, and was last in an event.
     seen: u64,
@@ -155,7 +160,7 @@ impl AlertManager {
     pub(crate) fn begin_round(&mut self, now: Instant, time: SystemTime) -> Round<'_> {
         self.round += 1;
         for ruled in &mut self.rules {
-            ruled.refused = 0;
+            ruled.refused.begin();
         }
         let events = std::mem::take(&mut self.untold);
         Round { manager: self, moment: Moment { now, time }, events }
@@ -272,13 +277,6 @@ impl AlertManager {
         open.or_else(|| self.history.find(id)).cloned()
     }
 
-    /// How many alerts each rule would have raised in the last evaluation but for `max_active_per_rule`. Those that would have raised
-    /// none are not named.
-    pub fn refused(&self) -> Vec<(Arc<str>, usize)> {
-        let refused = self.rules.iter().filter(|ruled| ruled.refused > 0);
-        refused.map(|ruled| (Arc::clone(&ruled.name), ruled.refused)).collect()
-    }
-
     fn open(&self) -> impl Iterator<Item = &Arc<Alert>> {
         self.instances.values().filter_map(|instance| instance.open.as_ref()).map(|open| &open.alert)
     }
@@ -327,6 +325,7 @@ impl AlertManager {
             episodes: self.history.last(fingerprint).map_or(0, |alert| alert.id.episode),
             fired: 0,
             flapping: Flapping::default(),
+            refused: false,
             open: None,
             seen: 0,
             told: 0,
@@ -347,8 +346,10 @@ impl AlertManager {
         let mut after = advance(before, verdict, ruled.rule.patience(), moment.now);
         let most = self.settings.max_active_per_rule;
         if before.is_none() && after.is_some() && most > 0 && ruled.open >= most {
-            ruled.refused += 1;
+            ruled.refused.count(std::mem::replace(&mut instance.refused, true));
             after = None;
+        } else {
+            instance.refused = false;
         }
         let flaps = if self.settings.flapping_detection {
             instance.flapping.note(after.is_some_and(|course| course.state.is_active()))
@@ -468,6 +469,7 @@ impl Round<'_> {
         self.manager.let_go_of_removed_pools(self.moment, &mut self.events);
         self.manager.refresh(self.moment, &mut self.events);
         self.manager.history.trim(most, retention, self.moment.now);
+        self.manager.rules.iter_mut().for_each(|ruled| ruled.refused.end());
         self.manager.told(self.events)
     }
 }
@@ -496,7 +498,14 @@ impl Ruled {
     fn new(rule: AlertRule) -> Self {
         let name = Arc::from(rule.name.as_str());
         let rule = Arc::new(rule);
-        Ruled { given: Arc::clone(&rule), rule, name, pools: HashMap::new(), open: 0, refused: 0 }
+        Ruled {
+            given: Arc::clone(&rule),
+            rule,
+            name,
+            pools: HashMap::new(),
+            open: 0,
+            refused: Refused::default(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`NoData::KeepLast`] | nothing: Prometheus takes the last sample for five minutes |
 //! | [`NoData::Firing`] | `or` the pool had been measured in the last quarter of an hour, `unless` it is now; whatever the guards say |
 //! | [`NoData::Resolve`] | nothing, once Prometheus has noticed that the series has ended |
+//! | `{{ … }}` in an annotation that is no word of ours, and any in a label | text that Prometheus shows as it is |
 //! | a condition without a window on a counter | the increase over [`RulesFileSettings::window`] |
 //!
 //! Every expression ends with the labels `job`, `instance` and `pool`, so that conditions on different families meet.
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::rule::{AlertRule, NoData};
+use super::rule::{AlertRule, NoData, for_prometheus, literal_for_prometheus};
 use crate::condition::{Condition, brief};
 use crate::metric::{Metric, MetricKind};
 
@@ -288,13 +289,13 @@ impl fmt::Display for RulesFile<'_> {
             }
             writeln!(f, "        labels:\n          severity: {}", quoted(rule.severity.as_str()))?;
             for (name, value) in rule.labels.iter() {
-                writeln!(f, "          {name}: {}", quoted(value))?;
+                writeln!(f, "          {name}: {}", quoted(&literal_for_prometheus(value)))?;
             }
             if !rule.annotations.is_empty() {
                 writeln!(f, "        annotations:")?;
             }
             for (name, text) in rule.annotations.iter() {
-                writeln!(f, "          {name}: {}", quoted(text))?;
+                writeln!(f, "          {name}: {}", quoted(&for_prometheus(text)))?;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! When an alert is raised: conditions, patience, and what is said about it.
 
 mod check;
+mod template;
 mod words;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::labels::Labels;
 use super::machine::{Patience, Verdict};
 use super::settings::AlertSettingsError;
 
+pub(crate) use self::template::{for_prometheus, literal_for_prometheus};
 pub(crate) use self::words::show;
 
 /// What a rule says of a pool of which nothing can be read.
@@ -79,8 +81,8 @@ pub struct AlertRule {
     pub pools: Vec<String>,
     /// More labels of its alerts. `alertname`, `severity` and `pool` are taken.
     pub labels: Labels,
-    /// What is said of its alerts. `{{ $value }}` and `{{ $labels.NAME }}` stand for what they are called in Prometheus. `summary` is
-    /// part of the message.
+    /// What is said of its alerts. `{{ $value }}` and `{{ $labels.NAME }}` stand for what they are called in Prometheus, all else for
+    /// itself. `summary` is part of the message.
     pub annotations: Labels,
 }
 

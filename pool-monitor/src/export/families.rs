@@ -305,6 +305,16 @@ pub(super) static FAMILIES: &[Family] = &[
         source: Source::Whole(alerts),
     },
     Family {
+        name: "pool.alerts_refused",
+        kind: Counter,
+        unit: "{alert}",
+        help: "Alerts that were not raised because their rule had as many as it may have.",
+        labels: &["alertname"],
+        source: Source::Whole(|exposition, put| {
+            exposition.refused.iter().for_each(|refused| put(&[&refused.rule], refused.total as f64));
+        }),
+    },
+    Family {
         name: "pool.notifications",
         kind: Counter,
         unit: "{notification}",

@@ -19,7 +19,7 @@ use pool_core::Histogram;
 
 use super::Exposition;
 use super::family::{Family, FamilyKind, Source};
-use crate::alert::Alert;
+use crate::alert::{Alert, RefusedAlerts};
 use crate::sample::Sample;
 use crate::sink::SinkStats;
 
@@ -55,6 +55,7 @@ pub struct OtelExporter {
 struct State {
     samples: Vec<Arc<Sample>>,
     alerts: Vec<Arc<Alert>>,
+    refused: Vec<RefusedAlerts>,
     sinks: Vec<SinkStats>,
     /// By pool and family.
     unrecorded: HashMap<(Arc<str>, &'static str), u64>,
@@ -102,6 +103,7 @@ impl OtelExporter {
         }
         state.samples = exposition.samples.to_vec();
         state.alerts = exposition.alerts.to_vec();
+        state.refused = exposition.refused.to_vec();
         state.sinks = exposition.sinks.to_vec();
     }
 }
@@ -191,7 +193,8 @@ fn observe<T>(
 ) {
     let Some(state) = state.upgrade() else { return };
     let state = lock(&state);
-    let exposition = Exposition { samples: &state.samples, alerts: &state.alerts, sinks: &state.sinks };
+    let State { samples, alerts, refused, sinks, .. } = &*state;
+    let exposition = Exposition { samples, alerts, refused, sinks };
     family.read(&exposition, &mut |values, number| {
         instrument.observe(number_of(number), &attributes(family, values));
     });

@@ -7,9 +7,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use pool_core::{PoolCounters, PoolHistograms, PoolStats, Target};
+use tokio::time::Instant;
 
 use super::*;
-use crate::alert::{AlertId, AlertState, Labels, Reason, Severity};
+use crate::alert::{
+    AlertId, AlertManager, AlertSettings, AlertState, DefaultRules, Labels, Reason, RefusedAlerts, Severity,
+};
+use crate::condition::Readings;
 use crate::target::{BreakerState, TargetHealth};
 use crate::{Comparison, Metric};
 
@@ -97,6 +101,21 @@ fn alert(rule: &str, state: AlertState, extra: &str) -> Arc<Alert> {
     })
 }
 
+/// What a manager has refused that may have but one alert of each rule.
+fn refused() -> Vec<RefusedAlerts> {
+    struct Full;
+    impl Readings for Full {
+        fn read(&self, metric: Metric, _window: Option<Duration>) -> Option<f64> {
+            Some(if metric == Metric::Utilization { 0.9 } else { 0.0 })
+        }
+    }
+    let settings = AlertSettings { max_active_per_rule: 1, ..AlertSettings::default() };
+    let rules = DefaultRules::default().rules();
+    let mut manager = AlertManager::new(rules[..2].to_vec(), settings).unwrap();
+    manager.evaluate(Instant::now(), SystemTime::UNIX_EPOCH, &[("orders", &Full), ("users", &Full)]);
+    manager.refused()
+}
+
 /// One of each family.
 fn everything() -> String {
     let orders = sample("orders");
@@ -109,7 +128,8 @@ fn everything() -> String {
     let mut sink = SinkStats { name: "on-call".to_owned(), ..SinkStats::default() };
     (sink.delivered, sink.failed, sink.dropped) = (12, 1, 0);
     let samples = [Arc::new(orders)];
-    Exposition::of(&samples).alerts(&alerts).sinks(&[sink]).prometheus_text()
+    let refused = refused();
+    Exposition::of(&samples).alerts(&alerts).refused(&refused).sinks(&[sink]).prometheus_text()
 }
 
 #[test]

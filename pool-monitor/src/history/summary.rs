@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(doc)]
+use crate::columns::weight;
 use crate::columns::{COUNTS, Count, GAUGES, Source, Timed, source};
 use crate::metric::Metric;
 
@@ -10,16 +12,23 @@ use crate::metric::Metric;
 pub(crate) struct Cell {
     pub(crate) min: f64,
     pub(crate) max: f64,
+    /// Of each value times its weight.
     pub(crate) sum: f64,
-    pub(crate) count: u64,
+    /// Of all together: see [`weight`].
+    pub(crate) weight: u64,
     pub(crate) last: f64,
 }
 
 impl Cell {
-    const NONE: Cell = Cell { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, count: 0, last: 0.0 };
+    const NONE: Cell = Cell { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, weight: 0, last: 0.0 };
 
-    pub(crate) fn once(value: f64) -> Self {
-        Cell { min: value, max: value, sum: value, count: 1, last: value }
+    pub(crate) fn once(value: f64, weight: u64) -> Self {
+        Cell { min: value, max: value, sum: value * weight as f64, weight, last: value }
+    }
+
+    /// Of all values, each by its weight.
+    pub(crate) fn mean(self) -> f64 {
+        self.sum / self.weight as f64
     }
 
     /// With those that came later.
@@ -28,8 +37,8 @@ impl Cell {
             min: self.min.min(later.min),
             max: self.max.max(later.max),
             sum: self.sum + later.sum,
-            count: self.count + later.count,
-            last: if later.count > 0 { later.last } else { self.last },
+            weight: self.weight + later.weight,
+            last: if later.weight > 0 { later.last } else { self.last },
         }
     }
 }
@@ -90,10 +99,7 @@ impl Summary {
             return None;
         }
         match source(metric) {
-            Source::Mean(column) => {
-                let Cell { sum, count, .. } = self.cells[column];
-                Some(sum / count as f64)
-            }
+            Source::Mean(column) => Some(self.cells[column].mean()),
             Source::Most(column) => Some(self.cells[column].max),
             Source::Sum(columns) => Some(sum(&self.counts, columns) as f64),
             Source::Quotient(some, all) => self.quotient(some, all),

@@ -87,24 +87,57 @@ fn the_first_measurement_survives_a_change_of_settings() {
     assert_eq!(Failing { history, ..pool }.read(Metric::TimedOut, 5 * MINUTE), None);
 }
 
-#[test]
-fn of_two_collections_in_one_step_an_average_is_that_of_both_times() {
-    let column = |metric: Metric| match source(metric) {
-        Source::Mean(column) | Source::Most(column) => column,
-        _ => panic!("{metric:?} is no gauge"),
-    };
-    let mut history = History::new(&MonitorSettings::default());
-    for (position, elapsed, average, active) in [(0, 8, 1.0, 4.0), (8, 2, 0.0, 1.0)] {
-        let mut interval = Interval { elapsed: nanos(elapsed * SECOND), ..Interval::default() };
-        interval.gauges[column(Metric::AverageUtilization)] = average;
-        interval.gauges[column(Metric::Active)] = active;
-        interval.gauges[column(Metric::PeakActive)] = active;
-        history.push(NOON + nanos(position * SECOND), &interval, &mut PoolHistograms::default());
+/// Puts in what was collected at these seconds after noon: how long since the collection before, and the average and the present
+/// utilization.
+fn averages(settings: &MonitorSettings, collected: &[(u64, u64, f64, f64)]) -> History {
+    let column = |metric| crate::columns::GAUGE_METRICS.iter().position(|it| *it == metric).unwrap();
+    let mut history = History::new(settings);
+    for (at, elapsed, average, now) in collected {
+        let mut interval = Interval { elapsed: nanos(SECOND) * elapsed, ..Interval::default() };
+        interval.gauges[column(Metric::AverageUtilization)] = *average;
+        interval.gauges[column(Metric::PeakUtilization)] = *average;
+        interval.gauges[column(Metric::Utilization)] = *now;
+        history.push(NOON + nanos(SECOND) * at, &interval, &mut PoolHistograms::default());
     }
-    let read = |metric| history.read(metric, 10 * SECOND, NOON + nanos(8 * SECOND));
-    assert_eq!(read(Metric::AverageUtilization), Some(0.8));
-    assert_eq!(read(Metric::PeakActive), Some(4.0), "the highest");
-    assert_eq!(read(Metric::Active), Some(1.0), "the last");
+    history
+}
+
+fn reads(history: &History, length: Duration, at: u64) -> [Option<f64>; 3] {
+    [Metric::AverageUtilization, Metric::PeakUtilization, Metric::Utilization]
+        .map(|metric| history.read(metric, length, NOON + nanos(SECOND) * at))
+}
+
+#[test]
+fn two_collections_in_one_step_have_the_mean_of_the_time_of_both() {
+    let history = averages(&MonitorSettings::default(), &[(0, 8, 1.0, 0.5), (9, 2, 0.0, 0.25)]);
+    assert_eq!(reads(&history, 10 * SECOND, 9), [Some(0.8), Some(1.0), Some(0.25)]);
+}
+
+#[test]
+fn an_average_counts_for_its_time_in_every_tier_and_window() {
+    let tiers = vec![TierSettings { step: MINUTE, retention: 2 * HOUR }];
+    let settings = MonitorSettings { tiers, ..MonitorSettings::default() };
+    // The second one was late.
+    let collected = [(0, 10, 1.0, 1.0), (30, 30, 0.0, 0.0), (40, 10, 0.0, 0.0), (50, 10, 1.0, 1.0)];
+    let history = averages(&settings, &collected);
+    let mean_of = |length| history.read(Metric::AverageUtilization, length, NOON + nanos(50 * SECOND));
+    assert_eq!((mean_of(MINUTE), mean_of(2 * HOUR)), (Some(1.0 / 3.0), None));
+    let window = history.window(2 * HOUR, NOON + nanos(50 * SECOND));
+    assert_eq!(
+        (window.value(Metric::AverageUtilization), window.value(Metric::Utilization)),
+        (Some(1.0 / 3.0), Some(0.5))
+    );
+    let coarser = MonitorSettings { collection_interval: 20 * SECOND, tiers: Vec::new(), ..settings };
+    let rebuilt = history.rebuilt(&coarser, NOON + nanos(50 * SECOND), &mut PoolHistograms::default());
+    assert_eq!(reads(&rebuilt, MINUTE, 50)[0], Some(1.0 / 3.0));
+}
+
+#[test]
+fn a_first_measurement_has_no_time_and_is_all_that_is_known() {
+    let first = averages(&MonitorSettings::default(), &[(0, 0, 0.5, 0.5)]);
+    assert_eq!(reads(&first, 10 * SECOND, 0)[0], Some(0.5));
+    let twice = averages(&MonitorSettings::default(), &[(0, 0, 0.5, 0.5), (0, 0, 1.0, 1.0)]);
+    assert_eq!(reads(&twice, 10 * SECOND, 0)[0], Some(0.75));
 }
 
 proptest! {

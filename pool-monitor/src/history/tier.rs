@@ -10,8 +10,8 @@ use pool_core::PoolHistograms;
 
 use super::sketch::{self, ROOM};
 use super::summary::{Cell, Summary};
-use crate::columns::{COUNTS, GAUGE_METRICS, GAUGES};
-use crate::metric::{Metric, MetricKind};
+use crate::columns::{COUNTS, GAUGE_METRICS, GAUGES, weight};
+use crate::metric::MetricKind;
 use crate::settings::TierSettings;
 use crate::timeline::nanos;
 
@@ -35,7 +35,7 @@ const PARTS: usize = 4;
 pub(crate) struct Tier {
     step: u64,
     retention: Duration,
-    /// How many values of each gauge there are in a slot: one, the last, or [`PARTS`].
+    /// How many values of each gauge there are in a slot: one or [`PARTS`].
     parts: usize,
     heads: Box<[Head]>,
     gauges: Box<[f64]>,
@@ -46,13 +46,6 @@ pub(crate) struct Tier {
     total: [u64; COUNTS],
     /// The last step in which anything was collected.
     newest: Option<u64>,
-}
-
-/// The mean of a gauge in the times of two summaries together.
-fn mean_of_both(earlier: &Summary, later: &Summary, column: usize) -> f64 {
-    let mean = |summary: &Summary| summary.cells[column].sum / summary.cells[column].count as f64;
-    let all = (earlier.elapsed + later.elapsed).max(1) as f64;
-    mean(earlier) + (mean(later) - mean(earlier)) * (later.elapsed as f64 / all)
 }
 
 /// How many slots a tier needs: a whole retention, and the one that is being filled.
@@ -183,11 +176,12 @@ impl Tier {
 
     /// One gauge in a slot.
     pub(crate) fn cell_at(&self, index: usize, column: usize) -> Cell {
+        let Head { samples, elapsed, .. } = self.heads[index];
+        // One value stands for one collection, but a mean for all the time that it is the mean of.
+        let weight = weight(column, if self.parts == 1 { 1 } else { samples }, elapsed);
         match &self.gauges[(index * GAUGES + column) * self.parts..][..self.parts] {
-            [min, max, sum, last] => {
-                Cell { min: *min, max: *max, sum: *sum, count: self.heads[index].samples, last: *last }
-            }
-            values => Cell::once(values[0]),
+            [min, max, sum, last] => Cell { min: *min, max: *max, sum: *sum, weight, last: *last },
+            values => Cell::once(values[0], weight),
         }
     }
 
@@ -226,18 +220,20 @@ impl Tier {
         self.heads[index] = Head { number, samples: all.samples, elapsed: all.elapsed, ordinal };
         let gauges = &mut self.gauges[index * GAUGES * self.parts..][..GAUGES * self.parts];
         for (column, values) in gauges.chunks_mut(self.parts).enumerate() {
-            let Cell { min, max, sum, last, .. } = all.cells[column];
+            let cell = all.cells[column];
+            let Cell { min, max, sum, last, .. } = cell;
             match values {
                 [of_min, of_max, of_sum, of_last] => {
                     (*of_min, *of_max, *of_sum, *of_last) = (min, max, sum, last);
                 }
-                // A peak must not be lost to a second collection.
-                values if GAUGE_METRICS[column].kind() == MetricKind::Peak => values[0] = max,
-                // An average of the time since the collection before: so of both times together.
-                values if GAUGE_METRICS[column] == Metric::AverageUtilization => {
-                    values[0] = before.as_ref().map_or(last, |before| mean_of_both(before, new, column));
+                values => {
+                    values[0] = match GAUGE_METRICS[column].kind() {
+                        // Neither a peak nor a busy time must be lost to a second collection.
+                        MetricKind::Peak => max,
+                        MetricKind::Average => cell.mean(),
+                        _ => last,
+                    };
                 }
-                values => values[0] = last,
             }
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{PoolMonitor, Shared};
 use crate::alert::{
     Acknowledgement, Alert, AlertEvent, AlertId, AlertManager, AlertRule, AlertSettings, AlertSettingsError,
-    AlertSnapshot, DefaultRules, Silence, SilenceError, SilenceId, VerbError,
+    AlertSnapshot, DefaultRules, RefusedAlerts, Silence, SilenceError, SilenceId, VerbError,
 };
 use crate::sink::{AlertDispatcher, AlertSink, Candidate};
 
@@ -88,7 +88,17 @@ impl Shared {
             }
             round.finish()
         });
+        let refused = manager.take_newly_refused();
+        let limit = manager.settings().max_active_per_rule;
         drop(manager);
+        for RefusedAlerts { rule, now, .. } in refused {
+            tracing::warn!(
+                rule = &*rule,
+                refused = now,
+                limit,
+                "alerts are not raised: their rule has as many as it may have"
+            );
+        }
         self.alerting.call(&events);
         self.tell_due();
     }
@@ -149,6 +159,12 @@ impl PoolMonitor {
     /// All alerts: those that fire or recover, those that are pending, and those that are over, the latest first.
     pub fn all_alerts(&self) -> Vec<Arc<Alert>> {
         self.shared.alerting.manager().all()
+    }
+
+    /// How many alerts of each rule were not raised because of [`AlertSettings::max_active_per_rule`]. That it begins is told in the
+    /// log as well.
+    pub fn refused_alerts(&self) -> Vec<RefusedAlerts> {
+        self.shared.alerting.manager().refused()
     }
 
     /// The alert of this id, as long as it is known.

@@ -82,6 +82,7 @@ impl AlertManager {
             episodes: saved.episodes,
             fired: saved.fired,
             flapping: Flapping::default(),
+            refused: false,
             open: None,
             seen: self.round,
             told: self.round,

@@ -61,7 +61,7 @@ impl AlertManager {
         for rule in rules {
             let mut ruled = Ruled::new(rule);
             if let Some(before) = before.remove(&ruled.name) {
-                (ruled.pools, ruled.open) = (before.pools, before.open);
+                (ruled.pools, ruled.open, ruled.refused) = (before.pools, before.open, before.refused);
             }
             self.rules.push(ruled);
         }

@@ -228,7 +228,12 @@ async fn too_many_alerts_of_one_rule_are_counted_and_none_that_fires_is_let_go_o
     let pools: Vec<(&str, &dyn Readings)> =
         ["a", "b", "c", "d"].map(|name| (name, &full as &dyn Readings)).into();
     assert_eq!(driven.pools(&pools).len(), 2);
-    assert_eq!(driven.manager.refused(), [(Arc::from("Busy"), 2)]);
+    let refused = |driven: &Driven| {
+        driven.manager.refused().iter().map(|it| (it.rule.to_string(), it.now, it.total)).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(&driven), [("Busy".to_owned(), 2, 2)]);
+    driven.pools(&pools);
+    assert_eq!(refused(&driven), [("Busy".to_owned(), 2, 2)], "they are the same");
     let firing = |driven: &Driven| {
         driven.manager.alerts().iter().map(|alert| alert.labels.get("pool").to_owned()).collect::<Vec<_>>()
     };
@@ -236,7 +241,25 @@ async fn too_many_alerts_of_one_rule_are_counted_and_none_that_fires_is_let_go_o
     let calm = All(Some(0.0));
     driven.pools(&[("a", &calm), ("b", &full), ("c", &full), ("d", &calm)]);
     assert_eq!(firing(&driven), ["b", "c"], "there is room again");
-    assert_eq!(driven.manager.refused(), []);
+    assert_eq!(refused(&driven), [("Busy".to_owned(), 0, 2)]);
+    driven.manager.set_rules(vec![busy()], driven.now, driven.time).unwrap();
+    driven.pools(&pools);
+    assert_eq!(refused(&driven), [("Busy".to_owned(), 2, 4)]);
+}
+
+#[tokio::test]
+async fn that_alerts_are_refused_is_news_once_for_as_long_as_it_lasts() {
+    let mut driven =
+        Driven::with(vec![busy()], AlertSettings { max_active_per_rule: 1, ..AlertSettings::default() });
+    let (full, calm) = (All(Some(0.9)), All(Some(0.0)));
+    let mut news = Vec::new();
+    for more in [false, true, true, false, true] {
+        let second = if more { full } else { calm };
+        driven.pools(&[("a", &full), ("b", &second)]);
+        news.push(driven.manager.take_newly_refused().len());
+        news.push(driven.manager.take_newly_refused().len());
+    }
+    assert_eq!(news, [0, 0, 1, 0, 0, 0, 0, 0, 1, 0]);
 }
 
 #[tokio::test]

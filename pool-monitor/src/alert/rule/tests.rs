@@ -130,7 +130,7 @@ fn annotations_tell_value_and_labels_as_in_prometheus() {
         ..guarded()
     };
     let annotations = rule.annotations_for(&rule.labels_for("orders"), Some(0.25));
-    assert_eq!(annotations.get("description"), "orders is at 0.25; {{$other}} {{ open");
+    assert_eq!(annotations.get("description"), "orders is at 0.25; {{ $other }} {{ open");
     assert!(rule.tells_the_value());
 }
 

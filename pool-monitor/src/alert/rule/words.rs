@@ -10,6 +10,7 @@ use crate::metric::{Metric, MetricKind};
 
 use super::super::labels::Labels;
 use super::AlertRule;
+use super::template::expand;
 
 impl AlertRule {
     /// In one line: of which pool, what is the matter, and what was read.
@@ -77,27 +78,4 @@ pub(crate) fn show(metric: Metric, value: f64) -> String {
 fn short(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Puts values in place of `{{ $value }}` and `{{ $labels.NAME }}`; other text stays, so does what stands for nothing known.
-fn expand(text: &str, labels: &Labels, value: Option<f64>) -> String {
-    let mut expanded = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        expanded.push_str(before);
-        let Some((name, after)) = after.split_once("}}") else {
-            expanded.push_str("{{");
-            rest = after;
-            continue;
-        };
-        match name.trim() {
-            "$value" => expanded.push_str(&value.map_or_else(|| "NaN".to_owned(), |value| value.to_string())),
-            name => match name.strip_prefix("$labels.") {
-                Some(label) => expanded.push_str(labels.get(label)),
-                None => expanded.extend(["{{", name, "}}"]),
-            },
-        }
-        rest = after;
-    }
-    expanded + rest
 }

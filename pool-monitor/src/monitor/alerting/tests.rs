@@ -370,6 +370,27 @@ async fn who_takes_alerts_one_by_one_hears_of_the_end_of_those_that_are_not_kept
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn alerts_that_are_not_raised_are_in_the_log_once_and_in_what_is_exported() {
+    let (orders, users) = (pool("orders"), pool("users"));
+    let (_set, monitor) = monitor(&[&orders, &users]);
+    monitor.set_alert_settings(AlertSettings { max_active_per_rule: 1, ..AlertSettings::default() }).unwrap();
+    let _held = (take(&orders, 9).await, take(&users, 9).await);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let writer = Mutex::new(log.reopen().unwrap());
+    let subscriber = tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(writer);
+    let kept = tracing::subscriber::set_default(subscriber.finish());
+    for _ in 0..3 {
+        monitor.collect();
+    }
+    drop(kept);
+    insta::assert_snapshot!(std::fs::read_to_string(log.path()).unwrap(), @r#" WARN pool_monitor::monitor::alerting: alerts are not raised: their rule has as many as it may have rule="PoolUtilizationHigh" refused=1 limit=1"#);
+    let refused = monitor.refused_alerts();
+    let text = crate::Exposition::of(&[]).refused(&refused).prometheus_text();
+    assert!(text.contains("pool_alerts_refused_total{alertname=\"PoolUtilizationHigh\"} 1\n"), "{text}");
+    assert!(text.contains("pool_alerts_refused_total{alertname=\"PoolExhausted\"} 0\n"), "{text}");
+}
+
 /// Takes alerts one by one, and counts how often.
 struct Resent(Arc<AtomicUsize>);
 
