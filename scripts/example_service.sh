@@ -51,6 +51,8 @@ Starting PostgreSQL, Redis and the service. Ctrl-C ends it. In another terminal:
   curl     http://$LISTEN/items/lamp        # from the database, then for 10 s from the cache
   curl     http://$LISTEN/report
   curl     http://$LISTEN/stats
+  curl     http://$LISTEN/metrics           # what a Prometheus asks for
+  curl     http://$LISTEN/alerts            # what is wrong: nothing, while both servers run
 
 Change $config (max_connections of a pool, say): within
 seconds /stats shows it. What is wrong in it is logged, and changes nothing.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::connection::{ConnectionId, ConnectionInfo, Holder};
 use crate::connector::Connector;
-use crate::error::{AcquireError, Outage, WarmUpError};
+use crate::error::{AcquireError, ConnectFailure, Outage, WarmUpError};
 use crate::histogram::PoolHistograms;
 use crate::options::{OptionsError, PoolOptions};
 use crate::pool::{CheckReport, CloseReport, Pool};
@@ -68,6 +68,12 @@ pub trait PoolControl: Any + Send + Sync {
     fn holders(&self) -> Vec<Holder>;
     /// See [`Pool::outage`].
     fn outage(&self) -> Option<Outage>;
+    /// See [`Pool::last_connect_failure`].
+    ///
+    /// The default knows of none.
+    fn last_connect_failure(&self) -> Option<ConnectFailure> {
+        None
+    }
     /// See [`Pool::is_closed`].
     fn is_closed(&self) -> bool;
     /// See [`Pool::is_paused`].
@@ -167,6 +173,9 @@ impl<C: Connector> PoolControl for Pool<C> {
     }
     fn outage(&self) -> Option<Outage> {
         self.outage()
+    }
+    fn last_connect_failure(&self) -> Option<ConnectFailure> {
+        self.last_connect_failure()
     }
     fn is_closed(&self) -> bool {
         self.is_closed()

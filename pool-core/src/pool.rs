@@ -13,7 +13,7 @@ use crate::acquire::{Acquire, AcquireOptions, Priority, try_acquire};
 use crate::builder::PoolBuilder;
 use crate::connection::{ConnectionId, ConnectionInfo, Holder, Owner};
 use crate::connector::Connector;
-use crate::error::{AcquireError, Outage, WarmUpError};
+use crate::error::{AcquireError, ConnectFailure, Outage, WarmUpError};
 use crate::histogram::PoolHistograms;
 use crate::options::{OptionsError, PoolOptions};
 use crate::pool_id::PoolId;
@@ -293,6 +293,11 @@ impl<C: Connector> Pool<C> {
     /// The failing run of connects under way, if there is one.
     pub fn outage(&self) -> Option<Outage> {
         self.shared.read(|state, now| state.outage(now))
+    }
+
+    /// The last connect that failed, however long ago; `None` if none has.
+    pub fn last_connect_failure(&self) -> Option<ConnectFailure> {
+        self.shared.read(|state, now| state.last_connect_failure(now))
     }
 
     /// Whether the pool is closed or closing.

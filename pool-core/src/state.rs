@@ -58,7 +58,7 @@ pub(crate) use self::waiters::{Progress, Request, WaiterId};
 use crate::acquire::Priority;
 use crate::clock::Clock;
 use crate::connection::{CloseReason, ConnectionId, ConnectionInfo, Holder};
-use crate::error::{Diagnosis, Outage};
+use crate::error::{ConnectFailure, Diagnosis, Outage};
 use crate::event::PoolEvent;
 use crate::histogram::{Histogram, PoolHistograms};
 use crate::options::{CheckedOptions, Fairness, PoolOptions, Reuse};
@@ -262,6 +262,10 @@ impl<T> State<T> {
             outage.next_probe = Duration::ZERO;
         }
         Some(outage)
+    }
+
+    pub(crate) fn last_connect_failure(&self, now: Instant) -> Option<ConnectFailure> {
+        self.connecting.last_failure(now)
     }
 
     pub(crate) fn is_shut(&self) -> bool {

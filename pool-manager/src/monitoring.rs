@@ -290,16 +290,16 @@ impl Measuring {
 
     /// Has the monitor do what the configuration says. What is as it was before is left alone, and so is what somebody has set by
     /// hand instead. One at a time; whoever calls has to [call back](Self::call_back) once the next one may begin.
-    pub(crate) fn follow(&self, prepared: Prepared) {
+    pub(crate) fn follow(&self, prepared: &Prepared) {
         let mut followed = self.followed();
-        if *followed == prepared {
+        if *followed == *prepared {
             return;
         }
         *followed = prepared.clone();
         drop(followed);
-        self.take_up(&prepared);
+        self.take_up(prepared);
         self.set_addressees(&prepared.addressees);
-        self.set_running(&prepared);
+        self.set_running(prepared);
     }
 
     /// Calls whoever wants to know of alerts that rules have ended which are gone. They may do as they like: a reload as well.
@@ -348,11 +348,13 @@ impl Measuring {
     /// undisturbed.
     fn set_addressees(&self, addressees: &[Addressee]) {
         let mut telling = self.telling();
-        let Some(TellingAll { each, .. }) = &mut *telling else { return };
+        let Some(TellingAll { dispatcher, each }) = &mut *telling else { return };
         if each.iter().map(|(addressee, _)| addressee).eq(addressees) {
             return;
         }
         *each = receivers::telling(addressees, each);
+        // One that the program has put in its place holds until now.
+        drop(self.monitor.set_alert_dispatcher(Some(Arc::clone(dispatcher))));
         let gone = self.monitor.replace_alert_sinks(sinks(each));
         drop(telling);
         if let Some(gone) = gone {
@@ -405,6 +407,9 @@ impl PoolManager {
     /// [asked](PoolMonitor::collect).
     ///
     /// Thresholds and rules that are set by hand hold until a reload changes `monitoring`.
+    ///
+    /// A callback that holds a clone of the monitor or of the manager keeps it in memory: [`PoolMonitor::downgrade`] does not.
+    /// [`close`](Self::close) ends what both do in any case.
     ///
     /// # Examples
     ///

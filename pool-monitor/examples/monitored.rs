@@ -7,6 +7,7 @@
 //!
 //! | path | what |
 //! |---|---|
+//! | `/` | these paths |
 //! | `/metrics` | for Prometheus |
 //! | `/metrics.json` | the same numbers for programs |
 //! | `/alerts` | what is wrong, for people |
@@ -19,6 +20,9 @@
 //! | `ALERTMANAGER` | the URL of an Alertmanager that is told of alerts; default none |
 //! | `ALERTMANAGER_RESEND_MS` | how often; without a further word an alert is over after four times as long. Default: a minute, four minutes |
 //! | `COLLECTION_INTERVAL_MS` | how often the pools are measured; default 1000 |
+//!
+//! An alert is in `/alerts` at the next measurement. The log is told of it half a minute later: so long the first alert of a group waits for others,
+//! unless `AlertSettings::group_wait` says otherwise. An Alertmanager is told at once.
 //!
 //! The connections are make-believe; any other connector does, such as those of `pool-drivers`.
 
@@ -74,7 +78,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listen = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
     let listener = TcpListener::bind(&listen).await?;
-    writeln!(std::io::stdout(), "listening on http://{}", listener.local_addr()?)?;
+    let address = listener.local_addr()?;
+    // In one piece: whoever started it may read the first line alone.
+    std::io::stdout()
+        .write_all(format!("listening on http://{address}\n{}", to_try(&address.to_string())).as_bytes())?;
     let service = Service {
         orders,
         monitor: monitor.clone(),
@@ -118,8 +125,29 @@ async fn work(pool: Orders) {
     }
 }
 
+/// What to ask it, and in what order.
+fn to_try(address: &str) -> String {
+    format!(
+        "  curl http://{address}/metrics
+  curl -X POST http://{address}/busy   # and a moment later
+  curl http://{address}/alerts         # PoolUtilizationHigh; the log tells of it after half a minute (group_wait)
+  curl -X POST http://{address}/idle   # it is over
+"
+    )
+}
+
+const PATHS: &str = "\
+GET  /metrics        for Prometheus
+GET  /metrics.json   the same numbers for programs
+GET  /alerts         what is wrong, for people; the log is told half a minute later (group_wait)
+GET  /api/v2/alerts  the same for amtool
+POST /busy           holds nine of ten connections of the pool `orders`
+POST /idle           gives them back
+";
+
 fn routes(service: Service) -> Router {
     Router::new()
+        .route("/", get(|| async { PATHS }))
         .route("/metrics", get(metrics))
         .route("/metrics.json", get(json))
         .route("/alerts", get(alerts))

@@ -28,11 +28,12 @@ pub(crate) const MEMORY: usize = {
 const YOUNG: u32 = 2;
 
 /// What somebody else knows of a pool's target.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     pub(crate) health: TargetHealth,
     pub(crate) breaker: Option<BreakerState>,
     pub(crate) flapping: bool,
+    pub(crate) last_error: Option<String>,
 }
 
 /// Histograms to calculate with, for all pools together.
@@ -170,6 +171,8 @@ impl Source {
         fields.paused = pool.is_paused();
         fields.outage = gone && pool.outage().is_some();
         (fields.health, fields.breaker, fields.flapping) = (facts.health, facts.breaker, facts.flapping);
+        let told_by_the_pool = || pool.last_connect_failure().map(|failure| failure.cause.to_string());
+        fields.last_error = facts.last_error.or_else(|| fields.outage.then(told_by_the_pool).flatten());
         fields.counters = counters.clone();
         fields.histograms.clone_from(&scratch.now);
         if let Some(carried) = &self.carried {

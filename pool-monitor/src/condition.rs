@@ -89,4 +89,10 @@ pub trait Readings {
     /// The time before a pool was measured first is a gap to averages, and none to what is counted. Of a window that is longer than
     /// what is kept, what is kept is read.
     fn read(&self, metric: Metric, window: Option<Duration>) -> Option<f64>;
+
+    /// Where the pool's target is and what is wrong with it, such as `db:5432: connection refused`: alerts about targets say it. `None` if
+    /// nothing is known to be wrong. Nothing unless implemented.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }

@@ -29,7 +29,7 @@ pub use export::OtelExporter;
 pub use export::{CONTENT_TYPE, Exposition, Family, FamilyKind, metrics_json};
 pub use history::{HistoryPoint, MetricsHistory, MetricsWindow, Trend};
 pub use metric::{Metric, MetricKind};
-pub use monitor::PoolMonitor;
+pub use monitor::{PoolMonitor, WeakPoolMonitor};
 pub use performance::PerformanceMetrics;
 pub use pool_core::{SettingProblem, SettingsError};
 pub use sample::{Sample, Violation};

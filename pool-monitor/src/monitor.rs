@@ -63,7 +63,28 @@ use rounds::Rounds;
 #[derive(Clone)]
 pub struct PoolMonitor {
     shared: Arc<Shared>,
-    _handle: Arc<Handle>,
+    handle: Arc<Handle>,
+}
+
+/// A monitor that may be gone: for callbacks and sinks of the monitor itself, which a clone of it would keep alive and
+/// collecting for ever. Made by [`PoolMonitor::downgrade`].
+#[derive(Clone)]
+pub struct WeakPoolMonitor {
+    shared: Weak<Shared>,
+    handle: Weak<Handle>,
+}
+
+impl WeakPoolMonitor {
+    /// The monitor; `None` once its last clone was dropped.
+    pub fn upgrade(&self) -> Option<PoolMonitor> {
+        Some(PoolMonitor { handle: self.handle.upgrade()?, shared: self.shared.upgrade()? })
+    }
+}
+
+impl std::fmt::Debug for WeakPoolMonitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeakPoolMonitor").finish_non_exhaustive()
+    }
 }
 
 /// Stops the monitor when the last clone is dropped.
@@ -160,7 +181,7 @@ impl PoolMonitor {
             wall,
         });
         let handle = Arc::new(Handle(Arc::downgrade(&shared)));
-        Ok(PoolMonitor { shared, _handle: handle })
+        Ok(PoolMonitor { shared, handle })
     }
 
     /// Begins to collect: at once, and then at every multiple of the interval. Does nothing if it is running.
@@ -197,8 +218,30 @@ impl PoolMonitor {
         self.shared.collect();
     }
 
-    /// Calls `call` with the metrics of each pool after each collection. It may call back into the monitor. One that blocks
-    /// delays the next collection; a panic is caught and logged.
+    /// A handle that does not keep the monitor alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), pool_monitor::SettingsError> {
+    /// use pool_monitor::{MonitorSettings, PoolMonitor};
+    ///
+    /// let monitor = PoolMonitor::new(pool_core::PoolSet::new(), MonitorSettings::default())?;
+    /// let weak = monitor.downgrade();
+    /// monitor.on_alert_triggered(move |_| {
+    ///     let Some(monitor) = weak.upgrade() else { return };
+    ///     println!("{} alerts", monitor.alerts().len());
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn downgrade(&self) -> WeakPoolMonitor {
+        WeakPoolMonitor { shared: Arc::downgrade(&self.shared), handle: Arc::downgrade(&self.handle) }
+    }
+
+    /// Calls `call` with the metrics of each pool after each collection. It may call back into the monitor, by a
+    /// [weak handle](Self::downgrade): a clone of the monitor in it would keep the monitor alive, and collecting, for ever. One that
+    /// blocks delays the next collection; a panic is caught and logged.
     pub fn on_metrics_updated(&self, call: impl Fn(&PerformanceMetrics) + Send + Sync + 'static) {
         let mut calls = self.shared.on_updated.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut calls).push(Arc::new(Box::new(call)));

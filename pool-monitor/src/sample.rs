@@ -38,6 +38,9 @@ pub struct Sample {
     pub breaker: Option<BreakerState>,
     /// Whether its target goes up and down too often.
     pub flapping: bool,
+    /// What the last connect or check of its target died of; `None` if that went well as far as someone checks, and it knows of no
+    /// outage.
+    pub last_error: Option<String>,
     /// The most connections that were in use at once since the collection before. Never too low; where a pool cannot tell,
     /// too high: see [`Pool::take_peak`](pool_core::Pool::take_peak).
     pub peak_active: usize,
@@ -106,6 +109,16 @@ impl Violation {
     }
 }
 
+/// Host and port; the file of a database that has none.
+fn place(target: &Target) -> String {
+    match (&*target.host, target.port) {
+        ("", _) => target.database.clone(),
+        (host, Some(port)) if host.contains(':') => format!("[{host}]:{port}"),
+        (host, Some(port)) => format!("{host}:{port}"),
+        (host, None) => host.to_owned(),
+    }
+}
+
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -125,6 +138,7 @@ impl Sample {
             health: TargetHealth::Unknown,
             breaker: None,
             flapping: false,
+            last_error: None,
             peak_active: 0,
             average_utilization: 0.0,
             violation: None,
@@ -166,6 +180,30 @@ impl Sample {
         }
     }
 
+    /// Where the target is, and what is wrong with it, such as `db:5432: connection refused`; `None` if it works as far as is known.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        /// More than this nobody reads in an alert.
+        const LONGEST: usize = 300;
+        let is_down = self.outage || self.health == TargetHealth::Unhealthy;
+        if !is_down && self.last_error.is_none() {
+            return None;
+        }
+        let error = self.last_error.as_ref().map(|error| {
+            let mut line = error.replace(char::is_control, " ");
+            if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+                line.truncate(end);
+                line.push('…');
+            }
+            line
+        });
+        let place = self.target.as_ref().map(place).filter(|place| !place.is_empty());
+        match (place, error.filter(|error| !error.is_empty())) {
+            // Most errors name it.
+            (Some(place), Some(error)) if !error.contains(&place) => Some(format!("{place}: {error}")),
+            (place, error) => error.or(place),
+        }
+    }
+
     /// Whether callers wait, no connection is idle, and there are as many as there may be.
     pub fn is_exhausted(&self) -> bool {
         let stats = &self.stats;
@@ -175,5 +213,18 @@ impl Sample {
     /// Whether no connection works although one should, or callers want one.
     pub fn has_no_connections(&self) -> bool {
         self.stats.healthy() == 0 && (self.stats.min > 0 || self.stats.waiting > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_named_by_host_and_port_or_by_its_file_and_no_user() {
+        let database = Target::new("postgres", "orders").as_user("canary");
+        assert_eq!(place(&database), "orders");
+        let at = |host: &str| place(&database.clone().at(host, 5432));
+        assert_eq!(["db", "::1"].map(at), ["db:5432", "[::1]:5432"]);
     }
 }

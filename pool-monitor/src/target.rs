@@ -84,6 +84,13 @@ pub trait TargetSource: Send + Sync + 'static {
         None
     }
 
+    /// What the last connect or check of the target died of, for people; `None` if that went well, or nobody knows. Alerts about the
+    /// target say it, so it must hold no secret.
+    fn last_error(&self, pool: &str) -> Option<String> {
+        let _ = pool;
+        None
+    }
+
     /// Whether it goes up and down so often that it must stay well for longer to count as recovered.
     fn is_flapping(&self, pool: &str) -> bool {
         let _ = pool;

@@ -36,7 +36,8 @@ async fn a_pool_is_watched_and_steered_without_its_type() {
         (pool.snapshot(), pool.stats(), pool.counters())
     );
     assert_eq!((object.holders().len(), object.holders()[0].site.line()), (1, line));
-    assert!(object.outage().is_none() && !object.is_closed() && !object.is_paused());
+    assert!(object.outage().is_none() && object.last_connect_failure().is_none());
+    assert!(!object.is_closed() && !object.is_paused());
 
     object.resize(3).unwrap();
     assert!(object.resize(1).is_err());

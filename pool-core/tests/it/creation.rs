@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use pool_core::fake::Act;
-use pool_core::{ConnectError, ErrorClass, PoolEvent};
+use pool_core::{ConnectError, ErrorClass, PoolControl, PoolEvent};
 use tokio::time::Instant;
 
 use crate::support::{Recorder, check_at_rest, lazy, ms, pass, secs, settle, start, start_acquire};
@@ -104,6 +104,10 @@ async fn a_returned_connection_serves_while_connects_are_refused() {
     let waiter = start_acquire(&pool).await;
     pass(secs(3)).await;
     assert_eq!(pool.stats().waiting, 1, "a connection lives, so nobody fails fast");
+    let object: &dyn PoolControl = &pool;
+    let failure = object.last_connect_failure().unwrap();
+    assert_eq!(failure.cause.to_string(), "connection refused");
+    assert!(failure.age < secs(3));
     drop(held);
     drop(waiter.await.unwrap().unwrap());
 }

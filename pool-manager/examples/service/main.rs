@@ -8,7 +8,7 @@
 //! |---|---|
 //! | start, reload, shutdown | this file |
 //! | transactions, typed pools, a cache that may be down | `shop.rs` |
-//! | liveness, readiness, statistics | `operations.rs` |
+//! | liveness, readiness, statistics, metrics for a Prometheus, alerts | `operations.rs` |
 //! | what becomes of an error | `failure.rs` |
 
 mod failure;
@@ -92,6 +92,8 @@ fn routes(manager: PoolManager) -> Router {
         .route("/items/{name}", get(shop::item))
         .route("/report", get(shop::report))
         .route("/stats", get(operations::stats))
+        .route("/metrics", get(operations::metrics))
+        .route("/alerts", get(operations::alerts))
         .route("/-/healthy", get(operations::healthy))
         .route("/-/ready", get(operations::ready))
         .with_state(manager)

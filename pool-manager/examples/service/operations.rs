@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use pool_core::PoolSnapshot;
 use pool_manager::PoolManager;
+use pool_monitor::{CONTENT_TYPE, alerts_json};
 use serde_json::{Value, json};
 
 /// Whether the process works. Never a question to a database: a restart of the service would not mend that.
@@ -34,6 +36,16 @@ pub(crate) async fn stats(State(manager): State<PoolManager>) -> Json<Value> {
             "last_error": reloads.last_error,
         },
     }))
+}
+
+/// The same and more for a Prometheus.
+pub(crate) async fn metrics(State(manager): State<PoolManager>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], manager.prometheus_text())
+}
+
+/// What is wrong now, the worst first. The log is told of it `group_wait_ms` later.
+pub(crate) async fn alerts(State(manager): State<PoolManager>) -> Json<Value> {
+    Json(json!({ "alerts": alerts_json(&manager.monitor().alerts()) }))
 }
 
 fn numbers(PoolSnapshot { stats, counters, .. }: &PoolSnapshot) -> Value {

@@ -20,6 +20,15 @@ impl Targets {
         Some((shared, status))
     }
 
+    /// What is wrong with it. A report is made for this call, and one that is healthy has nothing to tell.
+    fn issues(&self, pool: &str) -> Vec<Issue> {
+        let Some((shared, status)) = self.status(pool) else { return Vec::new() };
+        if matches!(status, HealthStatus::Healthy | HealthStatus::Unknown) {
+            return Vec::new();
+        }
+        shared.health.monitor.report(pool).map_or_else(Vec::new, |report| report.issues)
+    }
+
     fn gate(&self, pool: &str) -> Option<Arc<Gate>> {
         let shared = self.0.upgrade()?;
         let registry = shared.read();
@@ -55,12 +64,15 @@ impl TargetSource for Targets {
     }
 
     fn is_flapping(&self, pool: &str) -> bool {
-        let Some((shared, status)) = self.status(pool) else { return false };
-        // A report is made for this call, and one that is healthy flaps no more.
-        if matches!(status, HealthStatus::Healthy | HealthStatus::Unknown) {
-            return false;
-        }
-        let report = shared.health.monitor.report(pool);
-        report.is_some_and(|report| report.issues.iter().any(|issue| matches!(issue, Issue::Flapping { .. })))
+        self.issues(pool).iter().any(|issue| matches!(issue, Issue::Flapping { .. }))
+    }
+
+    fn last_error(&self, pool: &str) -> Option<String> {
+        self.issues(pool).into_iter().find_map(|issue| match issue {
+            Issue::Down { cause } | Issue::CheckFailed { cause } | Issue::NewConnectionsFail { cause } => {
+                Some(cause)
+            }
+            _ => None,
+        })
     }
 }

@@ -142,7 +142,7 @@ impl Shared {
         let in_force = Arc::clone(&self.read().config);
         self.health.follow(&in_force.health_monitoring);
         if let Some(monitoring) = monitoring {
-            self.measuring.follow(monitoring);
+            self.measuring.follow(&monitoring);
         }
         if self.read().is_closed {
             // Meanwhile. Whoever closes notes that first and then ends the watch, so one of the two comes after the other.

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use axum::Json;
 use axum::http::Uri;
 use pool_manager::{PoolManager, ReloadError};
-use pool_monitor::{Acknowledgement, AlertState, Metric, VerbError};
+use pool_monitor::{Acknowledgement, AlertDispatcher, AlertState, DispatcherSettings, Metric, VerbError};
 
 use crate::support::{PATIENCE, config, manager, until};
 
-const ORDERS: &str = "{name: orders, driver: sqlite, database: ':memory:', min_connections: 0, max_connections: 10, connection_timeout_ms: 50}";
+const ORDERS: &str = "{name: orders, driver: sqlite, database: ':memory:', min_connections: 0, max_connections: 10, connection_timeout_ms: 5000}";
 
 /// Collects only when it is asked to.
 const SELDOM: &str = " monitoring: {collection_interval_ms: 3600000, retention_period_ms: 7200000}";
@@ -85,7 +85,7 @@ async fn an_error_rate_is_judged_only_of_enough_acquires() {
     let sections = SELDOM.replace('}', ", error_rate_min_requests: 10}");
     let pool = ORDERS
         .replace("min_connections: 0, max_connections: 10", "min_connections: 1, max_connections: 1")
-        .replace("_ms: 50", "_ms: 20");
+        .replace("_ms: 5000", "_ms: 20");
     let manager = manager(&format!("{sections}, pools: [{pool}]")).await;
     until_it_was_measured(&manager).await;
     manager.pool("orders").unwrap().control().warm_up().await.unwrap();
@@ -102,6 +102,35 @@ async fn an_error_rate_is_judged_only_of_enough_acquires() {
     fail(10).await;
     assert!(has_error_rate());
     drop(held);
+}
+
+/// Without it whoever is woken by the alert has to look for both elsewhere.
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn an_alert_of_a_target_that_is_down_names_it_and_the_last_error_and_no_secret() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let port = address.port();
+    let manager = manager(&format!(
+        "health_monitoring: {{fast_interval_ms: 10, unhealthy_threshold: 1}},{SELDOM},
+         pools: [{{name: orders, driver: redis, host: 127.0.0.1, port: {port}, user: me, password: canary,
+                   connection_timeout_ms: 1000}}]"
+    ))
+    .await;
+    until_it_was_measured(&manager).await;
+    let down = || {
+        manager.monitor().collect();
+        manager.monitor().alerts().into_iter().find(|alert| &*alert.rule == "PoolTargetDown")
+    };
+    until("it is known why it is down", || down().is_some_and(|alert| alert.message.contains("refused")))
+        .await;
+    let alert = down().unwrap();
+    let message = &alert.message;
+    assert!(message.starts_with("orders: the target is down: "), "{message}");
+    assert_eq!(message.matches(&address.to_string()).count(), 1, "{message}");
+    assert!(alert.annotations.get("description").contains("refused"), "{:?}", alert.annotations);
+    assert!(!format!("{:?}", manager.monitor().all_alerts()).contains("canary"), "{alert:?}");
 }
 
 #[tokio::test]
@@ -286,6 +315,15 @@ async fn a_reload_that_changes_one_receiver_leaves_the_others_alone() {
     })
     .await;
     assert_eq!(letters.statuses("/stays"), ["firing", "resolved"], "nothing is told anew");
+
+    let own = Arc::new(AlertDispatcher::start([], DispatcherSettings::default()));
+    assert!(manager.monitor().set_alert_dispatcher(Some(Arc::clone(&own))).is_some());
+    let held = manager.acquire("orders").await.unwrap();
+    manager.reload(config(&sections(7))).await.unwrap();
+    manager.monitor().collect();
+    until("the program's own is replaced", || told("/stays", &["firing", "resolved", "firing"])).await;
+    assert!(own.stats().is_empty(), "it is left as it is");
+    drop(held);
     let letters = letters.0.lock().unwrap();
     assert!(letters.iter().all(|(_, letter)| letter["alerts"][0]["labels"]["replica"] == "a"), "{letters:?}");
 }

@@ -4,12 +4,13 @@
 //! and how many are remembered when they are over (`max_alert_history`).
 //!
 //! `verbs` is what people do with alerts, `rules` what becomes of alerts when rules change, `muting` who is muted, `refused` what was not
-//! raised.
+//! raised, `trouble` what alerts about targets say of those.
 
 mod muting;
 mod refused;
 mod restart;
 mod rules;
+mod trouble;
 mod verbs;
 
 use std::collections::HashMap;
@@ -309,6 +310,7 @@ impl AlertManager {
             None => self.begin(index, pool),
         };
         self.step(fingerprint, judgement, moment, events);
+        self.tell_trouble(fingerprint, readings);
     }
 
     /// Makes room for the alerts of a pool that has not met the rule before.

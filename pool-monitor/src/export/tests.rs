@@ -62,6 +62,7 @@ fn sample(pool: &str) -> Sample {
         health: TargetHealth::Degraded,
         breaker: Some(BreakerState::Closed),
         flapping: false,
+        last_error: None,
         peak_active: 9,
         average_utilization: 0.625,
         violation: None,

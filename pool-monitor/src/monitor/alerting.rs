@@ -303,7 +303,8 @@ impl PoolMonitor {
         Ok(())
     }
 
-    /// Calls `call` with each alert that begins to fire. It may call back into the monitor. One that blocks delays the next
+    /// Calls `call` with each alert that begins to fire. It may call back into the monitor, by a [weak handle](Self::downgrade): a
+    /// clone of the monitor in it would keep the monitor alive, and collecting, for ever. One that blocks delays the next
     /// collection; a panic is caught and logged.
     pub fn on_alert_triggered(&self, call: impl Fn(&Arc<Alert>) + Send + Sync + 'static) {
         self.shared.alerting.add(|callbacks| callbacks.triggered.push(Arc::new(call)));

@@ -139,6 +139,7 @@ fn ask(targets: &dyn TargetSource, pool: &str) -> Facts {
         health: targets.health(pool),
         breaker: targets.breaker(pool),
         flapping: targets.is_flapping(pool),
+        last_error: targets.last_error(pool),
     }));
     asked.unwrap_or_else(|_| {
         tracing::error!(pool, "to ask how its target is panicked");

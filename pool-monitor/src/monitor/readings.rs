@@ -24,6 +24,10 @@ impl Readings for PoolReadings<'_> {
         }
         self.watched?.read(metric, window, self.position)
     }
+
+    fn trouble(&self) -> Option<String> {
+        self.watched?.sample.trouble()
+    }
 }
 
 impl Watched {

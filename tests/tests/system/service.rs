@@ -8,6 +8,7 @@ use pool_tests::shop::Shop;
 pub(crate) use program::as_from_a_shell;
 use program::{Service, example};
 use rustix::process::Signal;
+use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
@@ -39,7 +40,8 @@ async fn the_service_takes_orders_and_reports_them() {
     for order in [LAMPS, r#"{"item": "lamp", "pieces": 98}"#, r#"{"item": "desk", "pieces": 1}"#] {
         answers.push(service.post("/orders", order).await);
     }
-    for path in ["/orders", "/report", "/items/lamp", "/items/lamp", "/items/chair", "/-/healthy"] {
+    for path in ["/orders", "/report", "/items/lamp", "/items/lamp", "/items/chair", "/alerts", "/-/healthy"]
+    {
         answers.push(service.get(path).await);
     }
     insta::assert_debug_snapshot!(answers, @r#"
@@ -52,6 +54,7 @@ async fn the_service_takes_orders_and_reports_them() {
         200 {"name":"lamp","pieces":97,"from":"database"},
         200 {"name":"lamp","pieces":97,"from":"cache"},
         404 {"error":"not found"},
+        200 {"alerts":[]},
         200 ok,
     ]
     "#);
@@ -142,6 +145,15 @@ async fn without_postgres_the_service_lives_and_is_not_ready() {
     assert!(ready.text.contains("Connection refused"), "{ready:?}");
     assert_eq!(service.get("/-/healthy").await.status, 200);
     assert_eq!(service.post("/orders", LAMPS).await.status, 503);
+
+    let begun = Instant::now();
+    let is_down = |alert: &Value| alert["alertname"] == "PoolTargetDown" && alert["pool"] == "orders";
+    while !service.get("/alerts").await.json()["alerts"].as_array().unwrap().iter().any(is_down) {
+        assert!(begun.elapsed() < program::PATIENCE, "{:?}", service.get("/alerts").await);
+        sleep(Duration::from_millis(100)).await;
+    }
+    let metrics = service.get("/metrics").await.text;
+    assert!(metrics.contains("pool_target_down{pool=\"orders\"} 1\n"), "{metrics}");
 
     shop.postgres.start().await.unwrap();
     service.until_status("/-/ready", 200).await;

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use pool_core::fake::FakeConnector;
+use pool_core::fake::{Act, FakeConnector};
 use pool_core::{Pool, PoolSet};
 
 use super::*;
@@ -205,6 +205,69 @@ async fn a_target_that_is_down_mutes_the_rest_and_a_pool_that_leaves_takes_its_a
     monitor.collect();
     assert_eq!(names(&monitor), [""; 0]);
     assert!(monitor.all_alerts().iter().all(|alert| alert.reason == Reason::PoolRemoved));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_about_a_target_says_where_that_is_and_what_is_wrong_with_it() {
+    /// Says that the target is down, as long as there is an error.
+    struct Checks(Arc<Mutex<Option<String>>>);
+    impl TargetSource for Checks {
+        fn health(&self, _pool: &str) -> TargetHealth {
+            let is_down = self.0.lock().unwrap().is_some();
+            if is_down { TargetHealth::Unhealthy } else { TargetHealth::Healthy }
+        }
+
+        fn last_error(&self, _pool: &str) -> Option<String> {
+            self.0.lock().unwrap().clone()
+        }
+    }
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let error = Arc::new(Mutex::new(Some("connection\nrefused\u{1b}[2J".to_owned())));
+    monitor.set_target_source(Arc::new(Checks(Arc::clone(&error))));
+    let triggered = Arc::new(Mutex::new(Vec::new()));
+    let messages = Arc::clone(&triggered);
+    monitor.on_alert_triggered(move |alert| messages.lock().unwrap().push(alert.message.clone()));
+    let _held = take(&orders, 9).await;
+    monitor.collect();
+    let place = orders.target().unwrap().database;
+    assert_eq!(
+        *triggered.lock().unwrap(),
+        [
+            "orders: most connections are in use: utilization is 90 % (> 80 %)".to_owned(),
+            format!("orders: the target is down: {place}: connection refused [2J"),
+        ],
+        "from the beginning, in one line, and of targets alone"
+    );
+    let down = || monitor.all_alerts().into_iter().find(|alert| &*alert.rule == "PoolTargetDown").unwrap();
+    assert_eq!(down().annotations.get("summary"), "the target is down");
+    assert_eq!(down().annotations.get("description"), format!("{place}: connection refused [2J"));
+
+    *error.lock().unwrap() = Some("x".repeat(1_000));
+    monitor.collect();
+    assert!(down().message.ends_with(&format!("down: {place}: {}…", "x".repeat(300))), "{}", down().message);
+
+    *error.lock().unwrap() = Some(String::new());
+    monitor.collect();
+    assert_eq!(down().message, format!("orders: the target is down: {place}"), "nobody knows why");
+
+    *error.lock().unwrap() = None;
+    monitor.collect();
+    assert_eq!(down().state, AlertState::Resolved);
+    assert_eq!(down().annotations.get("description"), place, "of what it was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_checks_the_pool_tells_what_its_connects_die_of() {
+    let connector = FakeConnector::new();
+    connector.connects().always(Act::Fail("connection refused"));
+    let orders = Pool::builder(connector).name("orders").max_connections(10).build().unwrap();
+    let (_set, monitor) = monitor(&[&orders]);
+    assert!(orders.acquire().await.is_err());
+    monitor.collect();
+    let alerts = monitor.alerts();
+    let down = alerts.iter().find(|alert| &*alert.rule == "PoolTargetDown").unwrap();
+    assert_eq!(down.message, "orders: the target is down: memory: connection refused");
 }
 
 #[tokio::test(start_paused = true)]
@@ -414,5 +477,42 @@ async fn of_two_sinks_one_of_which_is_replaced_each_is_told_once_that_an_alert_f
     wait(600).await;
     let heard = ["first notification", "all alerts resolved"];
     assert_eq!((&stays.lock().unwrap()[..], &comes.lock().unwrap()[..]), (&heard[..], &heard[..]));
+    monitor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_later_is_told_what_others_were_told_and_nothing_that_is_muted() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let held = take(&orders, 9).await;
+    monitor.set_alert_dispatcher(Some(Arc::new(AlertDispatcher::start([], DispatcherSettings::default()))));
+    let known = || monitor.shared.alerting.manager().known();
+    monitor.start();
+    wait(5).await;
+    assert_eq!(known(), [], "its group still waits, and will be told to all");
+    wait(60).await;
+    let [notification] = &known()[..] else { panic!("{:?}", known()) };
+    assert_eq!(notification.alerts[0].rule.as_ref(), "PoolUtilizationHigh");
+    assert_eq!(known().len(), 1, "to ask changes nothing");
+
+    let now = SystemTime::now();
+    let silence = Silence {
+        id: SilenceId(0),
+        matchers: vec!["pool=orders".parse().unwrap()],
+        starts_at: now,
+        ends_at: now + Duration::from_secs(3_600),
+        created_by: "ada".to_owned(),
+        comment: "on it".to_owned(),
+        updated_at: now,
+    };
+    let silence = monitor.silence_alerts(silence).unwrap();
+    wait(10).await;
+    assert_eq!(known(), []);
+    monitor.expire_silence(silence).unwrap();
+    wait(10).await;
+    assert_eq!(known().len(), 1);
+    drop(held);
+    wait(10).await;
+    assert_eq!(known(), [], "it is over");
     monitor.stop().await;
 }

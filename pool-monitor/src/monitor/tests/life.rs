@@ -44,6 +44,29 @@ async fn a_monitor_keeps_no_pool_open_and_no_task_alive() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_callback_may_ask_the_monitor_and_does_not_keep_it_alive() {
+    let orders = pool("orders", 4);
+    let set = set_of(&[&orders]);
+    let monitor = monitor_of(&set, MonitorSettings::default());
+    let (weak, asked) = (monitor.downgrade(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&asked);
+    monitor.on_metrics_updated(move |metrics| {
+        let monitor = weak.upgrade().expect("it is collecting");
+        assert!(monitor.metrics(&metrics.pool).is_some());
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    monitor.start();
+    pass(15).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+
+    let (shared, weak) = (Arc::downgrade(&monitor.shared), monitor.downgrade());
+    drop(monitor);
+    assert!(weak.upgrade().is_none());
+    pass(1).await;
+    assert_eq!(shared.strong_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pool_too_many_is_measured_and_has_no_history() {
     let pools = [pool("a", 1), pool("b", 1), pool("c", 1)];
     let set = set_of(&[&pools[0], &pools[1], &pools[2]]);

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use pool_monitor::{Family, FamilyKind, InhibitRule};
+use pool_config::{Loaded, Loader};
+use pool_manager::{alert_rules, alert_settings, monitor_settings};
+use pool_monitor::{DefaultRules, Family, FamilyKind, InhibitRule, Severity};
 use pool_tests::prometheus::Prometheus;
 use serde_json::Value;
 
@@ -96,6 +98,61 @@ fn the_guide_names_every_family_and_no_other() {
     let unknown: Vec<_> =
         named.difference(&families).filter(|name| !others.contains(&name.as_str())).collect();
     assert!(unknown.is_empty(), "not exported: {unknown:?}");
+}
+
+#[test]
+fn the_guide_tells_of_every_built_in_rule_how_bad_it_is_and_what_to_do() {
+    let guide = document("README.md");
+    let mut rows = BTreeSet::new();
+    for line in guide.lines().filter(|line| line.starts_with("| `Pool")) {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, severity, family, when, cure] = cells[..] else { panic!("{line}") };
+        assert!(when.len() > 10 && cure.len() > 10, "{line}");
+        rows.insert([name.trim_matches('`'), severity, family].map(str::to_owned));
+    }
+    let rules = DefaultRules::default().rules();
+    let built_in: BTreeSet<_> = rules
+        .iter()
+        .map(|rule| [&rule.name, rule.severity.as_str(), rule.labels.get("family")].map(str::to_owned))
+        .collect();
+    assert_eq!(rows, built_in);
+}
+
+#[test]
+fn the_configuration_of_the_guide_loads_without_a_warning_and_every_part_of_it_counts() {
+    let guide = document("README.md");
+    let block = guide.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let loaded = Loader::without_variables().load_text(block, "docs/observability/README.md");
+    let Loaded { config, warnings, .. } = loaded.unwrap_or_else(|error| panic!("failed to {error}"));
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let monitoring = &config.monitoring;
+    let rules = alert_rules(monitoring);
+    let rule = |name: &str| rules.iter().find(|rule| rule.name == name);
+    let own = rule("OrdersWaitLong").unwrap();
+    assert_eq!((own.pools[0].as_str(), own.labels.get("team")), ("orders", "shop"));
+    assert_eq!(rule("PoolUtilizationHigh").map(|rule| rule.severity), Some(Severity::Error));
+    assert!(rule("PoolLeakSuspected").is_none());
+    for rule in &rules {
+        rule.check().unwrap();
+    }
+    monitor_settings(monitoring).check().unwrap();
+    let settings = alert_settings(monitoring);
+    settings.check().unwrap();
+    assert_eq!(settings.inhibit.len(), InhibitRule::defaults().len() + 1);
+    assert_eq!((monitoring.tiers.len(), monitoring.alerts.receivers.len()), (2, 3));
+}
+
+#[tokio::test]
+async fn the_example_lists_what_it_answers() {
+    let example = Monitored::start(&[]).await;
+    let list = example.get("/").await;
+    let paths: Vec<_> =
+        list.lines().filter_map(|line| line.strip_prefix("GET ")?.split_whitespace().next()).collect();
+    assert_eq!(paths, ["/metrics", "/metrics.json", "/alerts", "/api/v2/alerts"]);
+    for path in paths {
+        example.get(path).await;
+    }
+    assert!(list.contains("POST /busy") && list.contains("group_wait"), "{list}");
 }
 
 #[tokio::test]
