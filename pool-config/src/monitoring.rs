@@ -165,7 +165,9 @@ impl Monitoring {
         let kept = self.longest_retention();
         let written = ["tiers", "retention_period_ms"].into_iter().find(|key| section.is_written(key));
         let (Some(at), true) = (written, self.enabled && self.enable_alerts) else { return };
+        // Who has to change it anyway is told one thing at a time.
         if section.origin("retention_period_ms") == Origin::Refused
+            || self.retention_period < 2 * self.collection_interval
             || self.tiers.iter().any(|tier| tier.retention.is_zero())
         {
             return;
