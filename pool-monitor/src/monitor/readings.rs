@@ -26,7 +26,7 @@ impl Readings for PoolReadings<'_> {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.watched.sample.trouble()
+        self.watched?.sample.trouble()
     }
 }
 
