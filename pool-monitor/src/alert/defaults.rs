@@ -83,6 +83,7 @@ impl DefaultRules {
     /// The rules.
     pub fn rules(&self) -> Vec<AlertRule> {
         let mut rules = self.of_use();
+        rules.extend(of_leaks());
         rules.extend(self.of_errors());
         rules.extend(of_the_target());
         rules.extend(self.of_the_monitor());
@@ -125,7 +126,6 @@ impl DefaultRules {
                 ..AlertRule::new("PoolWaitP99High", Warning, above(Metric::WaitP99, Some(FIVE_MINUTES), wait))
                     .summary("callers wait long for a connection")
             },
-            flag("PoolLeakSuspected", Warning, Metric::Leaked).summary("connections are held for too long"),
         ];
         in_family("utilization", rules)
     }
@@ -170,6 +170,13 @@ impl DefaultRules {
             .summary("the numbers of the pool contradict each other");
         in_family("monitor", vec![stale, violated])
     }
+}
+
+/// Family `leaks`: connections that do not come back. One of its own, because leaks are the cause of which an exhausted pool is
+/// the symptom, and what is critical mutes the warnings of its family.
+fn of_leaks() -> Vec<AlertRule> {
+    let leaked = flag("PoolLeakSuspected", Severity::Warning, Metric::Leaked);
+    in_family("leaks", vec![leaked.summary("connections are held for too long")])
 }
 
 /// Family `target`: what the connections lead to.
@@ -256,7 +263,7 @@ mod tests {
         PoolExhausted critical [utilization] exhausted >= 1 for 30s
         PoolOldestWaiter error [utilization] oldest_wait_share > 0.5 for 0s
         PoolWaitP99High warning [utilization] wait_p99 over 5m > 1 for 60s
-        PoolLeakSuspected warning [utilization] leaked >= 1 for 0s
+        PoolLeakSuspected warning [leaks] leaked >= 1 for 0s
         PoolAcquireTimeouts error [errors] timed_out over 5m > 0 for 0s
         PoolErrorRateHigh error [errors] error_rate > 0.05 and requests >= 20 for 0s, until 0.025
         PoolErrorBudgetFastBurn critical [errors] error_rate over 1h > 0.0144 and error_rate over 5m > 0.0144 and requests over 1h >= 20 for 0s

@@ -51,7 +51,8 @@ impl<'a> Webhook<'a> {
         push: &'a Push,
     ) -> Self {
         let alerts: Vec<_> = alerts.iter().map(|alert| WebhookAlert::of(alert, push)).collect();
-        let (group_key, group_labels) = group(notification, push);
+        let common_labels = Labels::common(alerts.iter().map(|alert| &alert.labels));
+        let (group_key, group_labels) = group(notification, push, &common_labels);
         Webhook {
             version: "4",
             group_key,
@@ -59,7 +60,7 @@ impl<'a> Webhook<'a> {
             status: notification.status.as_str(),
             receiver: &push.name,
             group_labels,
-            common_labels: Labels::common(alerts.iter().map(|alert| &alert.labels)),
+            common_labels,
             common_annotations: Labels::common(alerts.iter().map(|alert| alert.annotations)),
             external_url: &push.external_url,
             reason: notification.reason.as_str(),
@@ -69,13 +70,15 @@ impl<'a> Webhook<'a> {
 }
 
 /// What a group is called, and its labels: whoever tells incidents apart by one of them must not take one process for another.
-fn group(notification: &Notification, push: &Push) -> (String, Labels) {
+/// The external ones are always in what it is called, and among its labels unless an alert has another value for one.
+fn group(notification: &Notification, push: &Push, common: &Labels) -> (String, Labels) {
     let Notification { group_key, group_labels, .. } = notification;
     if push.external_labels.is_empty() {
         return (group_key.clone(), group_labels.clone());
     }
     let labels = push.labelled(group_labels);
-    (grouping::group_key(&labels), labels)
+    let shared = labels.iter().filter(|(name, value)| common.get(name) == *value).collect();
+    (grouping::group_key(&labels), shared)
 }
 
 impl<'a> WebhookAlert<'a> {

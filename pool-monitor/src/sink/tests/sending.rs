@@ -60,7 +60,7 @@ fn external_labels_tell_processes_apart_and_an_alerts_own_win() {
     let (one, other) = (of("orders-1"), of("orders-2"));
     assert_eq!(one["alerts"][0]["labels"]["replica"], "orders-1");
     assert_eq!(one["alerts"][1]["labels"]["replica"], "its own");
-    assert_eq!(one["groupLabels"]["replica"], "orders-1");
+    assert!(one["groupLabels"]["replica"].is_null(), "it is not that of all");
     assert_eq!(one["groupKey"], r#"{}:{alertname="PoolErrorRateHigh", replica="orders-1"}"#);
     for told in [&one["alerts"][0]["fingerprint"], &one["groupKey"]] {
         assert!(*told != other["alerts"][0]["fingerprint"] && *told != other["groupKey"], "{told}");
@@ -70,6 +70,16 @@ fn external_labels_tell_processes_apart_and_an_alerts_own_win() {
 }
 
 /// To an Alertmanager, or elsewhere.
+#[test]
+fn the_labels_of_a_group_are_those_of_its_alerts() {
+    let mut own = alert("PoolErrorRateHigh", 1, AlertState::Firing);
+    Arc::make_mut(&mut own).labels.set("family", "errors");
+    let hook = hook().external_labels(replica("a").with("family", "shop"));
+    let sent = sent(&hook, &notification("a", vec![own]));
+    assert_eq!(sent["groupLabels"], serde_json::json!({"alertname": "PoolErrorRateHigh", "replica": "a"}));
+    assert_eq!(sent["alerts"][0]["labels"]["family"], "errors");
+}
+
 fn push() -> Push {
     Push::new("am", "http://127.0.0.1:1/").unwrap()
 }
