@@ -47,6 +47,8 @@ impl Rounds {
 pub(super) fn begin(shared: &Arc<Shared>) -> Rounds {
     let (bell, shared) = (Arc::clone(&shared.bell), Arc::downgrade(shared));
     let (stop, mut stopped) = oneshot::channel();
+    // Here, where it is the caller who panics if the runtime has no timers.
+    drop(sleep_until(Instant::now()));
     let task = tokio::spawn(async move {
         // Dropped with the task, which ends the checks that are under way.
         let mut checks = JoinSet::new();

@@ -75,7 +75,7 @@ impl Shared {
         workshop.updated.clear();
         self.pools.list_into(&mut workshop.pools);
         let pools = std::mem::take(&mut workshop.pools);
-        for pool in pools.iter().filter(|pool| !pool.is_closed()) {
+        for pool in pools.iter().filter(|pool| !is_closed(&***pool)) {
             let measure = AssertUnwindSafe(|| self.measure(workshop, pool, targets.as_deref(), now));
             if catch_unwind(measure).is_err() {
                 tracing::error!(pool = pool.name(), "to measure this pool panicked");
@@ -131,6 +131,11 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether a pool is closed; one that panics is not, and will be missed.
+fn is_closed(pool: &dyn PoolControl) -> bool {
+    catch_unwind(AssertUnwindSafe(|| pool.is_closed())).unwrap_or(false)
 }
 
 /// Asks how the target of a pool is.

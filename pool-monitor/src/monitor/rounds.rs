@@ -33,6 +33,8 @@ impl Rounds {
 pub(super) fn begin(shared: &Arc<Shared>) -> Rounds {
     let (bell, shared) = (Arc::clone(&shared.bell), Arc::downgrade(shared));
     let (stop, mut stopped) = oneshot::channel();
+    // Here, where it is the caller who panics if the runtime has no timers.
+    drop(sleep_until(Instant::now()));
     let task = tokio::spawn(async move {
         // When to collect next.
         let mut due = Instant::now();

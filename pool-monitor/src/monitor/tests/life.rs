@@ -43,6 +43,15 @@ async fn a_monitor_keeps_no_pool_open_and_no_task_alive() {
     assert_eq!(shared.strong_count(), 0);
 }
 
+#[test]
+fn a_runtime_without_timers_is_told_by_a_panic_of_start() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _entered = runtime.enter();
+    let monitor = PoolMonitor::new(PoolSet::new(), MonitorSettings::default()).unwrap();
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| monitor.start())).is_err());
+    assert!(!monitor.is_running());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_callback_may_ask_the_monitor_and_does_not_keep_it_alive() {
     let orders = pool("orders", 4);

@@ -117,6 +117,25 @@ async fn a_pool_that_panics_is_left_out_and_the_others_are_measured() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pool_that_panics_when_it_is_asked_whether_it_is_closed_stops_nobody_else() {
+    let orders = pool("orders", 4);
+    let mut bad = MockControl::new();
+    bad.expect_name().return_const("bad".to_owned());
+    bad.expect_is_closed().returning(|| panic!("a bad pool"));
+    bad.expect_snapshot().returning(|| panic!("a bad pool"));
+    let set = set_of(&[&orders]);
+    set.insert(bad).unwrap();
+    let monitor = monitor_of(&set, MonitorSettings::default());
+    monitor.start();
+    pass(45).await;
+    assert!(monitor.is_running() && monitor.metrics("orders").is_some());
+    let firing: Vec<_> = monitor.alerts().iter().map(|alert| Arc::clone(&alert.rule)).collect();
+    assert_eq!(firing.len(), 1);
+    assert_eq!(&*firing[0], "PoolMetricsStale");
+    monitor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pool_that_could_never_be_measured_is_missed_until_it_is_gone() {
     let orders = pool("orders", 4);
     let mut bad = MockControl::new();
