@@ -39,7 +39,8 @@ pub(crate) struct Facts {
 /// Histograms to calculate with, for all pools together.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    pub(crate) now: PoolHistograms,
+    /// Nobody else's.
+    now: Arc<PoolHistograms>,
     pub(crate) delta: PoolHistograms,
 }
 
@@ -67,7 +68,8 @@ struct Last {
     stats: PoolStats,
     counters: PoolCounters,
     counts: [u64; COUNTS],
-    histograms: PoolHistograms,
+    /// Shared with the sample, unless that has more: they are most of what a collection reads and writes.
+    histograms: Arc<PoolHistograms>,
 }
 
 /// What came of a measurement.
@@ -113,7 +115,7 @@ impl Source {
         let begun = Instant::now();
         // First, so that whatever comes between this and the snapshot is in one of them.
         let peak = pool.take_peak();
-        let PoolSnapshot { stats, counters, .. } = pool.read_histograms(&mut scratch.now);
+        let PoolSnapshot { stats, counters, .. } = pool.read_histograms(own(&mut scratch.now));
         let at = (begun, Instant::now());
         let mut counts = counts_of(&counters);
         let before = self.last.take();
@@ -174,16 +176,20 @@ impl Source {
         let told_by_the_pool = || pool.last_connect_failure().map(|failure| failure.cause.to_string());
         fields.last_error = facts.last_error.or_else(|| fields.outage.then(told_by_the_pool).flatten());
         fields.counters = counters.clone();
-        fields.histograms.clone_from(&scratch.now);
-        if let Some(carried) = &self.carried {
+        let histograms = if let Some(carried) = &self.carried {
             fields.counters.add_earlier(&carried.0);
-            fields.histograms.add(&carried.1);
-        }
+            let all = own(&mut fields.histograms);
+            all.clone_from(&scratch.now);
+            all.add(&carried.1);
+            let free = before.map(|before| before.histograms).unwrap_or_default();
+            std::mem::replace(&mut scratch.now, free)
+        } else {
+            std::mem::swap(&mut fields.histograms, &mut scratch.now);
+            Arc::clone(&fields.histograms)
+        };
         fields.took = begun.elapsed();
         interval.gauges = fields.gauges();
 
-        let mut histograms = before.map_or_else(PoolHistograms::default, |before| before.histograms);
-        std::mem::swap(&mut histograms, &mut scratch.now);
         self.last = Some(Last { pool: pool.id(), at, stats, counters, counts, histograms });
         Measured { sample, uptime: begun.saturating_duration_since(self.built_at) }
     }
@@ -226,16 +232,26 @@ impl Last {
     }
 }
 
+/// Makes them nobody else's, whatever they hold then.
+fn own(histograms: &mut Arc<PoolHistograms>) -> &mut PoolHistograms {
+    if Arc::get_mut(histograms).is_none() {
+        *histograms = Arc::default();
+    }
+    Arc::get_mut(histograms).expect("they are new")
+}
+
 /// What was timed since `earlier`.
 fn subtract(now: &PoolHistograms, earlier: Option<&PoolHistograms>, delta: &mut PoolHistograms) {
     for timed in Timed::ALL {
         let delta = timed.of_mut(delta);
-        delta.clone_from(timed.of(now));
-        if let Some(earlier) = earlier {
-            let earlier = timed.of(earlier).counts();
+        let Some(earlier) = earlier else {
+            delta.clone_from(timed.of(now));
+            continue;
+        };
+        let counts = timed.of(now).counts().iter().zip(timed.of(earlier).counts());
+        for (delta, (now, earlier)) in delta.counts_mut().iter_mut().zip(counts) {
             // Counted by several threads at once, so a bucket may be ahead of the snapshot; it never steps back for long.
-            let counts = delta.counts_mut().iter_mut().zip(earlier);
-            counts.for_each(|(count, earlier)| *count = count.saturating_sub(*earlier));
+            *delta = now.saturating_sub(*earlier);
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct Sample {
     /// What has happened.
     pub counters: PoolCounters,
     /// How long things took.
-    pub histograms: PoolHistograms,
+    pub histograms: Arc<PoolHistograms>,
     /// How long an acquire may wait.
     pub acquire_timeout: Duration,
     /// Whether it is paused.
@@ -131,7 +131,7 @@ impl Sample {
             target: None,
             stats: PoolStats::default(),
             counters: PoolCounters::default(),
-            histograms: PoolHistograms::default(),
+            histograms: Arc::default(),
             acquire_timeout: Duration::ZERO,
             paused: false,
             outage: false,

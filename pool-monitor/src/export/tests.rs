@@ -55,7 +55,7 @@ fn sample(pool: &str) -> Sample {
         target: Some(Target::new("postgres", "shop").at("db", 5432).as_user("app")),
         stats: stats(),
         counters: counters(),
-        histograms: histograms(),
+        histograms: Arc::new(histograms()),
         acquire_timeout: Duration::from_secs(30),
         paused: false,
         outage: false,

@@ -69,6 +69,9 @@ pub(crate) fn decode_one(bytes: &[u8], wanted: Timed, into: &mut [u64; Histogram
                 into[bucket] += count;
             }
         });
+        if timed == wanted {
+            return;
+        }
     }
 }
 
