@@ -13,6 +13,7 @@ mod rules;
 mod trouble;
 mod verbs;
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -173,29 +174,21 @@ impl AlertManager {
         let mut untold = std::mem::take(&mut self.untold);
         self.refresh(Moment { now, time }, &mut untold);
         self.untold = untold;
-        let mut notifications = self.due_flapping(now, time);
-        let instances = &self.instances;
-        notifications
-            .extend(self.grouping.due(&self.settings, now, |fingerprint| firing(instances, fingerprint)));
-        notifications
-    }
-
-    /// What is to be told of alerts that have begun or ceased to flap.
-    fn due_flapping(&mut self, now: Instant, time: SystemTime) -> Vec<Notification> {
-        if !self.grouping.has_flapping() {
-            return Vec::new();
-        }
         let AlertManager { settings, instances, history, silences, grouping, .. } = self;
+        let current = |fingerprint| firing(instances, fingerprint);
+        // Not before somebody asks: most of the time nothing is over of which it is to be told.
+        let inhibition = LazyCell::new(|| {
+            let active: Vec<&Alert> =
+                instances.keys().filter_map(|known| current(*known)).map(|alert| &**alert).collect();
+            Inhibition::new(&settings.inhibit, &active)
+        });
+        let is_muted =
+            |alert: &Alert| silences.mute(&alert.labels, time) || inhibition.muting(&alert.labels).is_some();
         let open = |fingerprint: Fingerprint| Some(&instances.get(&fingerprint)?.open.as_ref()?.alert);
-        let active: Vec<&Alert> =
-            instances.keys().filter_map(|known| firing(instances, *known)).map(|alert| &**alert).collect();
-        let inhibition = Inhibition::new(&settings.inhibit, &active);
-        // By its labels: what is noted in an alert that is over is who muted it then.
-        let is_muted = |alert: &Alert| {
-            !silences.muting(&alert.labels, time).is_empty() || inhibition.muting(&alert.labels).is_some()
-        };
         let last = |fingerprint| open(fingerprint).or_else(|| history.last(fingerprint));
-        grouping.due_flapping(settings, now, last, is_muted)
+        let mut notifications = grouping.due_flapping(settings, now, last, is_muted);
+        notifications.extend(grouping.due(settings, now, current, is_muted));
+        notifications
     }
 
     /// When [`due`](AlertManager::due) may have something to tell next; `None` = not before the next evaluation.

@@ -192,6 +192,12 @@ impl Silences {
         active.filter(|silence| silence.matches(labels)).map(|silence| silence.id).collect()
     }
 
+    /// Whether one of them mutes what has these labels now.
+    pub(super) fn mute(&self, labels: &Labels, time: SystemTime) -> bool {
+        let mut active = self.all.iter().filter(|silence| silence.state(time) == SilenceState::Active);
+        active.any(|silence| silence.matches(labels))
+    }
+
     /// As they were written down; what is over by now is left to [`forget_before`](Silences::forget_before). One that could not
     /// have been made is left out.
     pub(super) fn restore(&mut self, silences: Vec<Silence>) {
