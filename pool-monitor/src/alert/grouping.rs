@@ -347,13 +347,21 @@ impl Grouping {
         self.groups.iter().filter_map(known).collect()
     }
 
-    /// The alerts that fire and were told, with when; for a snapshot.
-    pub(super) fn told(&self) -> impl Iterator<Item = (Fingerprint, Instant)> {
-        let told = self.groups.values().filter_map(|group| group.told.as_ref());
-        told.flat_map(|told| told.firing.iter().map(|fingerprint| (*fingerprint, told.at)))
+    /// The alerts of which it was told that they fire, and not that they are over: when, and as they ended if they did.
+    pub(super) fn told(&self) -> impl Iterator<Item = (Fingerprint, Instant, Option<&Arc<Alert>>)> {
+        let told = self.groups.values().filter_map(|group| Some((group, group.told.as_ref()?)));
+        told.flat_map(|(group, told)| {
+            let ended = |fingerprint| group.members.get(fingerprint).and_then(Option::as_ref);
+            told.firing.iter().map(move |fingerprint| (*fingerprint, told.at, ended(fingerprint)))
+        })
     }
 
-    /// Takes in an alert that was told before a restart.
+    /// The alerts of which it was told that they flap, and not that they do so no longer.
+    pub(super) fn told_to_flap(&self) -> impl Iterator<Item = Fingerprint> {
+        self.flapping.iter().filter(|(_, flapping)| flapping.is_told).map(|(fingerprint, _)| *fingerprint)
+    }
+
+    /// Takes in an alert of which it was told before a restart that it fires. It may be over by now.
     pub(super) fn restore_told(
         &mut self,
         alert: &Arc<Alert>,
@@ -361,12 +369,20 @@ impl Grouping {
         settings: &AlertSettings,
         now: Instant,
     ) {
-        self.note(alert, settings, now);
-        let key = group_key(&group_labels(&alert.labels, &settings.group_by));
-        if let Some(group) = self.groups.get_mut(&key) {
-            let told = group.told.get_or_insert_with(|| Told { firing: BTreeSet::new(), at });
-            told.firing.insert(alert.fingerprint());
-        }
+        let labels = group_labels(&alert.labels, &settings.group_by);
+        let group = self.groups.entry(group_key(&labels));
+        let due = now + settings.group_wait;
+        let group = group.or_insert_with(|| Group { labels, members: BTreeMap::new(), due, told: None });
+        let ended = (!alert.is_active()).then(|| Arc::clone(alert));
+        group.members.insert(alert.fingerprint(), ended);
+        let told = group.told.get_or_insert_with(|| Told { firing: BTreeSet::new(), at });
+        told.firing.insert(alert.fingerprint());
+    }
+
+    /// Takes in an alert of which it was told before a restart that it flaps.
+    pub(super) fn restore_flapping(&mut self, fingerprint: Fingerprint, goes_on: bool) {
+        self.flapping.insert(fingerprint, Flapping { goes_on, is_told: true });
+        self.is_news |= !goes_on;
     }
 }
 

@@ -35,6 +35,11 @@ impl History {
         self.list.push_back((now, alert));
     }
 
+    /// Keeps one that was over before, for whoever tells of it, and not for the list.
+    pub(super) fn keep(&mut self, alert: Arc<Alert>, now: Instant) {
+        self.unlist((now, alert));
+    }
+
     /// Lets go of those that are too many or too old.
     pub(super) fn trim(&mut self, most: usize, retention: Duration, now: Instant) {
         let age = |ended: Instant| now.saturating_duration_since(ended);
