@@ -3,9 +3,10 @@
 //! Invariant: an alert that fires is never let go of to make room; what is bounded is how many may begin (`max_active_per_rule`)
 //! and how many are remembered when they are over (`max_alert_history`).
 //!
-//! `verbs` is what people do with alerts, `rules` what becomes of alerts when rules change, `muting` who is muted, `refused` what was not
-//! raised, `trouble` what alerts about targets say of those.
+//! `verbs` is what people do with alerts, `rules` what becomes of alerts when rules change, `restart` what goes on in the next process, `muting`
+//! who is muted, `refused` what was not raised, `trouble` what alerts about targets say of those, `episodes` which numbers were given.
 
+mod episodes;
 mod muting;
 mod refused;
 mod restart;
@@ -20,6 +21,7 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
+use self::episodes::Episodes;
 use self::refused::Refused;
 pub use self::refused::RefusedAlerts;
 pub use self::verbs::VerbError;
@@ -31,7 +33,7 @@ use super::inhibition::Inhibition;
 use super::machine::{Course, Verdict, advance};
 use super::rule::{AlertRule, Judgement, NoData};
 use super::settings::{AlertSettings, AlertSettingsError};
-use super::silence::Silences;
+use super::silence::{Compared, Silences};
 use super::{Alert, AlertEvent, AlertId, AlertState, Reason, Transition};
 use crate::condition::{Comparison, Readings};
 use crate::metric::Metric;
@@ -64,6 +66,8 @@ pub struct AlertManager {
     settings: AlertSettings,
     rules: Vec<Ruled>,
     instances: HashMap<Fingerprint, Instance>,
+    /// Of the alerts whose instances are gone.
+    episodes: Episodes,
     history: History,
     silences: Silences,
     grouping: Grouping,
@@ -100,6 +104,7 @@ struct Instance {
     /// Whether it would have an alert, but for `max_active_per_rule`.
     refused: bool,
     open: Option<Open>,
+    silences: Compared,
     /// The rounds in which it was evaluated last, and was last in an event.
     seen: u64,
     told: u64,
@@ -132,6 +137,7 @@ impl AlertManager {
             settings,
             rules: rules.into_iter().map(Ruled::new).collect(),
             instances: HashMap::new(),
+            episodes: Episodes::default(),
             history: History::default(),
             silences: Silences::default(),
             grouping: Grouping::default(),
@@ -315,11 +321,12 @@ impl AlertManager {
         let instance = Instance {
             rule: index,
             pool,
-            episodes: self.history.last(fingerprint).map_or(0, |alert| alert.id.episode),
+            episodes: self.episodes.come_back(fingerprint),
             fired: 0,
             flapping: Flapping::default(),
             refused: false,
             open: None,
+            silences: Compared::default(),
             seen: 0,
             told: 0,
         };
@@ -411,6 +418,7 @@ impl AlertManager {
             self.history.push(Arc::clone(&alert), moment.now);
             events.push(&mut instance, self.round, Event::Resolved(alert));
         }
+        self.episodes.leave(fingerprint, instance.episodes);
     }
 
     /// Notes that an alert has begun or ceased to flap.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::super::flapping::Flapping;
 use super::super::machine::{Course, Verdict};
+use super::super::silence::Compared;
 use super::super::snapshot::{AlertSnapshot, SavedAlert, SavedEpisode, SavedTold};
 use super::super::{Alert, AlertId, AlertState, Reason};
 use super::{AlertManager, Event, Instance, Open, firing};
@@ -72,6 +73,7 @@ impl AlertManager {
     pub fn restore(&mut self, snapshot: AlertSnapshot, now: Instant, time: SystemTime) -> usize {
         if self.silences.all().is_empty() {
             self.silences.restore(snapshot.silences);
+            self.instances.values_mut().for_each(|instance| instance.silences = Compared::default());
         }
         let down = time.duration_since(snapshot.taken_at).unwrap_or_default();
         let is_too_old = down > AlertSnapshot::TOLERANCE;
@@ -103,6 +105,9 @@ impl AlertManager {
                 let reason = if instance.is_some() { Reason::NoData } else { Reason::RuleChanged };
                 alert.step(AlertState::Resolved, reason, None, time);
                 (alert.ended_at, alert.updated_at) = (Some(time), time);
+            }
+            if instance.is_none() {
+                self.episodes.leave(fingerprint, alert.id.episode);
             }
             let alert = Arc::new(alert);
             if was_over {
@@ -140,6 +145,7 @@ impl AlertManager {
             flapping: saved.flapping,
             refused: false,
             open: None,
+            silences: Compared::default(),
             seen: self.round,
             told: self.round,
         };
