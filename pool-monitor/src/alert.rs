@@ -180,7 +180,7 @@ impl fmt::Display for Reason {
 pub struct AlertId {
     /// Of the alert's labels: the same in every episode.
     pub fingerprint: Fingerprint,
-    /// Counted from 1.
+    /// Counted from 1, or from higher up if thousands of alerts were there before whose pools are gone.
     pub episode: u32,
 }
 

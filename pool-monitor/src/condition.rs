@@ -29,6 +29,12 @@ impl Comparison {
         }
     }
 
+    /// The comparison of this sign.
+    pub(crate) fn from_sign(sign: &str) -> Option<Comparison> {
+        let all = [Comparison::Above, Comparison::AtLeast, Comparison::Below, Comparison::AtMost];
+        all.into_iter().find(|comparison| comparison.as_str() == sign)
+    }
+
     /// Whether `value` is so compared with `threshold`. Nothing is so compared with a NaN.
     pub fn holds(self, value: f64, threshold: f64) -> bool {
         match self {

@@ -3,6 +3,8 @@
 //! The method and its numbers are those of Icinga and Nagios: of the last 20 states, how many differ from the one before, the newest
 //! counting for most; above 30 % it flaps, below 25 % it does so no longer.
 
+use serde::{Deserialize, Serialize};
+
 /// How many changes are remembered.
 const STATES: u32 = 20;
 /// What the oldest and the newest change count for; in between it grows evenly.
@@ -14,7 +16,7 @@ const HIGH: f64 = 0.30;
 const LOW: f64 = 0.25;
 
 /// The last states of one alert.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Flapping {
     /// A bit for each evaluation, the newest lowest: whether the state was another one than before.
     changes: u32,

@@ -2,7 +2,9 @@
 //!
 //! The rules are Alertmanager's. A group waits `group_wait` for company before it is told first. From then on it is looked at each
 //! `group_interval`, and told if somebody new fires, somebody is resolved, or nothing was told for `repeat_interval`. What fired
-//! and was resolved between two looks is not told at all. Muted alerts are as if they were not there.
+//! and was resolved between two looks is not told at all. Muted alerts are as if they were not there; the end of one that was told
+//! before it was muted is told when nothing mutes it any more. Whether an alert that is over is muted goes by its labels at the time of
+//! telling: what is noted in it is who muted it when it ended.
 //!
 //! Two things are more: a group whose alerts are all acknowledged is not repeated, and an alert that flaps is told of
 //! when that begins and when it ends, and not in between. While it is muted neither is told: what is left of both is told after that,
@@ -172,6 +174,9 @@ struct Told {
 }
 
 impl Grouping {
+    /// How many ends wait to be told at most: as many as one rule may have alerts by default.
+    const MAX_ENDS: usize = 10_000;
+
     /// Takes in that an alert fires, or is over.
     pub(super) fn note(&mut self, alert: &Arc<Alert>, settings: &AlertSettings, now: Instant) {
         let fingerprint = alert.fingerprint();
@@ -240,26 +245,53 @@ impl Grouping {
         notifications
     }
 
-    /// Whether [`due_flapping`](Grouping::due_flapping) may have something to tell.
-    pub(super) fn has_flapping(&self) -> bool {
-        self.is_news || self.flapping.values().any(|flapping| flapping.goes_on != flapping.is_told)
-    }
-
-    /// What is to be told by now. `current` finds the alert that is not over.
+    /// What is to be told by now. `current` finds the alert that is not over; `is_muted` judges those that are.
     pub(super) fn due<'a>(
         &mut self,
         settings: &AlertSettings,
         now: Instant,
         current: impl Fn(Fingerprint) -> Option<&'a Arc<Alert>>,
+        is_muted: impl Fn(&Alert) -> bool,
     ) -> Vec<Notification> {
         let mut notifications = Vec::new();
+        let flapping = &self.flapping;
+        let is_hidden = |alert: &Alert| {
+            if alert.is_active() {
+                alert.is_suppressed() || alert.flapping
+            } else {
+                flapping.contains_key(&alert.fingerprint()) || is_muted(alert)
+            }
+        };
         self.groups.retain(|key, group| {
             if group.due <= now {
-                notifications.extend(group.look(key, settings, now, &current));
+                notifications.extend(group.look(key, settings, now, &current, &is_hidden));
             }
             !group.members.is_empty()
         });
+        self.forget_the_oldest_ends();
         notifications
+    }
+
+    /// Of the ends that were not told yet, which a silence may hold back for years, keeps the latest.
+    fn forget_the_oldest_ends(&mut self) {
+        let ends = |group: &Group| group.members.values().flatten().count();
+        let too_many = self.groups.values().map(ends).sum::<usize>().saturating_sub(Self::MAX_ENDS);
+        if too_many == 0 {
+            return;
+        }
+        let members =
+            self.groups.iter().flat_map(|(key, group)| group.members.iter().zip(std::iter::repeat(key)));
+        let ends = members.filter_map(|((fingerprint, ended), key)| {
+            Some((ended.as_ref()?.ended_at, *fingerprint, key.clone()))
+        });
+        let mut ends: Vec<_> = ends.collect();
+        ends.sort_unstable();
+        for (_, fingerprint, key) in ends.into_iter().take(too_many) {
+            if let Some(group) = self.groups.get_mut(&key) {
+                group.members.remove(&fingerprint);
+            }
+        }
+        self.groups.retain(|_, group| !group.members.is_empty());
     }
 
     /// When [`due`](Grouping::due) has something to do next.
@@ -315,13 +347,21 @@ impl Grouping {
         self.groups.iter().filter_map(known).collect()
     }
 
-    /// The alerts that fire and were told, with when; for a snapshot.
-    pub(super) fn told(&self) -> impl Iterator<Item = (Fingerprint, Instant)> {
-        let told = self.groups.values().filter_map(|group| group.told.as_ref());
-        told.flat_map(|told| told.firing.iter().map(|fingerprint| (*fingerprint, told.at)))
+    /// The alerts of which it was told that they fire, and not that they are over: when, and as they ended if they did.
+    pub(super) fn told(&self) -> impl Iterator<Item = (Fingerprint, Instant, Option<&Arc<Alert>>)> {
+        let told = self.groups.values().filter_map(|group| Some((group, group.told.as_ref()?)));
+        told.flat_map(|(group, told)| {
+            let ended = |fingerprint| group.members.get(fingerprint).and_then(Option::as_ref);
+            told.firing.iter().map(move |fingerprint| (*fingerprint, told.at, ended(fingerprint)))
+        })
     }
 
-    /// Takes in an alert that was told before a restart.
+    /// The alerts of which it was told that they flap, and not that they do so no longer.
+    pub(super) fn told_to_flap(&self) -> impl Iterator<Item = Fingerprint> {
+        self.flapping.iter().filter(|(_, flapping)| flapping.is_told).map(|(fingerprint, _)| *fingerprint)
+    }
+
+    /// Takes in an alert of which it was told before a restart that it fires. It may be over by now.
     pub(super) fn restore_told(
         &mut self,
         alert: &Arc<Alert>,
@@ -329,12 +369,20 @@ impl Grouping {
         settings: &AlertSettings,
         now: Instant,
     ) {
-        self.note(alert, settings, now);
-        let key = group_key(&group_labels(&alert.labels, &settings.group_by));
-        if let Some(group) = self.groups.get_mut(&key) {
-            let told = group.told.get_or_insert_with(|| Told { firing: BTreeSet::new(), at });
-            told.firing.insert(alert.fingerprint());
-        }
+        let labels = group_labels(&alert.labels, &settings.group_by);
+        let group = self.groups.entry(group_key(&labels));
+        let due = now + settings.group_wait;
+        let group = group.or_insert_with(|| Group { labels, members: BTreeMap::new(), due, told: None });
+        let ended = (!alert.is_active()).then(|| Arc::clone(alert));
+        group.members.insert(alert.fingerprint(), ended);
+        let told = group.told.get_or_insert_with(|| Told { firing: BTreeSet::new(), at });
+        told.firing.insert(alert.fingerprint());
+    }
+
+    /// Takes in an alert of which it was told before a restart that it flaps.
+    pub(super) fn restore_flapping(&mut self, fingerprint: Fingerprint, goes_on: bool) {
+        self.flapping.insert(fingerprint, Flapping { goes_on, is_told: true });
+        self.is_news |= !goes_on;
     }
 }
 
@@ -346,6 +394,7 @@ impl Group {
         settings: &AlertSettings,
         now: Instant,
         current: impl Fn(Fingerprint) -> Option<&'a Arc<Alert>>,
+        is_hidden: impl Fn(&Alert) -> bool,
     ) -> Option<Notification> {
         self.due += settings.group_interval;
         if self.due <= now {
@@ -356,24 +405,26 @@ impl Group {
         let members = self.members.iter();
         let alerts =
             members.filter_map(|(fingerprint, ended)| ended.as_ref().or_else(|| current(*fingerprint)));
-        let visible = alerts.filter(|alert| !alert.is_suppressed() && !alert.flapping);
         // What was never told need not be told to be over.
-        let told: Vec<Arc<Alert>> =
-            visible.filter(|alert| alert.is_active() || self.has_told(alert)).cloned().collect();
+        let of_interest = alerts.filter(|alert| alert.is_active() || self.has_told(alert));
+        let told: Vec<Arc<Alert>> = of_interest.filter(|alert| !is_hidden(alert)).cloned().collect();
         let reason = self.reason(&told, settings, now);
         if reason.is_some() {
             let firing = told.iter().filter(|alert| alert.is_active()).map(|alert| alert.fingerprint());
             let muted = self.told.iter().flat_map(|told| &told.firing);
-            // Muted alerts that were told before are not told anew when they are muted no longer.
+            // Muted alerts that were told before are not told anew when they are muted no longer, and their end is told then.
             let muted =
                 muted.filter(|fingerprint| !told.iter().any(|alert| alert.fingerprint() == **fingerprint));
             let firing = firing.chain(muted.copied()).collect();
             self.told = Some(Told { firing, at: now });
         }
         let notification = reason.map(|reason| Notification::new(key, &self.labels, reason, told));
-        self.members.retain(|_, ended| ended.is_none());
-        if let Some(told) = &mut self.told {
-            told.firing.retain(|fingerprint| self.members.contains_key(fingerprint));
+        let Group { members, told, .. } = self;
+        let is_still_told =
+            |fingerprint: &Fingerprint| told.as_ref().is_some_and(|told| told.firing.contains(fingerprint));
+        members.retain(|fingerprint, ended| ended.is_none() || is_still_told(fingerprint));
+        if let Some(told) = told {
+            told.firing.retain(|fingerprint| members.contains_key(fingerprint));
         }
         notification
     }

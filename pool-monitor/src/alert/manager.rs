@@ -3,9 +3,10 @@
 //! Invariant: an alert that fires is never let go of to make room; what is bounded is how many may begin (`max_active_per_rule`)
 //! and how many are remembered when they are over (`max_alert_history`).
 //!
-//! `verbs` is what people do with alerts, `rules` what becomes of alerts when rules change, `muting` who is muted, `refused` what was not
-//! raised, `trouble` what alerts about targets say of those.
+//! `verbs` is what people do with alerts, `rules` what becomes of alerts when rules change, `restart` what goes on in the next process, `muting`
+//! who is muted, `refused` what was not raised, `trouble` what alerts about targets say of those, `episodes` which numbers were given.
 
+mod episodes;
 mod muting;
 mod refused;
 mod restart;
@@ -13,12 +14,14 @@ mod rules;
 mod trouble;
 mod verbs;
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::time::Instant;
 
+use self::episodes::Episodes;
 use self::refused::Refused;
 pub use self::refused::RefusedAlerts;
 pub use self::verbs::VerbError;
@@ -30,7 +33,7 @@ use super::inhibition::Inhibition;
 use super::machine::{Course, Verdict, advance};
 use super::rule::{AlertRule, Judgement, NoData};
 use super::settings::{AlertSettings, AlertSettingsError};
-use super::silence::Silences;
+use super::silence::{Compared, Silences};
 use super::{Alert, AlertEvent, AlertId, AlertState, Reason, Transition};
 use crate::condition::{Comparison, Readings};
 use crate::metric::Metric;
@@ -63,6 +66,8 @@ pub struct AlertManager {
     settings: AlertSettings,
     rules: Vec<Ruled>,
     instances: HashMap<Fingerprint, Instance>,
+    /// Of the alerts whose instances are gone.
+    episodes: Episodes,
     history: History,
     silences: Silences,
     grouping: Grouping,
@@ -99,6 +104,7 @@ struct Instance {
     /// Whether it would have an alert, but for `max_active_per_rule`.
     refused: bool,
     open: Option<Open>,
+    silences: Compared,
     /// The rounds in which it was evaluated last, and was last in an event.
     seen: u64,
     told: u64,
@@ -131,6 +137,7 @@ impl AlertManager {
             settings,
             rules: rules.into_iter().map(Ruled::new).collect(),
             instances: HashMap::new(),
+            episodes: Episodes::default(),
             history: History::default(),
             silences: Silences::default(),
             grouping: Grouping::default(),
@@ -173,29 +180,21 @@ impl AlertManager {
         let mut untold = std::mem::take(&mut self.untold);
         self.refresh(Moment { now, time }, &mut untold);
         self.untold = untold;
-        let mut notifications = self.due_flapping(now, time);
-        let instances = &self.instances;
-        notifications
-            .extend(self.grouping.due(&self.settings, now, |fingerprint| firing(instances, fingerprint)));
-        notifications
-    }
-
-    /// What is to be told of alerts that have begun or ceased to flap.
-    fn due_flapping(&mut self, now: Instant, time: SystemTime) -> Vec<Notification> {
-        if !self.grouping.has_flapping() {
-            return Vec::new();
-        }
         let AlertManager { settings, instances, history, silences, grouping, .. } = self;
+        let current = |fingerprint| firing(instances, fingerprint);
+        // Not before somebody asks: most of the time nothing is over of which it is to be told.
+        let inhibition = LazyCell::new(|| {
+            let active: Vec<&Alert> =
+                instances.keys().filter_map(|known| current(*known)).map(|alert| &**alert).collect();
+            Inhibition::new(&settings.inhibit, &active)
+        });
+        let is_muted =
+            |alert: &Alert| silences.mute(&alert.labels, time) || inhibition.muting(&alert.labels).is_some();
         let open = |fingerprint: Fingerprint| Some(&instances.get(&fingerprint)?.open.as_ref()?.alert);
-        let active: Vec<&Alert> =
-            instances.keys().filter_map(|known| firing(instances, *known)).map(|alert| &**alert).collect();
-        let inhibition = Inhibition::new(&settings.inhibit, &active);
-        // By its labels: what is noted in an alert that is over is who muted it then.
-        let is_muted = |alert: &Alert| {
-            !silences.muting(&alert.labels, time).is_empty() || inhibition.muting(&alert.labels).is_some()
-        };
         let last = |fingerprint| open(fingerprint).or_else(|| history.last(fingerprint));
-        grouping.due_flapping(settings, now, last, is_muted)
+        let mut notifications = grouping.due_flapping(settings, now, last, is_muted);
+        notifications.extend(grouping.due(settings, now, current, is_muted));
+        notifications
     }
 
     /// When [`due`](AlertManager::due) may have something to tell next; `None` = not before the next evaluation.
@@ -322,11 +321,12 @@ impl AlertManager {
         let instance = Instance {
             rule: index,
             pool,
-            episodes: self.history.last(fingerprint).map_or(0, |alert| alert.id.episode),
+            episodes: self.episodes.come_back(fingerprint),
             fired: 0,
             flapping: Flapping::default(),
             refused: false,
             open: None,
+            silences: Compared::default(),
             seen: 0,
             told: 0,
         };
@@ -418,6 +418,7 @@ impl AlertManager {
             self.history.push(Arc::clone(&alert), moment.now);
             events.push(&mut instance, self.round, Event::Resolved(alert));
         }
+        self.episodes.leave(fingerprint, instance.episodes);
     }
 
     /// Notes that an alert has begun or ceased to flap.

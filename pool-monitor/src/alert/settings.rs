@@ -20,7 +20,7 @@ use super::matcher::is_label_name;
 pub struct AlertSettings {
     /// How many resolved alerts are kept; the oldest go first. That they are over is told in any case. Default 1,000; 0 = none.
     pub max_alert_history: usize,
-    /// For how long resolved alerts are kept, and silences that are over. Default 24 h.
+    /// For how long at most resolved alerts are kept, and silences that are over. Default 24 h.
     pub alert_retention: Duration,
     /// How many alerts of one rule there may be at a time, pending ones included. A further one is not raised, but counted
     /// ([`AlertManager::refused`](super::AlertManager::refused)). Default 10,000; 0 = unlimited.

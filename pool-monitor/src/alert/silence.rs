@@ -97,7 +97,7 @@ pub enum SilenceError {
     /// It ends before it begins, or has ended already.
     #[error("silence alerts: it would be over before it begins")]
     OverAlready,
-    /// As many are kept as may be.
+    /// As many as may be are to come or active. One that is over gives way.
     #[error("silence alerts: there are {0} silences already")]
     TooMany(usize),
     /// There is none of this id.
@@ -149,6 +149,14 @@ pub(super) struct Silences {
     last: u64,
 }
 
+/// Which silences match certain labels, whenever they begin and end. Neither labels nor matchers change, and a pattern takes a while.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    matching: Vec<SilenceId>,
+    /// The last silence that was looked at.
+    last: u64,
+}
+
 impl Silences {
     /// Far more than people make, and little enough to hold against every alert.
     const MAX: usize = 1_000;
@@ -158,13 +166,21 @@ impl Silences {
     pub(super) fn add(&mut self, mut silence: Silence, time: SystemTime) -> Result<SilenceId, SilenceError> {
         silence.check(time)?;
         if self.all.len() >= Self::MAX {
-            return Err(SilenceError::TooMany(Self::MAX));
+            self.forget_one(time)?;
         }
         self.last += 1;
         silence.id = SilenceId(self.last);
         silence.updated_at = time;
         self.all.push(silence);
         Ok(SilenceId(self.last))
+    }
+
+    /// Forgets that which has been over for longest.
+    fn forget_one(&mut self, time: SystemTime) -> Result<(), SilenceError> {
+        let over = self.all.iter().enumerate().filter(|(_, silence)| silence.ends_at <= time);
+        let oldest = over.min_by_key(|(_, silence)| silence.ends_at).map(|(place, _)| place);
+        self.all.remove(oldest.ok_or(SilenceError::TooMany(self.all.len()))?);
+        Ok(())
     }
 
     /// Ends one now. One that is over stays as it is.
@@ -186,10 +202,33 @@ impl Silences {
         self.all.retain(|silence| silence.ends_at > time);
     }
 
-    /// Those that mute what has these labels now.
-    pub(super) fn muting(&self, labels: &Labels, time: SystemTime) -> Vec<SilenceId> {
-        let active = self.all.iter().filter(|silence| silence.state(time) == SilenceState::Active);
-        active.filter(|silence| silence.matches(labels)).map(|silence| silence.id).collect()
+    /// Takes in which of the silences that are new since the last time match these labels.
+    pub(super) fn compare(&self, labels: &Labels, known: &mut Compared) {
+        if known.last == self.last {
+            return;
+        }
+        known.matching.retain(|id| self.find(*id).is_some());
+        let new = self.all.partition_point(|silence| silence.id.0 <= known.last);
+        let matching = self.all[new..].iter().filter(|silence| silence.matches(labels));
+        known.matching.extend(matching.map(|silence| silence.id));
+        known.last = self.last;
+    }
+
+    /// Those that mute now what was [compared](Silences::compare) with them.
+    pub(super) fn muting(&self, known: &Compared, time: SystemTime) -> Vec<SilenceId> {
+        let matching = known.matching.iter().filter_map(|id| self.find(*id));
+        let active = matching.filter(|silence| silence.state(time) == SilenceState::Active);
+        active.map(|silence| silence.id).collect()
+    }
+
+    fn find(&self, id: SilenceId) -> Option<&Silence> {
+        self.all.binary_search_by_key(&id, |silence| silence.id).ok().map(|place| &self.all[place])
+    }
+
+    /// Whether one of them mutes what has these labels now.
+    pub(super) fn mute(&self, labels: &Labels, time: SystemTime) -> bool {
+        let mut active = self.all.iter().filter(|silence| silence.state(time) == SilenceState::Active);
+        active.any(|silence| silence.matches(labels))
     }
 
     /// As they were written down; what is over by now is left to [`forget_before`](Silences::forget_before). One that could not
@@ -200,7 +239,7 @@ impl Silences {
         self.all.sort_by_key(|silence| silence.id);
         self.all.dedup_by_key(|silence| silence.id);
         self.all.truncate(Self::MAX);
-        self.last = self.all.last().map_or(0, |silence| silence.id.0);
+        self.last = self.all.last().map_or(0, |silence| silence.id.0).max(self.last);
     }
 }
 
@@ -229,14 +268,20 @@ mod tests {
     #[test]
     fn it_mutes_from_its_beginning_until_its_end() {
         let mut silences = Silences::default();
+        let (orders, mut known) = (Labels::new().with("pool", "orders"), Compared::default());
+        silences.compare(&orders, &mut known);
         let id = silences.add(silence("pool=orders", 10, 20), at(0)).unwrap();
-        let orders = Labels::new().with("pool", "orders");
-        let muted = |time| silences.muting(&orders, at(time));
+        silences.compare(&orders, &mut known);
+        let muted = |time| {
+            let muting = silences.muting(&known, at(time));
+            assert_eq!(silences.mute(&orders, at(time)), !muting.is_empty());
+            muting
+        };
         assert_eq!(muted(9), []);
         assert_eq!(muted(10), [id]);
         assert_eq!(muted(19), [id]);
         assert_eq!(muted(20), []);
-        assert_eq!(silences.muting(&Labels::new().with("pool", "users"), at(15)), []);
+        assert!(!silences.mute(&Labels::new().with("pool", "users"), at(15)));
     }
 
     #[test]
@@ -276,6 +321,25 @@ mod tests {
         silences.forget_before(at(10));
         assert_eq!(silences.all(), []);
         assert_eq!(silences.add(silence("a=1", 0, 20), at(10)), Ok(SilenceId(2)));
+    }
+
+    #[test]
+    fn one_that_is_over_makes_room_for_another_one() {
+        let mut silences = Silences::default();
+        for ends in 0..Silences::MAX as u64 {
+            silences.add(silence("a=1", 0, 2_000 - ends), at(0)).unwrap();
+        }
+        let mut known = Compared::default();
+        let labels = Labels::new().with("a", "1");
+        silences.compare(&labels, &mut known);
+        let last = 2_000 - (Silences::MAX as u64 - 1);
+        let full = Err(SilenceError::TooMany(Silences::MAX));
+        assert_eq!(silences.add(silence("a=1", 0, 3_000), at(last - 1)), full);
+        assert!(silences.add(silence("a=1", 0, 3_000), at(last)).is_ok());
+        assert_eq!(silences.add(silence("a=1", 0, 3_000), at(last)), full, "but for one all are active");
+        assert_eq!(silences.expire(SilenceId(Silences::MAX as u64), at(last)), Err(SilenceError::NotFound));
+        silences.compare(&labels, &mut known);
+        assert_eq!(silences.muting(&known, at(last)).len(), Silences::MAX);
     }
 
     #[test]

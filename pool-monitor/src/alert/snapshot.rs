@@ -1,4 +1,5 @@
-//! What of the alerts survives a restart: those that are not over, who knows of them, and the silences.
+//! What of the alerts survives a restart: those that are not over, who knows of them, of which ends it is still to be told, and the
+//! silences.
 //!
 //! The history of what is over does not. The rules are those of Prometheus: after an outage of more than an hour nothing is known any more,
 //! and while the process was down no rule was met, so a pending alert waits for as long as it had to.
@@ -8,8 +9,10 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
+use super::flapping::Flapping;
+use super::labels::Labels;
 use super::silence::Silence;
-use super::{Acknowledgement, AlertState, Transition, time};
+use super::{Acknowledgement, AlertState, Reason, Severity, Transition, time};
 
 /// What of the alerts survives a restart. Made by [`AlertManager::snapshot`](super::AlertManager::snapshot), taken in by
 /// [`AlertManager::restore`](super::AlertManager::restore).
@@ -20,6 +23,9 @@ pub struct AlertSnapshot {
     pub(super) taken_at: SystemTime,
     pub(super) alerts: Vec<SavedAlert>,
     pub(super) silences: Vec<Silence>,
+    /// Those of which somebody was told who is to hear of their end. Not in what earlier versions wrote.
+    #[serde(default)]
+    pub(super) told: Vec<SavedTold>,
 }
 
 /// A rule for a pool that has met it.
@@ -31,6 +37,8 @@ pub(super) struct SavedAlert {
     pub(super) episodes: u32,
     pub(super) fired: u32,
     pub(super) open: Option<SavedEpisode>,
+    #[serde(default)]
+    pub(super) flapping: Flapping,
 }
 
 /// An episode that is not over. Times are ages, so that they hold whatever is done to the clock.
@@ -45,6 +53,36 @@ pub(super) struct SavedEpisode {
     pub(super) value: Option<f64>,
     pub(super) acknowledgement: Option<Acknowledgement>,
     pub(super) transitions: Vec<Transition>,
+}
+
+/// An alert of which somebody was told, with all that is said of its end: its rule may be another one by then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct SavedTold {
+    pub(super) rule: String,
+    pub(super) pool: Option<String>,
+    pub(super) severity: Severity,
+    pub(super) labels: Labels,
+    pub(super) annotations: Labels,
+    pub(super) message: String,
+    pub(super) metric: String,
+    pub(super) comparison: String,
+    pub(super) value: Option<f64>,
+    pub(super) threshold: Option<f64>,
+    pub(super) recovery_threshold: Option<f64>,
+    pub(super) episode: u32,
+    pub(super) fired: u32,
+    #[serde(with = "time::rfc3339")]
+    pub(super) active_at: SystemTime,
+    #[serde(with = "time::rfc3339_option")]
+    pub(super) started_at: Option<SystemTime>,
+    /// `None` = it is not over.
+    #[serde(with = "time::rfc3339_option")]
+    pub(super) ended_at: Option<SystemTime>,
+    pub(super) reason: Reason,
+    pub(super) acknowledgement: Option<Acknowledgement>,
+    pub(super) transitions: Vec<Transition>,
+    /// Whether it was told that it flaps, and not that it fires.
+    pub(super) flapping: bool,
 }
 
 /// Says why a snapshot cannot be used.

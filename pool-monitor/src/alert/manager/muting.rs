@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::fingerprint::Fingerprint;
 use super::super::inhibition::Inhibition;
 use super::super::silence::SilenceId;
-use super::{AlertManager, Event, Events, Moment};
+use super::{AlertManager, Event, Events, Moment, Open};
 
 /// What changes about one alert.
 struct Change {
@@ -25,11 +25,17 @@ impl AlertManager {
         if self.open().next().is_none() {
             return;
         }
+        for instance in self.instances.values_mut() {
+            if let Some(open) = &instance.open {
+                self.silences.compare(&open.alert.labels, &mut instance.silences);
+            }
+        }
         let active: Vec<_> = self.open().filter(|alert| alert.is_active()).map(|alert| &**alert).collect();
         let inhibition = Inhibition::new(&self.settings.inhibit, &active);
         let mut changes: Vec<Change> = Vec::new();
-        for alert in self.open() {
-            let silenced_by = self.silences.muting(&alert.labels, time);
+        for instance in self.instances.values() {
+            let Some(Open { alert, .. }) = &instance.open else { continue };
+            let silenced_by = self.silences.muting(&instance.silences, time);
             let inhibited_by: Vec<Fingerprint> = inhibition.muting(&alert.labels).into_iter().collect();
             let expires_at = alert.acknowledgement.as_ref().and_then(|known| known.expires_at);
             let acknowledgement_ends = expires_at.is_some_and(|end| end <= time);

@@ -1,5 +1,6 @@
 //! From one process to the next.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -7,14 +8,18 @@ use tokio::time::Instant;
 
 use super::super::flapping::Flapping;
 use super::super::machine::{Course, Verdict};
-use super::super::snapshot::{AlertSnapshot, SavedAlert, SavedEpisode};
+use super::super::silence::Compared;
+use super::super::snapshot::{AlertSnapshot, SavedAlert, SavedEpisode, SavedTold};
 use super::super::{Alert, AlertId, AlertState, Reason};
-use super::{AlertManager, Instance, Open};
+use super::{AlertManager, Event, Instance, Open, firing};
+use crate::condition::Comparison;
+use crate::metric::Metric;
 
 impl AlertManager {
     /// What of all this survives a restart.
     pub fn snapshot(&self, now: Instant, time: SystemTime) -> AlertSnapshot {
-        let told: std::collections::HashMap<_, _> = self.grouping.told().collect();
+        let told: HashMap<_, _> =
+            self.grouping.told().map(|(fingerprint, at, _)| (fingerprint, at)).collect();
         let age = |at: Instant| millis(now.saturating_duration_since(at));
         let mut alerts: Vec<SavedAlert> = Vec::with_capacity(self.instances.len());
         for (fingerprint, instance) in &self.instances {
@@ -35,21 +40,40 @@ impl AlertManager {
                 episodes: instance.episodes,
                 fired: instance.fired,
                 open,
+                flapping: instance.flapping,
             });
         }
         alerts.sort_by(|a, b| (&a.rule, &a.pool).cmp(&(&b.rule, &b.pool)));
         let silences = self.silences.all().to_vec();
-        AlertSnapshot { version: AlertSnapshot::VERSION, taken_at: time, alerts, silences }
+        let told = self.saved_told();
+        AlertSnapshot { version: AlertSnapshot::VERSION, taken_at: time, alerts, silences, told }
+    }
+
+    /// All of which somebody was told who is to hear of the end.
+    fn saved_told(&self) -> Vec<SavedTold> {
+        let current = |fingerprint| firing(&self.instances, fingerprint);
+        let firing = self.grouping.told().filter_map(|(fingerprint, _, ended)| {
+            ended.or_else(|| current(fingerprint)).map(|alert| SavedTold::new(alert, false))
+        });
+        let flapping = self.grouping.told_to_flap().filter_map(|fingerprint| {
+            let last = current(fingerprint).or_else(|| self.history.last(fingerprint));
+            last.map(|alert| SavedTold::new(alert, true))
+        });
+        let mut told: Vec<SavedTold> = firing.chain(flapping).collect();
+        told.sort_by(|a, b| (&a.labels, a.flapping).cmp(&(&b.labels, b.flapping)));
+        told
     }
 
     /// Goes on where a process before has left off. To be called before the first evaluation; what is there already stays. Returns how
     /// many alerts go on.
     ///
-    /// Alerts of rules that are not the same any more are left out, and all of them if the snapshot is older than an hour. Silences
-    /// are always taken in, but for one that would mute everything. Numbers that no snapshot of ours has are bounded.
+    /// Alerts of rules that are not the same any more are left out, and all of them if the snapshot is older than an hour; those of which
+    /// somebody was told are over then, which is told, and an event of the next evaluation. Silences are always taken in, but for one that
+    /// would mute everything. Numbers that no snapshot of ours has are bounded.
     pub fn restore(&mut self, snapshot: AlertSnapshot, now: Instant, time: SystemTime) -> usize {
         if self.silences.all().is_empty() {
             self.silences.restore(snapshot.silences);
+            self.instances.values_mut().for_each(|instance| instance.silences = Compared::default());
         }
         let down = time.duration_since(snapshot.taken_at).unwrap_or_default();
         let is_too_old = down > AlertSnapshot::TOLERANCE;
@@ -57,11 +81,48 @@ impl AlertManager {
         for saved in snapshot.alerts {
             let mut saved = saved.within_bounds();
             if is_too_old {
-                saved.open = None;
+                (saved.open, saved.flapping) = (None, Flapping::default());
             }
             restored += usize::from(self.restore_alert(saved, down, now, time));
         }
+        for told in snapshot.told {
+            self.restore_told(told.within_bounds(), now, time);
+        }
         restored
+    }
+
+    /// Takes in of what somebody was told. What cannot go on is over.
+    fn restore_told(&mut self, told: SavedTold, now: Instant, time: SystemTime) {
+        let was_told_to_flap = told.flapping;
+        let mut alert = told.into_alert();
+        let fingerprint = alert.fingerprint();
+        let instance = self.instances.get(&fingerprint);
+        let flaps = instance.is_some_and(|instance| instance.flapping.is_flapping());
+        if firing(&self.instances, fingerprint).is_none() {
+            alert.flapping = flaps;
+            let was_over = alert.ended_at.is_some();
+            if !was_over {
+                let reason = if instance.is_some() { Reason::NoData } else { Reason::RuleChanged };
+                alert.step(AlertState::Resolved, reason, None, time);
+                (alert.ended_at, alert.updated_at) = (Some(time), time);
+            }
+            if instance.is_none() {
+                self.episodes.leave(fingerprint, alert.id.episode);
+            }
+            let alert = Arc::new(alert);
+            if was_over {
+                self.history.keep(Arc::clone(&alert), now);
+            } else {
+                self.history.push(Arc::clone(&alert), now);
+                self.untold.0.push(Event::Resolved(Arc::clone(&alert)));
+            }
+            if !was_told_to_flap {
+                self.grouping.restore_told(&alert, now, &self.settings, now);
+            }
+        }
+        if was_told_to_flap {
+            self.grouping.restore_flapping(fingerprint, flaps);
+        }
     }
 
     /// Returns whether an alert goes on.
@@ -81,9 +142,10 @@ impl AlertManager {
             pool: Arc::clone(&pool),
             episodes: saved.episodes,
             fired: saved.fired,
-            flapping: Flapping::default(),
+            flapping: saved.flapping,
             refused: false,
             open: None,
+            silences: Compared::default(),
             seen: self.round,
             told: self.round,
         };
@@ -106,6 +168,7 @@ impl AlertManager {
             alert.occurrences = if alert.is_active() { saved.fired } else { 0 };
             alert.acknowledgement = episode.acknowledgement;
             alert.transitions = episode.transitions;
+            alert.flapping = saved.flapping.is_flapping();
             ruled.open += 1;
             instance.open = Some(Open { course, alert: Arc::new(alert) });
         }
@@ -136,6 +199,75 @@ impl SavedAlert {
             episode.transitions.drain(..too_many);
         }
         self
+    }
+}
+
+impl SavedTold {
+    fn new(alert: &Alert, flapping: bool) -> Self {
+        let finite = |value: f64| Some(value).filter(|value| value.is_finite());
+        SavedTold {
+            rule: alert.rule.to_string(),
+            pool: alert.pool.as_deref().map(str::to_owned),
+            severity: alert.severity,
+            labels: alert.labels.clone(),
+            annotations: alert.annotations.clone(),
+            message: alert.message.clone(),
+            metric: alert.metric.name().to_owned(),
+            comparison: alert.comparison.as_str().to_owned(),
+            value: finite(alert.value),
+            threshold: finite(alert.threshold),
+            recovery_threshold: alert.recovery_threshold.and_then(finite),
+            episode: alert.id.episode,
+            fired: alert.occurrences,
+            active_at: alert.active_at,
+            started_at: alert.started_at,
+            ended_at: alert.ended_at,
+            reason: alert.reason,
+            acknowledgement: alert.acknowledgement.clone(),
+            transitions: alert.transitions.clone(),
+            flapping,
+        }
+    }
+
+    /// The same with numbers that can be counted on from, whoever wrote them.
+    fn within_bounds(mut self) -> Self {
+        self.episode = self.episode.clamp(1, SavedAlert::MOST);
+        self.fired = self.fired.clamp(1, self.episode);
+        let too_many = self.transitions.len().saturating_sub(Alert::MAX_TRANSITIONS);
+        self.transitions.drain(..too_many);
+        self
+    }
+
+    /// As it was. What a later version of this crate reads by another name is shown as another metric.
+    fn into_alert(self) -> Alert {
+        let state = if self.ended_at.is_some() { AlertState::Resolved } else { AlertState::Firing };
+        Alert {
+            id: AlertId { fingerprint: self.labels.fingerprint(), episode: self.episode },
+            rule: self.rule.into(),
+            pool: self.pool.map(Arc::from),
+            severity: self.severity,
+            state,
+            reason: self.reason,
+            labels: self.labels,
+            annotations: self.annotations,
+            message: self.message,
+            metric: Metric::from_name(&self.metric).unwrap_or(Metric::Connections),
+            comparison: Comparison::from_sign(&self.comparison).unwrap_or(Comparison::Above),
+            value: self.value.unwrap_or(f64::NAN),
+            threshold: self.threshold.unwrap_or(f64::NAN),
+            recovery_threshold: self.recovery_threshold,
+            active_at: self.active_at,
+            started_at: self.started_at,
+            keep_firing_since: None,
+            ended_at: self.ended_at,
+            updated_at: self.ended_at.unwrap_or(self.active_at),
+            acknowledgement: self.acknowledgement,
+            silenced_by: Vec::new(),
+            inhibited_by: Vec::new(),
+            flapping: self.flapping,
+            occurrences: self.fired,
+            transitions: self.transitions,
+        }
     }
 }
 

@@ -207,6 +207,36 @@ async fn the_alerts_of_a_pool_that_is_gone_are_over_and_one_of_its_name_begins_a
 }
 
 #[tokio::test]
+async fn an_id_is_of_one_episode_though_its_pool_was_away_for_longer_than_anybody_remembers_it() {
+    let mut driven = Driven::with(
+        vec![busy()],
+        AlertSettings { alert_retention: seconds(60), ..AlertSettings::default() },
+    );
+    driven.read(0.9);
+    driven.pools(&[]);
+    driven.wait(seconds(3_600));
+    driven.pools(&[]);
+    assert_eq!(driven.manager.to_publish(), []);
+    driven.read(0.9);
+    assert_eq!(driven.only().id.episode, 2);
+}
+
+#[tokio::test]
+async fn the_last_episode_is_told_to_be_over_though_it_was_cleared_and_an_earlier_one_was_not() {
+    let mut driven = Driven::new(vec![busy()]);
+    for value in [0.9, 0.0, 0.9, 0.0] {
+        driven.read(value);
+    }
+    let last = driven.manager.all()[0].id;
+    driven.manager.clear(last).unwrap();
+    let published = driven.manager.to_publish();
+    assert_eq!(published.iter().map(|alert| alert.id.episode).collect::<Vec<_>>(), [1, 2]);
+    driven.manager.clear_resolved();
+    let published = driven.manager.to_publish();
+    assert_eq!(published.iter().map(|alert| alert.id.episode).collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test]
 async fn a_rule_is_for_the_pools_it_names() {
     let mut driven = Driven::new(vec![AlertRule { pools: vec!["users".to_owned()], ..busy() }]);
     let events = driven.pools(&[("orders", &All(Some(0.9))), ("users", &All(Some(0.9)))]);

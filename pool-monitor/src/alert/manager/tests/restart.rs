@@ -104,6 +104,102 @@ async fn what_was_told_before_is_not_told_again_and_its_end_is() {
     assert_eq!(told, ["all alerts resolved: orders resolved"]);
 }
 
+/// Reads one pool so many times, and says what is told.
+fn told_of(driven: &mut Driven, value: f64, times: usize) -> Vec<String> {
+    let mut told = Vec::new();
+    for _ in 0..times {
+        driven.read(value);
+        told.extend(driven.told());
+    }
+    told
+}
+
+#[tokio::test]
+async fn the_end_of_what_was_told_is_told_though_the_process_ended_first() {
+    let mut before = Driven::new(vec![busy()]);
+    assert_eq!(told_of(&mut before, 0.9, 5), ["first notification: orders firing"]);
+    assert_eq!(told_of(&mut before, 0.0, 1), [""; 0]);
+    let ended = Arc::clone(&before.manager.all()[0]);
+    let (mut after, restored) = restarted(&before, vec![busy()], seconds(5));
+    assert_eq!(restored, 0);
+    let told = loop {
+        after.read(0.0);
+        if let [told] = &after.manager.due(after.now, after.time)[..] {
+            break Arc::clone(&told.alerts[0]);
+        }
+        assert!(after.time < ended.ended_at.unwrap() + seconds(600));
+    };
+    assert_eq!(told, ended, "all about it is as it was");
+    assert_eq!(told_of(&mut after, 0.0, 400), [""; 0]);
+    after.read(0.9);
+    assert_eq!(after.only().id.episode, 2);
+}
+
+#[tokio::test]
+async fn an_end_that_is_muted_at_the_restart_is_told_when_nothing_mutes_it() {
+    let mut before = Driven::new(vec![busy()]);
+    let silence = Silence {
+        id: SilenceId(0),
+        matchers: vec!["pool=orders".parse().unwrap()],
+        starts_at: before.time + seconds(60),
+        ends_at: before.time + seconds(3_000),
+        created_by: "ada".to_owned(),
+        comment: String::new(),
+        updated_at: before.time,
+    };
+    before.manager.silence(silence, before.time).unwrap();
+    told_of(&mut before, 0.9, 8);
+    assert_eq!(told_of(&mut before, 0.0, 100), [""; 0]);
+    let (mut after, _) = restarted(&before, vec![busy()], seconds(5));
+    assert_eq!(told_of(&mut after, 0.0, 100), [""; 0]);
+    let (mut after, _) = restarted(&after, vec![busy()], seconds(5));
+    assert_eq!(told_of(&mut after, 0.0, 200), ["all alerts resolved: orders resolved"]);
+}
+
+#[tokio::test]
+async fn what_was_told_and_cannot_go_on_after_a_restart_is_over_and_that_is_told() {
+    let mut before = Driven::new(vec![busy()]);
+    told_of(&mut before, 0.9, 5);
+    let renamed = AlertRule { name: "Busier".to_owned(), ..busy() };
+    let worse = AlertRule { severity: Severity::Critical, ..busy() };
+    let of_users = AlertRule { pools: vec!["users".to_owned()], ..busy() };
+    for (rule, away, reason) in [
+        (renamed, seconds(5), "rule_changed"),
+        (worse, seconds(5), "rule_changed"),
+        (of_users, seconds(5), "rule_changed"),
+        (busy(), seconds(3_601), "no_data"),
+    ] {
+        let (mut after, restored) = restarted(&before, vec![rule], away);
+        assert_eq!(restored, 0);
+        assert_eq!(after.read(0.0), [format!("resolved Busy orders resolved {reason}")]);
+        assert_eq!(after.manager.all()[0].ended_at, Some(before.time + away));
+        assert_eq!(told_of(&mut after, 0.0, 400), ["all alerts resolved: orders resolved"]);
+    }
+    let (mut after, _) = restarted(&before, vec![busy()], seconds(3_601));
+    assert_eq!(told_of(&mut after, 0.9, 60), [""; 0], "it was told before, and goes on");
+}
+
+#[tokio::test]
+async fn flapping_that_was_told_goes_on_after_a_restart_and_its_end_is_told() {
+    let settings =
+        AlertSettings { group_wait: Duration::ZERO, group_interval: seconds(1), ..AlertSettings::default() };
+    let mut before = Driven::with(vec![busy()], settings);
+    let mut told = Vec::new();
+    for at in 0..9 {
+        told.extend(told_of(&mut before, if at % 2 == 0 { 0.9 } else { 0.0 }, 1));
+    }
+    assert_eq!(told.last().unwrap(), "flapping started: orders resolved");
+    let (mut after, _) = restarted(&before, vec![busy()], seconds(5));
+    assert_eq!(told_of(&mut after, 0.9, 3), [""; 0], "it flaps still, and fires now");
+    assert!(after.only().flapping);
+    let (mut after, _) = restarted(&after, vec![busy()], seconds(5));
+    assert_eq!(told_of(&mut after, 0.0, 400), ["flapping ended: orders resolved"]);
+    for (rules, away) in [(vec![], seconds(5)), (vec![busy()], seconds(3_601))] {
+        let (mut after, _) = restarted(&before, rules, away);
+        assert_eq!(told_of(&mut after, 0.0, 400), ["flapping ended: orders resolved"]);
+    }
+}
+
 #[tokio::test]
 async fn alerts_of_other_rules_and_of_pools_that_are_gone_do_not_go_on() {
     let mut before = Driven::new(vec![busy()]);
@@ -175,12 +271,26 @@ fn episode() -> impl Strategy<Value = Value> {
     })
 }
 
+/// An alert of which somebody was told.
+fn told() -> impl Strategy<Value = Value> {
+    let parts = ([number(), number(), number(), number()], [time(), time(), time()], any::<bool>());
+    parts.prop_map(|([episode, fired, value, threshold], [active, started, ended], flapping)| {
+        json!({
+            "rule": "Busy", "pool": "orders", "severity": "warning", "labels": busy().labels_for("orders"),
+            "annotations": {}, "message": "", "metric": "utilization", "comparison": ">", "value": value,
+            "threshold": threshold, "recovery_threshold": null, "episode": episode, "fired": fired,
+            "active_at": active, "started_at": started, "ended_at": ended, "reason": "threshold",
+            "acknowledgement": null, "transitions": [], "flapping": flapping,
+        })
+    })
+}
+
 fn snapshot() -> impl Strategy<Value = Value> {
     let fingerprint = busy().labels_for("orders").fingerprint();
     let alert = (number(), number(), prop::option::of(episode())).prop_map(move |(episodes, fired, open)| {
         json!({
             "rule": "Busy", "pool": "orders", "fingerprint": fingerprint, "episodes": episodes, "fired": fired,
-            "open": open,
+            "open": open, "flapping": {"changes": 1_048_575, "was_active": true, "is_flapping": true},
         })
     });
     let silence = (any::<u64>(), 0..3_u8, time(), time()).prop_map(|(id, near_the_end, from, to)| {
@@ -191,9 +301,14 @@ fn snapshot() -> impl Strategy<Value = Value> {
             "matchers": [{"name": "pool", "value": "users", "isRegex": false, "isEqual": id % 2 == 0}],
         })
     });
-    let parts = (prop::collection::vec(alert, 0..3), prop::collection::vec(silence, 0..3), time());
-    parts.prop_map(|(alerts, silences, at)| {
-        json!({"version": 1, "taken_at": at, "alerts": alerts, "silences": silences})
+    let parts = (
+        prop::collection::vec(alert, 0..3),
+        prop::collection::vec(silence, 0..3),
+        time(),
+        prop::collection::vec(told(), 0..3),
+    );
+    parts.prop_map(|(alerts, silences, at, told)| {
+        json!({"version": 1, "taken_at": at, "alerts": alerts, "silences": silences, "told": told})
     })
 }
 

@@ -274,3 +274,73 @@ async fn what_changes_between_two_evaluations_is_an_event_of_the_next_one() {
     assert_eq!(driven.read(0.9), ["changed Busy orders firing threshold"]);
     assert_eq!(driven.read(0.9), [""; 0]);
 }
+
+/// That the target is down, by the name that mutes the others.
+fn down() -> AlertRule {
+    let condition = Condition {
+        metric: Metric::TargetDown,
+        window: None,
+        comparison: Comparison::AtLeast,
+        threshold: 1.0,
+    };
+    AlertRule::new("PoolTargetDown", Severity::Critical, condition)
+}
+
+#[tokio::test]
+async fn the_end_of_what_was_told_is_told_though_it_was_muted_when_it_ended() {
+    let mut driven = Driven::new(vec![busy()]);
+    silence_orders(&mut driven, seconds(60), seconds(120));
+    let told = run(&mut driven, for_times(0.9, 8).chain(for_times(0.0, 60)));
+    assert_eq!(told, ["30s first notification: orders firing", "330s all alerts resolved: orders resolved"]);
+
+    let mut driven = Driven::new(vec![busy(), down()]);
+    let full = Some0(vec![(Metric::Utilization, 0.9)]);
+    let out = Some0(vec![(Metric::Utilization, 0.9), (Metric::TargetDown, 1.0)]);
+    let mut told = Vec::new();
+    for readings in [full, out, Some0(vec![])] {
+        for _ in 0..40 {
+            driven.pools(&[("orders", &readings)]);
+            told.extend(driven.told());
+        }
+    }
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "all alerts resolved: orders resolved",
+            "all alerts resolved: orders resolved",
+            "first notification: orders firing",
+            "first notification: orders firing",
+        ],
+        "that it is busy and that it is down were both told, and are both over"
+    );
+}
+
+#[tokio::test]
+async fn the_end_of_what_was_told_waits_until_nothing_mutes_it() {
+    let mut driven = Driven::new(vec![busy()]);
+    silence_orders(&mut driven, seconds(60), seconds(3_000));
+    let told = run(&mut driven, for_times(0.9, 8).chain(for_times(0.0, 400)));
+    assert_eq!(told, ["30s first notification: orders firing", "3030s all alerts resolved: orders resolved"]);
+    assert_eq!(driven.manager.next_due(driven.now), None, "nothing is left of it");
+}
+
+#[tokio::test]
+async fn what_was_told_and_fires_again_before_its_end_could_be_told_is_no_news() {
+    let mut driven = Driven::new(vec![busy()]);
+    silence_orders(&mut driven, seconds(60), seconds(3_000));
+    let again = for_times(0.9, 8).chain(for_times(0.0, 100)).chain(for_times(0.9, 300));
+    assert_eq!(run(&mut driven, again), ["30s first notification: orders firing"]);
+    let told = run(&mut driven, for_times(0.0, 40));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].ends_with("all alerts resolved: orders resolved"));
+}
+
+#[tokio::test]
+async fn the_end_of_what_was_told_is_told_though_it_flapped_while_it_was_muted() {
+    let settings = AlertSettings { group_interval: seconds(60), ..at_once() };
+    let mut driven = Driven::with(vec![busy()], settings);
+    silence_orders(&mut driven, seconds(25), seconds(1_000));
+    let told = run(&mut driven, for_times(0.9, 3).chain(up_and_down(12)).chain(for_times(0.0, 100)));
+    assert_eq!(told, ["10s first notification: orders firing", "1020s all alerts resolved: orders resolved"]);
+}
