@@ -1,3 +1,4 @@
+mod known;
 mod life;
 mod scripted;
 mod week;
