@@ -65,6 +65,13 @@ pub struct Condition {
     pub threshold: f64,
 }
 
+impl Condition {
+    /// What is read, whatever it is compared with.
+    pub(crate) fn reading(&self) -> (Metric, Option<Duration>) {
+        (self.metric, self.window)
+    }
+}
+
 /// Such as `wait_p99 over 5m > 1`.
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,8 +96,10 @@ pub(crate) fn brief(window: Duration) -> String {
 
 /// What can be read of one pool: the last collection, and windows of its history.
 pub trait Readings {
-    /// The metric over a window up to now, or of the last collection; see [`MetricKind`](crate::MetricKind). `None` if nothing is
-    /// known: there was no collection, most of the window is a gap, or nothing of the kind has happened in it.
+    /// The metric over a window up to now, or of the last collection; see [`MetricKind`](crate::MetricKind).
+    ///
+    /// `None` if nothing is known: there was no collection, or most of the window is a gap. A share or quantile of nothing, such as the
+    /// error rate of a pool in which no acquire has ended, is a NaN, as 0/0 is in Prometheus: it is known, and meets no condition.
     ///
     /// The time before a pool was measured first is a gap to averages, and none to what is counted. Of a window that is longer than
     /// what is kept, what is kept is read.

@@ -23,8 +23,8 @@ pub(crate) use sketch::{ROOM, encode};
 pub(crate) use summary::{Cell, Summary};
 use tier::Tier;
 
-use crate::columns::{COUNTS, GAUGES, Source, Timed, source, weight};
-use crate::metric::Metric;
+use crate::columns::{COUNTS, GAUGE_METRICS, GAUGES, Source, Timed, source, weight};
+use crate::metric::{Metric, MetricKind};
 use crate::settings::{MonitorSettings, TierSettings};
 use crate::timeline::{Timeline, nanos};
 
@@ -58,10 +58,16 @@ impl Interval {
         Summary { samples: 1, elapsed: self.elapsed, cells, counts: self.counts }
     }
 
-    /// What a metric reads in this collection alone.
+    /// What a metric reads in this collection alone; see [`Readings`](crate::Readings).
     pub(crate) fn read(&self, metric: Metric) -> Option<f64> {
-        self.summary().read(metric, |timed, share| sketch::quantile(&self.sketch, timed, share))
+        let value = self.summary().read(metric, |timed, share| sketch::quantile(&self.sketch, timed, share));
+        value.or_else(|| nothing_in(self.elapsed))
     }
+}
+
+/// What a share or quantile reads in a time in which nothing happened that it could be of. Of no time at all nothing is known.
+fn nothing_in(elapsed: u64) -> Option<f64> {
+    (elapsed > 0).then_some(f64::NAN)
 }
 
 /// See the module's first lines.
@@ -80,8 +86,8 @@ struct Steps<'a> {
     last: u64,
     /// The first step in which this pool was measured at all.
     begin: u64,
-    /// How many were asked for: more than there are, if the history does not reach so far back.
-    asked: u64,
+    /// The length of the window that they stand for, in steps: more than there are, if the history does not reach so far back.
+    asked: f64,
 }
 
 impl Steps<'_> {
@@ -94,9 +100,26 @@ impl Steps<'_> {
         self.tier.slots(self.first, self.last)
     }
 
-    /// The part of those asked for in which something was collected.
+    /// The time that what was collected in them tells of.
+    fn elapsed(&self) -> u64 {
+        self.tier.elapsed(self.first, self.last).map_or(0, |elapsed| elapsed.oldest + elapsed.others)
+    }
+
+    /// As how many of them what was collected counts: a collection tells of all the time since the one before, as far as that is in
+    /// them. One that was late tells of several, and the first one of its own at least.
+    ///
+    /// `is_sampled`: of something that is only looked at. Then the first one tells of its own step alone.
+    fn told(&self, is_sampled: bool) -> f64 {
+        let Some(elapsed) = self.tier.elapsed(self.first, self.last) else { return 0.0 };
+        let step = nanos(self.tier.step());
+        let theirs = if is_sampled { 1 } else { elapsed.first - self.first + 1 };
+        let oldest = elapsed.oldest.clamp(step, step.saturating_mul(theirs));
+        (oldest + elapsed.others) as f64 / step as f64
+    }
+
+    /// The part of the window that something is known of.
     fn covered(&self) -> f64 {
-        self.tier.filled(self.first, self.last) as f64 / self.asked as f64
+        (self.told(false) / self.asked).min(1.0)
     }
 
     /// Whether what was collected in them tells enough of what this is read from.
@@ -104,9 +127,12 @@ impl Steps<'_> {
     /// Before a pool was measured first, it has counted nothing that is missing here: of what is counted, only what came later
     /// may be a gap. But an average of a minute needs most of a minute.
     fn tell(&self, source: &Source) -> bool {
-        let begin = if matches!(source, Source::Mean(_)) { self.first } else { self.begin.max(self.first) };
-        let kept = (self.last + 1).saturating_sub(begin).max(1);
-        self.tier.filled(self.first, self.last) as f64 >= ENOUGH * kept as f64
+        let (is_sampled, from) = match source {
+            Source::Mean(column) => (GAUGE_METRICS[*column].kind() == MetricKind::Gauge, self.first),
+            _ => (false, self.first.max(self.begin + 1)),
+        };
+        let told = self.told(is_sampled);
+        told > 0.0 && told >= ENOUGH * (self.last + 1).saturating_sub(from) as f64
     }
 
     fn sketches(&self) -> impl Iterator<Item = &[u8]> {
@@ -184,27 +210,31 @@ impl History {
         let at = reaching.unwrap_or_else(farthest);
         let tier = &self.tiers[at];
         let last = tier.number(position);
-        let asked = nanos(length).div_ceil(nanos(tier.step())).max(1) + u64::from(at > 0);
-        let first = (last + 1).saturating_sub(asked).max(tier.oldest(last));
+        let asked = (length.as_secs_f64() / tier.step().as_secs_f64()).max(1.0);
+        let count = nanos(length).div_ceil(nanos(tier.step())).max(1) + u64::from(at > 0);
+        let first = (last + 1).saturating_sub(count).max(tier.oldest(last));
         let begin = self.begin.map_or(last, |begin| tier.number(begin));
         Steps { tier, first, last, begin, asked }
     }
 
-    /// What a metric reads in a window up to a position; `None` if too little is known of it. Of a window that is longer than
-    /// what is kept: what it reads in what is kept.
+    /// What a metric reads in a window up to a position; `None` if too little is known of it, NaN if nothing has happened that it
+    /// could be of. Of a window that is longer than what is kept: what it reads in what is kept.
     pub(crate) fn read(&self, metric: Metric, length: Duration, position: u64) -> Option<f64> {
         let (steps, source) = (self.steps(length, position), source(metric));
         if !steps.tell(&source) {
             return None;
         }
         // Only the columns that are asked for: rules read windows of all pools at each collection.
-        match source {
-            Source::Mean(column) => steps.cell(column).map(Cell::mean),
-            Source::Most(column) => steps.cell(column).map(|cell| cell.max),
-            Source::Sum(columns) => Some(summary::sum(&steps.counts(), columns) as f64),
+        let happened = match source {
+            Source::Mean(column) => return steps.cell(column).map(Cell::mean),
+            Source::Most(column) => return steps.cell(column).map(|cell| cell.max),
+            Source::Sum(columns) => return Some(summary::sum(&steps.counts(), columns) as f64),
             Source::Quotient(some, all) => summary::quotient(&steps.counts(), some, all),
-            Source::Quantile(timed, share) => Some(steps.quantile(timed, share)?.as_secs_f64()),
-        }
+            Source::Quantile(timed, share) => {
+                steps.quantile(timed, share).map(|duration| duration.as_secs_f64())
+            }
+        };
+        happened.or_else(|| nothing_in(steps.elapsed()))
     }
 
     /// All that is known of a window up to a position.

@@ -13,9 +13,9 @@ pub enum MetricKind {
     Peak,
     /// What has happened. Over a window: how often, the sum of the increases.
     Counter,
-    /// A part of what has happened, from 0 to 1. Over a window: the quotient of both sums; nothing where nothing happened.
+    /// A part of what has happened, from 0 to 1. Over a window: the quotient of both sums; where nothing happened there is none.
     Ratio,
-    /// A quantile in seconds. Over a window: that of all that was counted in it; nothing where nothing was.
+    /// A quantile in seconds. Over a window: that of all that was counted in it; where nothing was there is none.
     Quantile,
 }
 

@@ -104,7 +104,7 @@ impl PerformanceMetrics {
     ) -> Self {
         let (stats, counters) = (&sample.stats, &sample.counters);
         let summary = interval.summary();
-        let read = |metric| interval.read(metric);
+        let read = |metric| interval.read(metric).filter(|value: &f64| !value.is_nan());
         PerformanceMetrics {
             pool: Arc::clone(&sample.pool),
             measured_at,

@@ -82,12 +82,33 @@ impl Case {
             if random.u64(0..3) == 0 {
                 last = random.u64(0..=20) as f64 / 20.0;
             }
-            values.push((!is_missing).then_some(last));
+            let nothing_happened = random.u64(0..20) == 0;
+            values.push((!is_missing).then_some(if nothing_happened { f64::NAN } else { last }));
         }
         // A collection finds everything or nothing.
         let guard = |value: &Option<f64>| value.map(|_| f64::from(random.u64(0..8) > 0));
         let waiting = values.iter().map(guard).collect();
-        Case { pool, rule, values, waiting }
+        let mut case = Case { pool, rule, values, waiting };
+        case.fill_gaps_while_pending();
+        case
+    }
+
+    /// Of a pending alert Prometheus takes the last sample for a reading; the manager knows that it is none. There they differ, which
+    /// has a test of its own.
+    fn fill_gaps_while_pending(&mut self) {
+        if self.rule.on_no_data != NoData::KeepLast {
+            return;
+        }
+        let mut manager = AlertManager::new(vec![self.rule.clone()], AlertSettings::default()).unwrap();
+        let start = Instant::now();
+        for at in 0..STEPS {
+            let is_pending = manager.all().first().is_some_and(|alert| alert.state == AlertState::Pending);
+            if is_pending && self.values[at].is_none() {
+                (self.values[at], self.waiting[at]) = (self.values[at - 1], self.waiting[at - 1]);
+            }
+            let now = start + INTERVAL * u32::try_from(at).unwrap();
+            manager.evaluate(now, SystemTime::UNIX_EPOCH, &[(&self.pool, &Step(self, at))]);
+        }
     }
 
     /// What Prometheus is given. A gap is no sample where the last one counts on, and the end of the series where it does not.
@@ -211,7 +232,33 @@ fn prometheus_and_the_manager_have_the_same_alerts_at_every_step() {
     run(&cases, &expected).unwrap();
 }
 
-/// Otherwise the test above could agree with anything.
+#[test]
+fn prometheus_lets_an_alert_fire_by_an_old_sample_and_the_manager_does_not() {
+    let condition = Condition {
+        metric: Metric::Utilization,
+        window: None,
+        comparison: Comparison::Above,
+        threshold: 0.8,
+    };
+    let rule = AlertRule {
+        hold: 3 * INTERVAL,
+        pools: vec!["p".to_owned()],
+        ..AlertRule::new("R", Severity::Warning, condition)
+    };
+    let mut values = vec![None; STEPS];
+    (values[0], values[1], values[9]) = (Some(0.0), Some(0.9), Some(0.0));
+    let case = Case { pool: "p".to_owned(), rule, waiting: values.clone(), values };
+    let mut expected = ours(std::slice::from_ref(&case));
+    let states: Vec<_> = expected.iter().map(BTreeSet::len).collect();
+    assert_eq!(states[..11], [0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+    assert!(expected.iter().flatten().all(|alert| alert.contains("pending")), "{expected:?}");
+    for alerts in &mut expected[4..9] {
+        *alerts = alerts.iter().map(|alert| alert.replace("pending", "firing")).collect();
+    }
+    run(&[case], &expected).unwrap();
+}
+
+/// Otherwise the test of all could agree with anything.
 #[test]
 fn prometheus_tells_when_the_manager_is_wrong_at_one_step() {
     let mut random = fastrand::Rng::with_seed(8);

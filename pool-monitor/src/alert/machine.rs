@@ -7,8 +7,9 @@
 //! - A firing alert whose rule is not met goes on for `keep_firing` since the first such evaluation, and is then resolved. If the
 //!   rule is met meanwhile, that time is forgotten.
 //!
-//! One thing is more: a firing alert also goes on while it meets its recovery threshold ([`Verdict::Held`]). In Prometheus the
-//! same is said by an expression that looks at `ALERTS`; see `promql.rs`.
+//! Two things are more. A firing alert also goes on while it meets its recovery threshold ([`Verdict::Held`]). In Prometheus the
+//! same is said by an expression that looks at `ALERTS`; see `promql.rs`. And the verdict may be [`Verdict::Unknown`]. Prometheus
+//! takes the last sample for five minutes then, by which a pending alert may come to fire; here it does so only when it is met.
 
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(crate) enum Verdict {
     Held,
     /// Neither.
     Clear,
+    /// Nobody knows, and what it said last goes on. Nothing begins to fire by that: a pending alert stays pending.
+    Unknown,
 }
 
 /// How patient a rule is.
@@ -45,7 +48,7 @@ pub(crate) struct Course {
     pub(crate) active_at: Instant,
     /// Since when only `keep_firing` keeps it firing.
     pub(crate) keep_firing_since: Option<Instant>,
-    /// What the rule said last.
+    /// What the rule said last; never that it is unknown.
     pub(crate) verdict: Verdict,
 }
 
@@ -60,6 +63,13 @@ pub(crate) fn advance(
         let begun = Course { state: AlertState::Pending, active_at: now, keep_firing_since: None, verdict };
         return (verdict == Verdict::Met).then(|| ripen(begun, patience, now));
     };
+    let verdict = match verdict {
+        Verdict::Unknown if course.state == AlertState::Pending && course.verdict == Verdict::Met => {
+            return Some(course);
+        }
+        Verdict::Unknown => course.verdict,
+        known => known,
+    };
     let course = Course { verdict, ..course };
     match (course.state, verdict) {
         (AlertState::Pending, Verdict::Met) => Some(ripen(course, patience, now)),
@@ -68,7 +78,8 @@ pub(crate) fn advance(
         (_, Verdict::Held) => {
             Some(Course { state: AlertState::Recovering, keep_firing_since: None, ..course })
         }
-        (_, Verdict::Clear) => {
+        // Unknown is what it was before.
+        (_, Verdict::Clear | Verdict::Unknown) => {
             let since = course.keep_firing_since.unwrap_or(now);
             let goes_on = now.saturating_duration_since(since) < patience.keep_firing;
             goes_on.then_some(Course {

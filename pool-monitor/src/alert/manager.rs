@@ -305,7 +305,7 @@ impl AlertManager {
         };
         let fingerprint = match known {
             Some(fingerprint) => fingerprint,
-            None if ruled.rule.verdict(judgement, None) != Verdict::Met => return,
+            None if ruled.rule.verdict(judgement) != Verdict::Met => return,
             None => self.begin(index, pool),
         };
         self.step(fingerprint, judgement, moment, events);
@@ -342,7 +342,7 @@ impl AlertManager {
         }
         let ruled = &mut self.rules[instance.rule];
         let before = instance.open.as_ref().map(|open| open.course);
-        let verdict = ruled.rule.verdict(judgement, before);
+        let verdict = ruled.rule.verdict(judgement);
         let mut after = advance(before, verdict, ruled.rule.patience(), moment.now);
         let most = self.settings.max_active_per_rule;
         if before.is_none() && after.is_some() && most > 0 && ruled.open >= most {
@@ -512,9 +512,9 @@ impl Ruled {
 
 impl AlertRule {
     /// What it says when some of it may be unknown.
-    fn verdict(&self, judgement: Judgement, before: Option<Course>) -> Verdict {
+    fn verdict(&self, judgement: Judgement) -> Verdict {
         judgement.verdict.unwrap_or(match self.on_no_data {
-            NoData::KeepLast => before.map_or(Verdict::Clear, |course| course.verdict),
+            NoData::KeepLast => Verdict::Unknown,
             NoData::Firing => Verdict::Met,
             NoData::Resolve => Verdict::Clear,
         })
@@ -561,7 +561,7 @@ impl Instance {
             alert.keep_firing_since.unwrap_or_else(|| time.checked_sub(kept).unwrap_or(time))
         });
         // Without a reading the last one stays, unless the rule fires because there is none.
-        let fires_for_want = value.is_none() && ruled.rule.on_no_data == NoData::Firing;
+        let fires_for_want = reason == Reason::NoData && ruled.rule.on_no_data == NoData::Firing;
         if value.is_some() || fires_for_want {
             ruled.rule.describe(alert, &self.pool, value);
         }

@@ -7,7 +7,7 @@
 //! | `hold`, `keep_firing` | `for`, `keep_firing_for` |
 //! | conditions | joined by `and` |
 //! | recovery threshold | `or` the same with that threshold, `and` the alert fires already, which `ALERTS` tells |
-//! | [`NoData::KeepLast`] | nothing: Prometheus takes the last sample for five minutes |
+//! | [`NoData::KeepLast`] | nothing: Prometheus takes the last sample for five minutes, and lets a pending alert fire by it, which we do not |
 //! | [`NoData::Firing`] | `or` the pool had been measured in the last quarter of an hour, `unless` it is now; whatever the guards say |
 //! | [`NoData::Resolve`] | nothing, once Prometheus has noticed that the series has ended |
 //! | `{{ … }}` in an annotation that is no word of ours, and any in a label | text that Prometheus shows as it is |

@@ -16,10 +16,11 @@ use super::settings::AlertSettingsError;
 pub(crate) use self::template::{for_prometheus, literal_for_prometheus};
 pub(crate) use self::words::show;
 
-/// What a rule says of a pool of which nothing can be read.
+/// What a rule says of a pool of which nothing can be read. That nothing has happened is a reading: see [`Readings::read`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum NoData {
-    /// What it said last.
+    /// What it said last: an alert that fires goes on. One that is pending stays so, and fires only once the rule is met again and
+    /// its `hold` has passed.
     #[default]
     KeepLast,
     /// That it is met.
@@ -96,7 +97,7 @@ pub(super) fn tidy(number: f64) -> f64 {
 pub(crate) struct Judgement {
     /// `None` = nothing could be read that it depends on.
     pub(crate) verdict: Option<Verdict>,
-    /// What was read for the first condition.
+    /// What was read for the first condition; never a NaN.
     pub(crate) value: Option<f64>,
 }
 
@@ -144,6 +145,12 @@ impl AlertRule {
         if let Some(recovery) = &mut self.recovery_threshold {
             *recovery = if before == 0.0 { threshold } else { tidy(*recovery / before * threshold) };
         }
+    }
+
+    /// Whether it reads the same as another one: what was read for that one says nothing otherwise.
+    pub(crate) fn reads_as(&self, other: &AlertRule) -> bool {
+        let read = |rule: &AlertRule| -> Vec<_> { rule.conditions.iter().map(Condition::reading).collect() };
+        read(self) == read(other)
     }
 
     /// The longest window it reads: it can be judged only where history covers that.
@@ -206,11 +213,9 @@ impl AlertRule {
     /// Reads what it needs to.
     ///
     /// What cannot be read makes the verdict unknown, unless the rest is enough: nothing needs to be known of an error rate to tell
-    /// that there were too few requests for one.
+    /// that there were too few requests for one. A NaN was read, and meets nothing.
     pub(crate) fn judge(&self, readings: &dyn Readings) -> Judgement {
-        let read = |condition: &Condition| {
-            readings.read(condition.metric, condition.window).filter(|value| !value.is_nan())
-        };
+        let read = |condition: &Condition| readings.read(condition.metric, condition.window);
         let mut conditions = self.conditions.iter();
         let Some(first) = conditions.next() else { return Judgement { verdict: None, value: None } };
         let value = read(first);
@@ -234,7 +239,7 @@ impl AlertRule {
                 None => verdict = None,
             }
         }
-        Judgement { verdict, value }
+        Judgement { verdict, value: value.filter(|value| !value.is_nan()) }
     }
 }
 

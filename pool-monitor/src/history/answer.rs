@@ -71,7 +71,7 @@ pub struct MetricsWindow {
     pub length: Duration,
     /// The step of the tier that it was read from.
     pub step: Duration,
-    /// The part of its steps in which something was collected, from 0 to 1.
+    /// The part of it that collections tell of, from 0 to 1. Each tells of the time since the one before.
     pub covered: f64,
     /// How long things took in it. A slot of history that was full of different durations holds them less exactly: to an
     /// eighth, and so on.
@@ -109,7 +109,8 @@ macro_rules! questions {
                 Duration::from_nanos(self.summary.elapsed)
             }
 
-            /// What a metric reads, as its [`MetricKind`](crate::MetricKind) says; `None` = nothing is known.
+            /// What a metric reads, as its [`MetricKind`](crate::MetricKind) says; `None` = nothing is known, or nothing has happened
+            /// that it could be of.
             pub fn value(&self, metric: Metric) -> Option<f64> {
                 self.summary.read(metric, |timed, share| self.quantile(timed, share))
             }

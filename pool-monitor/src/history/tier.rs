@@ -1,8 +1,8 @@
 //! One ring of slots. Each slot stands for one step of time and knows for which: an old one is told from a new one without
 //! being cleared, and a step in which nothing was collected is missing.
 //!
-//! A slot holds what was counted in all steps before it, so that a window of any length is one subtraction: rules read windows
-//! of hours, of all pools, at each collection.
+//! A slot holds what was counted in all steps before it, and the time that those tell of, so that a window of any length is one
+//! subtraction: rules read windows of hours, of all pools, at each collection.
 
 use std::time::Duration;
 
@@ -22,9 +22,21 @@ struct Head {
     number: u64,
     /// How many collections; 0 = the slot was never used.
     samples: u64,
+    /// The time that they tell of, in nanoseconds.
     elapsed: u64,
-    /// How many steps with collections there were before it.
-    ordinal: u64,
+    /// The time that all before it tell of.
+    before: u64,
+}
+
+/// The time that some steps tell of, in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Elapsed {
+    /// The first step in which anything was collected.
+    pub(crate) first: u64,
+    /// What that one tells of. It may have begun long before.
+    pub(crate) oldest: u64,
+    /// What all others tell of.
+    pub(crate) others: u64,
 }
 
 /// How many values of a gauge a slot has that is made of several collections: least, most, sum and last.
@@ -73,7 +85,7 @@ impl Tier {
             step: nanos(settings.step),
             retention: settings.retention,
             parts,
-            heads: vec![Head { number: 0, samples: 0, elapsed: 0, ordinal: 0 }; slots].into_boxed_slice(),
+            heads: vec![Head { number: 0, samples: 0, elapsed: 0, before: 0 }; slots].into_boxed_slice(),
             gauges: vec![0.0; slots * GAUGES * parts].into_boxed_slice(),
             counts: vec![0; slots * COUNTS].into_boxed_slice(),
             sketches: vec![0; slots * ROOM].into_boxed_slice(),
@@ -137,11 +149,12 @@ impl Tier {
         Some((first, last))
     }
 
-    /// In how many of these steps anything was collected.
-    pub(crate) fn filled(&self, first: u64, last: u64) -> u64 {
-        let Some((first, last)) = self.trimmed(first, last) else { return 0 };
-        let ordinal = |number| self.heads[self.index(number)].ordinal;
-        ordinal(last) - ordinal(first) + 1
+    /// The time that what was collected in these steps tells of; `None` = nothing was.
+    pub(crate) fn elapsed(&self, first: u64, last: u64) -> Option<Elapsed> {
+        let (first, last) = self.trimmed(first, last)?;
+        let (oldest, newest) = (self.heads[self.index(first)], self.heads[self.index(last)]);
+        let others = newest.before + newest.elapsed - oldest.before - oldest.elapsed;
+        Some(Elapsed { first, oldest: oldest.elapsed, others })
     }
 
     /// What was counted in these steps, by column.
@@ -200,10 +213,13 @@ impl Tier {
         let stored = &mut self.sketches[index * ROOM..][..ROOM];
         let mut all = before.clone().unwrap_or_default();
         all.add(new);
-        let ordinal = if before.is_none() {
+        let elapsed_before = if before.is_none() {
             stored.copy_from_slice(sketch);
             self.counts[index * COUNTS..][..COUNTS].copy_from_slice(&self.total);
-            self.newest.map_or(0, |newest| self.heads[self.index(newest)].ordinal + 1)
+            self.newest.map_or(0, |newest| {
+                let Head { before, elapsed, .. } = self.heads[self.index(newest)];
+                before + elapsed
+            })
         } else {
             if !sketch::is_empty(sketch) {
                 scratch.clear();
@@ -211,13 +227,14 @@ impl Tier {
                 sketch::decode(sketch, scratch);
                 sketch::encode(scratch, stored);
             }
-            self.heads[index].ordinal
+            self.heads[index].before
         };
         self.newest = Some(number);
         for (total, more) in self.total.iter_mut().zip(new.counts) {
             *total += more;
         }
-        self.heads[index] = Head { number, samples: all.samples, elapsed: all.elapsed, ordinal };
+        self.heads[index] =
+            Head { number, samples: all.samples, elapsed: all.elapsed, before: elapsed_before };
         let gauges = &mut self.gauges[index * GAUGES * self.parts..][..GAUGES * self.parts];
         for (column, values) in gauges.chunks_mut(self.parts).enumerate() {
             let cell = all.cells[column];

@@ -28,7 +28,7 @@ const PENDING: Option<AlertState> = Some(AlertState::Pending);
 const FIRING: Option<AlertState> = Some(AlertState::Firing);
 const RECOVERING: Option<AlertState> = Some(AlertState::Recovering);
 
-use Verdict::{Clear, Held, Met};
+use Verdict::{Clear, Held, Met, Unknown};
 
 #[tokio::test]
 async fn without_a_hold_it_fires_at_once_and_is_over_at_once() {
@@ -71,6 +71,15 @@ async fn it_is_kept_firing_for_as_long_as_it_says_since_it_was_met_or_held_last(
     );
 }
 
+#[tokio::test]
+async fn what_is_unknown_goes_on_and_lets_nothing_begin() {
+    let patience = Patience { hold: seconds(20), keep_firing: seconds(20) };
+    assert_eq!(
+        states(patience, &[Unknown, Met, Unknown, Unknown, Unknown, Met, Unknown, Clear, Unknown, Unknown]),
+        [None, PENDING, PENDING, PENDING, PENDING, FIRING, FIRING, RECOVERING, RECOVERING, None]
+    );
+}
+
 /// Where an alert is after the last of `readings`, from all of them at once.
 ///
 /// It fires at an evaluation if it fired anywhere before and nothing has ended that since. So the one question is which evaluations
@@ -80,29 +89,35 @@ fn oracle(readings: &[(u64, Verdict)], patience: Patience) -> Option<AlertState>
     'episodes: loop {
         let rest = &readings[beginning..];
         // The first run of met readings that is long enough.
+        let met_since = |at: usize| {
+            let run = (0..=at).rev().take_while(|index| matches!(rest[*index].1, Met | Unknown));
+            run.filter(|index| rest[*index].1 == Met).last()
+        };
         let fired = (0..rest.len()).find(|at| {
-            let start = (0..=*at).rev().take_while(|index| rest[*index].1 == Met).last();
+            let start = met_since(*at).filter(|_| rest[*at].1 == Met);
             start.is_some_and(|start| seconds(rest[*at].0 - rest[start].0) >= patience.hold)
         });
         let Some(fired) = fired else {
-            return if rest.last().is_some_and(|(_, verdict)| *verdict == Met) { PENDING } else { None };
+            return rest.len().checked_sub(1).and_then(met_since).and(PENDING);
         };
+        // From there on, what is unknown is what it was before.
+        let known = |at: usize| (0..=at).rev().map(|index| rest[index].1).find(|verdict| *verdict != Unknown);
         // The first reading that is clear for too long already.
         for at in fired..rest.len() {
-            let start = (fired..=at).rev().take_while(|index| rest[*index].1 == Clear).last();
+            let start = (fired..=at).rev().take_while(|index| known(*index) == Some(Clear)).last();
             if start.is_some_and(|start| seconds(rest[at].0 - rest[start].0) >= patience.keep_firing) {
                 beginning += at + 1;
                 continue 'episodes;
             }
         }
-        return if rest.last().is_some_and(|(_, verdict)| *verdict == Met) { FIRING } else { RECOVERING };
+        return if known(rest.len() - 1) == Some(Met) { FIRING } else { RECOVERING };
     }
 }
 
 proptest! {
     #[test]
     fn the_machine_does_what_the_oracle_says(
-        steps in prop::collection::vec((1_u64..15, prop_oneof![3 => Just(Met), 2 => Just(Held), 3 => Just(Clear)]), 1..80),
+        steps in prop::collection::vec((1_u64..15, prop_oneof![3 => Just(Met), 2 => Just(Held), 3 => Just(Clear), 2 => Just(Unknown)]), 1..80),
         hold in 0_u64..40,
         keep_firing in 0_u64..40,
     ) {

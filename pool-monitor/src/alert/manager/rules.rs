@@ -1,7 +1,8 @@
 //! What becomes of alerts when rules change.
 //!
 //! As in Prometheus: a rule with the same name and labels is the same rule, whatever else has changed, and its alerts go on. If it has become
-//! more patient, alerts that have not been met for so long are pending again. The alerts of a rule that is gone are over.
+//! more patient, alerts that have not been met for so long are pending again. The alerts of a rule that is gone are over. If a rule
+//! reads something else now, its alerts go on only if the next evaluation finds it met: what was read before says nothing of that.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,12 +11,13 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 use super::super::fingerprint::Fingerprint;
-use super::super::machine::Course;
+use super::super::machine::{Course, Verdict};
 use super::super::rule::AlertRule;
 use super::super::settings::AlertSettingsError;
 use super::super::{AlertEvent, AlertState, Reason};
 use super::verbs::VerbError;
-use super::{AlertManager, Event, Events, Moment, Ruled};
+use super::{AlertManager, Event, Events, Moment, Open, Ruled};
+use crate::condition::Condition;
 
 impl AlertManager {
     /// The rules, in their order.
@@ -61,6 +63,7 @@ impl AlertManager {
         for rule in rules {
             let mut ruled = Ruled::new(rule);
             if let Some(before) = before.remove(&ruled.name) {
+                self.forget_what_was_read(&before, &ruled.rule);
                 (ruled.pools, ruled.open, ruled.refused) = (before.pools, before.open, before.refused);
             }
             self.rules.push(ruled);
@@ -91,6 +94,23 @@ impl AlertManager {
         over.sort_unstable();
         for fingerprint in over {
             self.drop_instance(fingerprint, Reason::RuleChanged, moment, events);
+        }
+    }
+
+    /// Forgets the verdicts on alerts, and their values, as far as the rule reads something else now.
+    fn forget_what_was_read(&mut self, before: &Ruled, after: &AlertRule) {
+        if before.rule.reads_as(after) {
+            return;
+        }
+        let reading = |rule: &AlertRule| rule.conditions.first().map(Condition::reading);
+        let has_value = reading(&before.rule) == reading(after);
+        for fingerprint in before.pools.values() {
+            let open = self.instances.get_mut(fingerprint).and_then(|instance| instance.open.as_mut());
+            let Some(Open { course, alert }) = open else { continue };
+            course.verdict = Verdict::Clear;
+            if !has_value {
+                Arc::make_mut(alert).value = f64::NAN;
+            }
         }
     }
 

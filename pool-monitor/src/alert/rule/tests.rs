@@ -51,7 +51,7 @@ fn what_cannot_be_read_leaves_the_verdict_open_unless_the_rest_decides_it() {
     assert_eq!(judge(&readings([(Metric::ErrorRate, 0.5)])).verdict, None);
     assert_eq!(judge(&readings([(Metric::ErrorRate, 0.0)])).verdict, Some(Verdict::Clear));
     let nan = judge(&readings([(Metric::ErrorRate, f64::NAN), (Metric::Requests, 50.0)]));
-    assert_eq!(nan, Judgement { verdict: None, value: None });
+    assert_eq!(nan, Judgement { verdict: Some(Verdict::Clear), value: None });
 }
 
 #[test]

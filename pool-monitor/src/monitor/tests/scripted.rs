@@ -66,6 +66,28 @@ async fn scripted() -> (Arc<Mutex<PoolSnapshot>>, PoolMonitor) {
     (shown, monitor_of(&set, MonitorSettings::default()))
 }
 
+/// A pool `only` that cannot be measured while that is set.
+pub(super) fn failing() -> (Arc<AtomicBool>, PoolSet) {
+    let snapshot = pool("real", 4).snapshot();
+    let (is_bad, mut only) = (Arc::new(AtomicBool::new(false)), MockControl::new());
+    only.expect_name().return_const("only".to_owned());
+    only.expect_id().return_const(PoolId::unique());
+    only.expect_target().return_const(None);
+    only.expect_options().return_const(PoolOptions::default());
+    only.expect_histograms().returning(PoolHistograms::default);
+    only.expect_outage().return_const(None);
+    only.expect_is_closed().return_const(false);
+    only.expect_is_paused().return_const(false);
+    let turns_bad = Arc::clone(&is_bad);
+    only.expect_snapshot().returning(move || {
+        assert!(!turns_bad.load(Ordering::Relaxed), "a bad pool");
+        snapshot.clone()
+    });
+    let set = PoolSet::new();
+    set.insert(only).unwrap();
+    (is_bad, set)
+}
+
 #[tokio::test(start_paused = true)]
 async fn books_that_do_not_balance_are_a_reading() {
     let (shown, monitor) = scripted().await;
@@ -159,23 +181,7 @@ async fn a_pool_that_could_never_be_measured_is_missed_until_it_is_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn the_only_pool_is_missed_as_well_when_it_cannot_be_measured_any_more() {
-    let snapshot = pool("real", 4).snapshot();
-    let (is_bad, mut only) = (Arc::new(AtomicBool::new(false)), MockControl::new());
-    only.expect_name().return_const("only".to_owned());
-    only.expect_id().return_const(PoolId::unique());
-    only.expect_target().return_const(None);
-    only.expect_options().return_const(PoolOptions::default());
-    only.expect_histograms().returning(PoolHistograms::default);
-    only.expect_outage().return_const(None);
-    only.expect_is_closed().return_const(false);
-    only.expect_is_paused().return_const(false);
-    let turns_bad = Arc::clone(&is_bad);
-    only.expect_snapshot().returning(move || {
-        assert!(!turns_bad.load(Ordering::Relaxed), "a bad pool");
-        snapshot.clone()
-    });
-    let set = PoolSet::new();
-    set.insert(only).unwrap();
+    let (is_bad, set) = failing();
     let monitor = monitor_of(&set, MonitorSettings::default());
     monitor.start();
     pass(15).await;
