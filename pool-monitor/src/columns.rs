@@ -105,6 +105,16 @@ pub(crate) enum Timed {
 impl Timed {
     pub(crate) const ALL: [Timed; 3] = [Timed::Wait, Timed::Use, Timed::Connect];
 
+    /// The columns of their sum and of their number, where these are of the same. Short uses are timed by a coarse clock, whose steps
+    /// histograms share out.
+    pub(crate) fn counted(self) -> Option<(Count, Count)> {
+        match self {
+            Timed::Wait => Some((Count::WaitTime, Count::Acquired)),
+            Timed::Connect => Some((Count::ConnectTime, Count::Created)),
+            Timed::Use => None,
+        }
+    }
+
     pub(crate) fn of(self, histograms: &PoolHistograms) -> &pool_core::Histogram {
         match self {
             Timed::Wait => &histograms.wait,

@@ -105,6 +105,12 @@ pub trait Readings {
     /// what is kept, what is kept is read.
     fn read(&self, metric: Metric, window: Option<Duration>) -> Option<f64>;
 
+    /// What the metric is surely not above, where that costs less to know than to [read](Self::read) it. `None` unless implemented.
+    fn bound(&self, metric: Metric, window: Option<Duration>) -> Option<f64> {
+        let _ = (metric, window);
+        None
+    }
+
     /// Where the pool's target is and what is wrong with it, such as `db:5432: connection refused`: alerts about targets say it. `None` if
     /// nothing is known to be wrong. Nothing unless implemented.
     fn trouble(&self) -> Option<String> {

@@ -23,7 +23,7 @@ pub(crate) use sketch::{ROOM, encode};
 pub(crate) use summary::{Cell, Summary};
 use tier::Tier;
 
-use crate::columns::{COUNTS, GAUGE_METRICS, GAUGES, Source, Timed, source, weight};
+use crate::columns::{COUNTS, Count, GAUGE_METRICS, GAUGES, Source, Timed, source, weight};
 use crate::metric::{Metric, MetricKind};
 use crate::settings::{MonitorSettings, TierSettings};
 use crate::timeline::{Timeline, nanos};
@@ -86,6 +86,8 @@ struct Steps<'a> {
     last: u64,
     /// The first step in which this pool was measured at all.
     begin: u64,
+    /// The first and the last of them in which anything was collected; `None` = in none was.
+    trimmed: Option<(u64, u64)>,
     /// The length of the window that they stand for, in steps: more than there are, if the history does not reach so far back.
     asked: f64,
 }
@@ -102,7 +104,8 @@ impl Steps<'_> {
 
     /// The time that what was collected in them tells of.
     fn elapsed(&self) -> u64 {
-        self.tier.elapsed(self.first, self.last).map_or(0, |elapsed| elapsed.oldest + elapsed.others)
+        let elapsed = self.trimmed.map(|ends| self.tier.elapsed(ends));
+        elapsed.map_or(0, |elapsed| elapsed.oldest + elapsed.others)
     }
 
     /// As how many of them what was collected counts: a collection tells of all the time since the one before, as far as that is in
@@ -110,7 +113,7 @@ impl Steps<'_> {
     ///
     /// `is_sampled`: of something that is only looked at. Then the first one tells of its own step alone.
     fn told(&self, is_sampled: bool) -> f64 {
-        let Some(elapsed) = self.tier.elapsed(self.first, self.last) else { return 0.0 };
+        let Some(elapsed) = self.trimmed.map(|ends| self.tier.elapsed(ends)) else { return 0.0 };
         let step = nanos(self.tier.step());
         let theirs = if is_sampled { 1 } else { elapsed.first - self.first + 1 };
         let oldest = elapsed.oldest.clamp(step, step.saturating_mul(theirs));
@@ -136,7 +139,7 @@ impl Steps<'_> {
     }
 
     fn sketches(&self) -> impl Iterator<Item = &[u8]> {
-        self.numbers().filter_map(|number| self.tier.sketch(number))
+        self.slots().map(|slot| self.tier.sketch_at(slot))
     }
 
     /// A quantile of what was timed in all of them; `None` = nothing was.
@@ -151,9 +154,11 @@ impl Steps<'_> {
         self.slots().map(|slot| self.tier.cell_at(slot, column)).reduce(Cell::and)
     }
 
-    /// What was counted in all of them.
-    fn counts(&self) -> [u64; COUNTS] {
-        self.tier.counts(self.first, self.last)
+    /// The sum of these columns, in all of them.
+    fn sum(&self, columns: &[Count]) -> u64 {
+        let Some(ends) = self.trimmed else { return 0 };
+        let (before, after) = self.tier.counts(ends);
+        columns.iter().map(|column| after[*column as usize] - before[*column as usize]).sum()
     }
 
     fn summary(&self) -> Summary {
@@ -164,6 +169,9 @@ impl Steps<'_> {
         all
     }
 }
+
+/// Where the first bucket of histograms ends, whatever is stored of them.
+const FIRST_BUCKET: Duration = Duration::from_micros(100);
 
 /// Less than this part of what could be known of a window is as good as nothing.
 const ENOUGH: f64 = 0.5;
@@ -214,7 +222,7 @@ impl History {
         let count = nanos(length).div_ceil(nanos(tier.step())).max(1) + u64::from(at > 0);
         let first = (last + 1).saturating_sub(count).max(tier.oldest(last));
         let begin = self.begin.map_or(last, |begin| tier.number(begin));
-        Steps { tier, first, last, begin, asked }
+        Steps { tier, first, last, begin, trimmed: tier.trimmed(first, last), asked }
     }
 
     /// What a metric reads in a window up to a position; `None` if too little is known of it, NaN if nothing has happened that it
@@ -228,13 +236,31 @@ impl History {
         let happened = match source {
             Source::Mean(column) => return steps.cell(column).map(Cell::mean),
             Source::Most(column) => return steps.cell(column).map(|cell| cell.max),
-            Source::Sum(columns) => return Some(summary::sum(&steps.counts(), columns) as f64),
-            Source::Quotient(some, all) => summary::quotient(&steps.counts(), some, all),
+            Source::Sum(columns) => return Some(steps.sum(columns) as f64),
+            Source::Quotient(some, all) => {
+                let all = steps.sum(all);
+                (all > 0).then(|| steps.sum(some) as f64 / all as f64)
+            }
             Source::Quantile(timed, share) => {
                 steps.quantile(timed, share).map(|duration| duration.as_secs_f64())
             }
         };
         happened.or_else(|| nothing_in(steps.elapsed()))
+    }
+
+    /// What a metric is surely not above in such a window, if that is to be had without reading histograms.
+    ///
+    /// By Markov's inequality: if one in a hundred waited for longer than a second, all of them together waited for at least a
+    /// hundredth of their number in seconds.
+    pub(crate) fn bound(&self, metric: Metric, length: Duration, position: u64) -> Option<f64> {
+        let Source::Quantile(timed, share) = source(metric) else { return None };
+        let (time, number) = timed.counted()?;
+        let steps = self.steps(length, position);
+        let number = steps.sum(&[number]).max(1) as f64;
+        let mean = Duration::from_nanos(steps.sum(&[time])).as_secs_f64() / number;
+        // What is read is the end of a bucket: of the first one, or at most twice what was timed. Where a slot was so full that its
+        // buckets are coarser, this is nearer to the truth.
+        Some(FIRST_BUCKET.as_secs_f64().max(2.0 * mean / (1.0 - share)))
     }
 
     /// All that is known of a window up to a position.

@@ -6,7 +6,7 @@ mod words;
 
 use std::time::Duration;
 
-use crate::condition::{Condition, Readings};
+use crate::condition::{Comparison, Condition, Readings};
 
 use super::Severity;
 use super::labels::Labels;
@@ -205,8 +205,11 @@ impl AlertRule {
         let cheapest = self.conditions.iter().min_by_key(|condition| condition.window);
         self.on_no_data == NoData::Firing
             || cheapest.is_some_and(|condition| {
-                let value = readings.read(condition.metric, condition.window);
-                value.is_some_and(|value| condition.comparison.holds(value, condition.threshold))
+                let Condition { metric, window, comparison, threshold } = *condition;
+                let is_below = readings.bound(metric, window).is_some_and(|bound| bound < threshold);
+                let surely_not = is_below && matches!(comparison, Comparison::Above | Comparison::AtLeast);
+                !surely_not
+                    && readings.read(metric, window).is_some_and(|value| comparison.holds(value, threshold))
             })
     }
 

@@ -216,11 +216,31 @@ proptest! {
             };
             let expected: Vec<_> = collected.iter().filter(|(second, _)| within(*second)).collect();
             let sum: u64 = expected.iter().map(|(_, count)| count).sum();
-            prop_assert_eq!(steps.counts()[Count::Acquired as usize], sum);
+            prop_assert_eq!(steps.sum(&[Count::Acquired]), sum);
             let mut numbers: Vec<_> = expected.iter().map(|(second, _)| second / (steps.tier.step().as_secs())).collect();
             numbers.dedup();
             prop_assert_eq!(steps.slots().count(), numbers.len());
             prop_assert_eq!(steps.summary().counts[Count::Acquired as usize], sum);
+        }
+    }
+
+    /// In the wider sense: a quantile is the end of a bucket.
+    #[test]
+    fn no_quantile_is_above_its_bound(waits in prop::collection::vec((0_u64..40, 0_u64..1_000_000), 1..60)) {
+        let (mut history, mut histograms) = (History::new(&MonitorSettings::default()), PoolHistograms::default());
+        let mut interval = Interval { elapsed: nanos(10 * SECOND), ..Interval::default() };
+        for (exponent, rest) in &waits {
+            let wait = Duration::from_nanos((1 << exponent) + (rest << exponent) / 1_000_000);
+            histograms.wait.record(wait);
+            interval.counts[Count::Acquired as usize] += 1;
+            interval.counts[Count::WaitTime as usize] += nanos(wait);
+        }
+        encode(&histograms, &mut interval.sketch);
+        history.push(NOON, &interval, &mut PoolHistograms::default());
+        for metric in [Metric::WaitP50, Metric::WaitP95, Metric::WaitP99] {
+            let read = history.read(metric, MINUTE, NOON).unwrap();
+            let bound = history.bound(metric, MINUTE, NOON).unwrap();
+            prop_assert!(read <= bound, "{read} and {bound}");
         }
     }
 }

@@ -133,7 +133,8 @@ impl Tier {
         let index = self.find(number)?;
         let Head { samples, elapsed, .. } = self.heads[index];
         let mut summary = Summary { samples, elapsed, ..Summary::default() };
-        summary.counts = self.counts(number, number);
+        let (before, after) = self.counts((number, number));
+        summary.counts = std::array::from_fn(|column| after[column] - before[column]);
         for (column, cell) in summary.cells.iter_mut().enumerate() {
             *cell = self.cell_at(index, column);
         }
@@ -141,7 +142,7 @@ impl Tier {
     }
 
     /// The ends of these steps, without those in which nothing was collected. `None` = in none of them.
-    fn trimmed(&self, first: u64, last: u64) -> Option<(u64, u64)> {
+    pub(crate) fn trimmed(&self, first: u64, last: u64) -> Option<(u64, u64)> {
         let newest = self.newest?;
         let (first, last) = (first.max(self.oldest(newest)), last.min(newest));
         let first = (first..=last).find(|number| self.find(*number).is_some())?;
@@ -149,25 +150,18 @@ impl Tier {
         Some((first, last))
     }
 
-    /// The time that what was collected in these steps tells of; `None` = nothing was.
-    pub(crate) fn elapsed(&self, first: u64, last: u64) -> Option<Elapsed> {
-        let (first, last) = self.trimmed(first, last)?;
+    /// The time that what was collected from one step to another tells of. In both something was.
+    pub(crate) fn elapsed(&self, (first, last): (u64, u64)) -> Elapsed {
         let (oldest, newest) = (self.heads[self.index(first)], self.heads[self.index(last)]);
         let others = newest.before + newest.elapsed - oldest.before - oldest.elapsed;
-        Some(Elapsed { first, oldest: oldest.elapsed, others })
+        Elapsed { first, oldest: oldest.elapsed, others }
     }
 
-    /// What was counted in these steps, by column.
-    pub(crate) fn counts(&self, first: u64, last: u64) -> [u64; COUNTS] {
-        let Some((first, last)) = self.trimmed(first, last) else { return [0; COUNTS] };
-        let mut counts = match self.newest.and_then(|newest| self.trimmed(last + 1, newest)) {
-            Some((next, _)) => *self.counts_before(next),
-            None => self.total,
-        };
-        for (count, before) in counts.iter_mut().zip(self.counts_before(first)) {
-            *count -= before;
-        }
-        counts
+    /// What was counted before the first of two steps, and up to the end of the last, by column. In both something was collected.
+    pub(crate) fn counts(&self, (first, last): (u64, u64)) -> (&[u64; COUNTS], &[u64; COUNTS]) {
+        let next = self.newest.filter(|newest| *newest > last);
+        let next = next.and_then(|newest| (last + 1..=newest).find(|number| self.find(*number).is_some()));
+        (self.counts_before(first), next.map_or(&self.total, |next| self.counts_before(next)))
     }
 
     fn counts_before(&self, number: u64) -> &[u64; COUNTS] {
@@ -200,7 +194,12 @@ impl Tier {
 
     /// The histograms of a step.
     pub(crate) fn sketch(&self, number: u64) -> Option<&[u8]> {
-        Some(&self.sketches[self.find(number)? * ROOM..][..ROOM])
+        Some(self.sketch_at(self.find(number)?))
+    }
+
+    /// The histograms in a slot.
+    pub(crate) fn sketch_at(&self, index: usize) -> &[u8] {
+        &self.sketches[index * ROOM..][..ROOM]
     }
 
     /// Adds what was collected to a step, unless there is a later one.

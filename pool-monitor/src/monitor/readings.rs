@@ -25,6 +25,10 @@ impl Readings for PoolReadings<'_> {
         self.watched?.read(metric, window, self.position)
     }
 
+    fn bound(&self, metric: Metric, window: Option<Duration>) -> Option<f64> {
+        self.watched?.history.as_ref()?.bound(metric, window?, self.position)
+    }
+
     fn trouble(&self) -> Option<String> {
         self.watched?.sample.trouble()
     }
