@@ -177,7 +177,7 @@ fn more_than_can_be_recorded_at_once_is_thinned_and_what_is_left_out_is_counted(
     let mut busy = sample("orders");
     let many = 3 * OtelExporter::MAX_RECORDS;
     (0..many).for_each(|number| {
-        Arc::make_mut(&mut busy.histograms).wait.record(Duration::from_millis(1 + 99 * (number % 3 / 2)))
+        Arc::make_mut(&mut busy.histograms).wait.record(Duration::from_millis(1 + 99 * (number % 3 / 2)));
     });
     bench.observe(&[busy.clone()]);
     let told = bench.told();
