@@ -264,7 +264,7 @@ impl Grouping {
         };
         self.groups.retain(|key, group| {
             if group.due <= now {
-                notifications.extend(group.look(key, settings, now, &current, &is_hidden));
+                notifications.extend(group.look(key, settings, now, &current, is_hidden));
             }
             !group.members.is_empty()
         });
