@@ -372,15 +372,21 @@ impl Measuring {
     /// Ends it for good: keeps what is known of alerts, and gives those who are to be told of them so much time.
     pub(crate) async fn close(&self, limit: Duration) {
         self.monitor.stop().await;
-        if let Some(file) = &self.state_file {
-            file.save_last(&self.monitor).await;
-        }
-        drop(self.monitor.set_alert_dispatcher(None));
+        self.save_last().await;
         let dispatcher = self.telling().as_ref().map(|telling| Arc::clone(&telling.dispatcher));
         if let Some(dispatcher) = dispatcher {
             for sink in dispatcher.close(limit).await.iter().filter(|sink| sink.pending > 0) {
                 tracing::warn!("{} was not told of {} alerts", sink.name, sink.pending);
             }
+            // Once more: what was told by now is not to be told again.
+            self.save_last().await;
+        }
+        drop(self.monitor.set_alert_dispatcher(None));
+    }
+
+    async fn save_last(&self) {
+        if let Some(file) = &self.state_file {
+            file.save_last(&self.monitor).await;
         }
     }
 

@@ -61,6 +61,7 @@ pub use self::promql::{RulesFile, RulesFileSettings};
 pub use self::rule::{AlertRule, NoData};
 pub use self::settings::{AlertSettings, AlertSettingsError};
 pub use self::silence::{Silence, SilenceError, SilenceId, SilenceState};
+pub(crate) use self::snapshot::Untold;
 pub use self::snapshot::{AlertSnapshot, SnapshotError};
 pub use self::table::AlertTable;
 

@@ -21,6 +21,7 @@ mod error;
 #[cfg(feature = "push")]
 mod http;
 mod log;
+mod missed;
 #[cfg(feature = "push")]
 mod payload;
 #[cfg(feature = "push")]

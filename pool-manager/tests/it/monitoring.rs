@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::Uri;
 use pool_manager::{PoolManager, ReloadError};
 use pool_monitor::{Acknowledgement, AlertDispatcher, AlertState, DispatcherSettings, Metric, VerbError};
+use tokio::sync::Semaphore;
 
 use crate::support::{PATIENCE, config, manager, until};
 
@@ -281,6 +282,46 @@ impl Letters {
         let to_path = letters.iter().filter(|(to, _)| to == path);
         to_path.map(|(_, letter)| letter["status"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+#[tokio::test]
+async fn what_is_told_while_the_manager_closes_is_not_told_again_by_the_next_process() {
+    // A receiver that answers when it may.
+    let (asked, may_answer) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (asks, may) = (Arc::clone(&asked), Arc::clone(&may_answer));
+    let service = axum::Router::new().fallback(move || async move {
+        asks.add_permits(1);
+        may.acquire().await.unwrap().forget();
+    });
+    tokio::spawn(async move { axum::serve(listener, service).await });
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alerts.json");
+    let keys = format!(
+        ", connection_utilization_threshold: 0.05, alerts: {{state_file: '{}', group_wait_ms: 0,
+         receivers: [{{name: slow, type: webhook, url: 'http://{address}/'}}]}}}}",
+        file.display()
+    );
+    let manager = manager(&format!("{}, pools: [{ORDERS}]", SELDOM.replace('}', &keys))).await;
+    until_it_was_measured(&manager).await;
+    let held = manager.acquire("orders").await.unwrap();
+    manager.monitor().collect();
+    drop(held);
+    drop(asked.acquire().await.unwrap());
+    let told = || {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+        !state["alerts"][0]["open"]["told_ago_ms"].is_null()
+    };
+    let answer = async {
+        until("the state is kept", || file.exists()).await;
+        assert!(!told(), "nobody knows whether it will be");
+        may_answer.add_permits(1);
+    };
+    tokio::join!(manager.close(PATIENCE), answer);
+    assert!(told());
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ pub struct Notification {
 }
 
 impl Notification {
-    fn new(
+    pub(crate) fn new(
         group_key: &str,
         group_labels: &Labels,
         reason: NotificationReason,

@@ -207,6 +207,11 @@ impl AlertManager {
         self.grouping.known(|fingerprint| firing(&self.instances, fingerprint))
     }
 
+    /// The alert that fires or recovers.
+    pub(crate) fn active(&self, fingerprint: Fingerprint) -> Option<Arc<Alert>> {
+        firing(&self.instances, fingerprint).cloned()
+    }
+
     /// Forgets what was to be told, and what was.
     pub(crate) fn tell_nobody(&mut self) {
         self.grouping = Grouping::default();

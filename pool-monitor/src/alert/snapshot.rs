@@ -4,6 +4,8 @@
 //! The history of what is over does not. The rules are those of Prometheus: after an outage of more than an hour nothing is known any more,
 //! and while the process was down no rule was met, so a pending alert waits for as long as it had to.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +14,7 @@ use super::fingerprint::Fingerprint;
 use super::flapping::Flapping;
 use super::labels::Labels;
 use super::silence::Silence;
-use super::{Acknowledgement, AlertState, Reason, Severity, Transition, time};
+use super::{Acknowledgement, Alert, AlertState, NotificationReason, Reason, Severity, Transition, time};
 
 /// What of the alerts survives a restart. Made by [`AlertManager::snapshot`](super::AlertManager::snapshot), taken in by
 /// [`AlertManager::restore`](super::AlertManager::restore).
@@ -83,6 +85,34 @@ pub(super) struct SavedTold {
     pub(super) transitions: Vec<Transition>,
     /// Whether it was told that it flaps, and not that it fires.
     pub(super) flapping: bool,
+}
+
+/// What is taken as told, and has not reached everybody.
+#[derive(Debug, Default)]
+pub(crate) struct Untold {
+    /// That these fire.
+    pub(super) firing: HashSet<Fingerprint>,
+    /// That these are over; and whether what they were told to do was to flap.
+    pub(super) ended: HashMap<Fingerprint, (Arc<Alert>, bool)>,
+}
+
+impl Untold {
+    /// Notes that this was not told of the alert. What is noted later came later.
+    pub(crate) fn note(&mut self, alert: &Arc<Alert>, reason: NotificationReason) {
+        match reason {
+            // Whoever misses it hears of the end.
+            NotificationReason::FlappingStarted => {}
+            NotificationReason::FlappingEnded => {
+                self.ended.insert(alert.fingerprint(), (Arc::clone(alert), true));
+            }
+            _ if alert.is_active() => {
+                self.firing.insert(alert.fingerprint());
+            }
+            _ => {
+                self.ended.insert(alert.fingerprint(), (Arc::clone(alert), false));
+            }
+        }
+    }
 }
 
 /// Says why a snapshot cannot be used.

@@ -1,14 +1,14 @@
 //! Points in time as RFC 3339 has them, to the millisecond.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-/// Such as `2026-01-31T12:00:00.000Z`. What no year of four digits holds is shown as the beginning of 1970.
+/// The end of the year 9999.
+const LAST: Duration = Duration::from_millis(253_402_300_799_999);
+
+/// Such as `2026-01-31T12:00:00.000Z`. What is before 1970 or after 9999 is shown as the beginning of the one or the end of the other.
 pub(crate) fn show(time: SystemTime) -> String {
-    let is_early = time < SystemTime::UNIX_EPOCH;
-    let is_late =
-        time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|age| age.as_secs() >= 253_402_300_800);
-    let time = if is_early || is_late { SystemTime::UNIX_EPOCH } else { time };
-    humantime::format_rfc3339_millis(time).to_string()
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since_1970.min(LAST)).to_string()
 }
 
 /// For fields of type [`SystemTime`].
@@ -50,8 +50,6 @@ pub(crate) mod rfc3339_option {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -59,7 +57,7 @@ mod tests {
         assert_eq!(show(SystemTime::UNIX_EPOCH + Duration::from_millis(1_500)), "1970-01-01T00:00:01.500Z");
         assert_eq!(show(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000Z");
         let far = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_800);
-        assert_eq!(show(far), "1970-01-01T00:00:00.000Z");
+        assert_eq!(show(far), "9999-12-31T23:59:59.999Z");
         assert_eq!(show(far - Duration::from_millis(1)), "9999-12-31T23:59:59.999Z");
     }
 }

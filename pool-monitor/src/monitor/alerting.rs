@@ -119,6 +119,10 @@ impl Shared {
         for notification in notifications {
             dispatcher.notify(&Arc::new(notification));
         }
+        let manager = self.alerting.manager();
+        let after = manager.settings().group_interval;
+        dispatcher.notify_missed(Instant::now(), after, |fingerprint| manager.active(fingerprint));
+        drop(manager);
         dispatcher.publish(&alerts, self.valid_until());
     }
 
@@ -362,9 +366,13 @@ impl PoolMonitor {
         Some(gone)
     }
 
-    /// What of the alerts survives a restart.
+    /// What of the alerts survives a restart. What is still to be told by a sink, or was given up, counts as not told.
     pub fn alert_snapshot(&self) -> AlertSnapshot {
-        self.shared.alerting.manager().snapshot(Instant::now(), (self.shared.wall)())
+        // Lock: held until it is made. What is taken from the manager meanwhile would be neither to be told nor with a sink.
+        let dispatcher = self.shared.alerting.dispatcher_lock();
+        let untold = dispatcher.as_ref().map(|dispatcher| dispatcher.untold()).unwrap_or_default();
+        let (now, time) = (Instant::now(), (self.shared.wall)());
+        self.shared.alerting.manager().snapshot_without(&untold, now, time)
     }
 
     /// Goes on where a process before has left off; see [`AlertManager::restore`]. To be called before the monitor is started.

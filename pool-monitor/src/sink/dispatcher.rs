@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::queue::Queue;
 use super::{AlertSink, ResendSettings, worker};
-use crate::alert::{Alert, Notification};
+use crate::alert::{Alert, Fingerprint, Notification, Untold};
 
 /// How notifications are brought to sinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,8 @@ pub struct DispatcherSettings {
     pub retry_delay: Duration,
     /// How long it is waited at most before any attempt. Default 1 min.
     pub max_retry_delay: Duration,
-    /// For how long it is tried to tell one notification. Default 10 min. It is tried once in any case.
+    /// For how long it is tried to tell one notification. Default 10 min. It is tried once in any case. See [`SinkStats::failed`] for
+    /// what becomes of it then.
     pub give_up_after: Duration,
 }
 
@@ -47,9 +48,10 @@ pub struct SinkStats {
     pub name: String,
     /// Notifications told; for a sink that takes alerts one by one, batches of them.
     pub delivered: u64,
-    /// Notifications given up, or refused; or batches.
+    /// Notifications given up, or refused; or batches. What a [`PoolMonitor`](crate::PoolMonitor) has told is told again after
+    /// [`group_interval`](crate::AlertSettings::group_interval), as far as it still holds.
     pub failed: u64,
-    /// Notifications dropped because too many were pending.
+    /// Notifications dropped because too many were pending. They are told again likewise.
     pub dropped: u64,
     /// Attempts that failed and were, or will be, repeated.
     pub retries: u64,
@@ -208,7 +210,8 @@ impl AlertDispatcher {
             let is_taken = |name: &str| next.iter().chain(&stay).any(|other: &Started| other.is_named(name));
             let started = sink.start(is_taken, self.settings);
             if !started.takes_alerts {
-                known.iter().for_each(|notification| started.queue.push(Arc::clone(notification)));
+                let now = Instant::now();
+                known.iter().for_each(|notification| started.queue.push(Arc::clone(notification), now));
             }
             if state.is_closed {
                 started.queue.close();
@@ -221,9 +224,32 @@ impl AlertDispatcher {
 
     /// Has a notification told by all sinks that take them. Returns at once.
     pub fn notify(&self, notification: &Arc<Notification>) {
+        let now = Instant::now();
         for sink in self.state().sinks.iter().filter(|sink| !sink.takes_alerts) {
-            sink.queue.push(Arc::clone(notification));
+            sink.queue.push(Arc::clone(notification), now);
         }
+    }
+
+    /// Has each sink told again what was given up or dropped for it so long ago, as far as it still holds. `current` finds the alert
+    /// that fires or recovers.
+    pub(crate) fn notify_missed(
+        &self,
+        now: Instant,
+        after: Duration,
+        current: impl Fn(Fingerprint) -> Option<Arc<Alert>>,
+    ) {
+        for sink in &self.state().sinks {
+            sink.queue.push_missed(now, after, &current);
+        }
+    }
+
+    /// All that not every sink has heard.
+    pub(crate) fn untold(&self) -> Untold {
+        let mut untold = Untold::default();
+        for sink in &self.state().sinks {
+            sink.queue.untold(|alert, reason| untold.note(alert, reason));
+        }
+        untold
     }
 
     /// Says how all alerts are now, those that have ended of late included, for the sinks that take them one by one. Returns at once.

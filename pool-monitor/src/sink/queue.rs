@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::SinkStats;
-use crate::alert::{Alert, Notification};
+use super::missed::Missed;
+use crate::alert::{Alert, Fingerprint, Notification, NotificationReason};
 
 /// Between the dispatcher and the worker of one sink.
 #[derive(Debug)]
@@ -22,8 +24,9 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct State {
     notifications: VecDeque<Arc<Notification>>,
-    /// 1 while one is being told.
-    under_way: u64,
+    /// The one that is being told.
+    under_way: Option<Arc<Notification>>,
+    missed: Missed,
     /// The latest that is known of all alerts.
     alerts: Arc<[Arc<Alert>]>,
     /// Until when those that fire are to be taken to go on; `None` = that has passed, and they are not among them.
@@ -38,7 +41,8 @@ impl Queue {
     pub(super) fn new(sink: String, limit: usize) -> Self {
         let state = State {
             notifications: VecDeque::new(),
-            under_way: 0,
+            under_way: None,
+            missed: Missed::default(),
             alerts: Arc::from([]),
             valid_until: None,
             is_closed: false,
@@ -49,16 +53,20 @@ impl Queue {
     }
 
     /// Adds a notification, in place of the oldest if there is no room. That is told in the log, once for each time that it fills up.
-    pub(super) fn push(&self, notification: Arc<Notification>) {
+    pub(super) fn push(&self, notification: Arc<Notification>, now: Instant) {
         let mut state = self.state();
         if state.is_closed {
+            state.missed.note(&notification, now);
             return;
         }
         let is_full = state.notifications.len() >= self.limit;
         if is_full {
-            state.notifications.pop_front();
+            if let Some(oldest) = state.notifications.pop_front() {
+                state.missed.note(&oldest, now);
+            }
             state.stats.dropped += 1;
         }
+        state.missed.forget(&notification);
         state.notifications.push_back(notification);
         let begins_to_drop = is_full && !std::mem::replace(&mut state.is_dropping, true);
         let name = begins_to_drop.then(|| state.stats.name.clone());
@@ -77,7 +85,7 @@ impl Queue {
     pub(super) fn begin(&self) -> Option<Arc<Notification>> {
         let mut state = self.state();
         let oldest = state.notifications.pop_front();
-        state.under_way = u64::from(oldest.is_some());
+        state.under_way.clone_from(&oldest);
         if oldest.is_none() {
             state.is_dropping = false;
         }
@@ -85,10 +93,34 @@ impl Queue {
     }
 
     /// The one that was begun is told, or given up.
-    pub(super) fn finish(&self, is_delivered: bool) {
+    pub(super) fn finish(&self, is_delivered: bool, now: Instant) {
         let mut state = self.state();
-        state.under_way = 0;
+        match state.under_way.take() {
+            Some(told) if is_delivered => state.missed.forget(&told),
+            Some(given_up) => state.missed.note(&given_up, now),
+            None => {}
+        }
         state.stats.count(is_delivered);
+    }
+
+    /// Adds again what was given up or dropped so long ago, as far as it still holds. `current` finds the alert that fires or recovers.
+    pub(super) fn push_missed(
+        &self,
+        now: Instant,
+        after: Duration,
+        current: impl Fn(Fingerprint) -> Option<Arc<Alert>>,
+    ) {
+        let due = self.state().missed.due(now, after, current);
+        due.into_iter().for_each(|notification| self.push(notification, now));
+    }
+
+    /// Calls `note` with all that the sink has not heard, the oldest first.
+    pub(super) fn untold(&self, mut note: impl FnMut(&Arc<Alert>, NotificationReason)) {
+        let state = self.state();
+        state.missed.iter().for_each(|(alert, reason)| note(alert, reason));
+        for notification in state.under_way.iter().chain(&state.notifications) {
+            notification.alerts.iter().for_each(|alert| note(alert, notification.reason));
+        }
     }
 
     pub(super) fn set_alerts(&self, alerts: Arc<[Arc<Alert>]>, valid_until: Instant) {
@@ -138,7 +170,8 @@ impl Queue {
 
     pub(super) fn stats(&self) -> SinkStats {
         let state = self.state();
-        SinkStats { pending: state.notifications.len() as u64 + state.under_way, ..state.stats.clone() }
+        let under_way = u64::from(state.under_way.is_some());
+        SinkStats { pending: state.notifications.len() as u64 + under_way, ..state.stats.clone() }
     }
 
     pub(super) fn count(&self, change: impl FnOnce(&mut SinkStats)) {

@@ -32,7 +32,7 @@ pub(super) async fn notifications(sink: Arc<dyn AlertSink>, queue: Arc<Queue>, s
                     sleep(delay).await;
                 }
                 outcome => {
-                    queue.finish(outcome == Outcome::Delivered);
+                    queue.finish(outcome == Outcome::Delivered, Instant::now());
                     break;
                 }
             }

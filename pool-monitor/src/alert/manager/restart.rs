@@ -9,17 +9,22 @@ use tokio::time::Instant;
 use super::super::flapping::Flapping;
 use super::super::machine::{Course, Verdict};
 use super::super::silence::Compared;
-use super::super::snapshot::{AlertSnapshot, SavedAlert, SavedEpisode, SavedTold};
+use super::super::snapshot::{AlertSnapshot, SavedAlert, SavedEpisode, SavedTold, Untold};
 use super::super::{Alert, AlertId, AlertState, Reason};
 use super::{AlertManager, Event, Instance, Open, firing};
 use crate::condition::Comparison;
 use crate::metric::Metric;
 
 impl AlertManager {
-    /// What of all this survives a restart.
+    /// What of all this survives a restart. What was [due](AlertManager::due) is taken as told.
     pub fn snapshot(&self, now: Instant, time: SystemTime) -> AlertSnapshot {
-        let told: HashMap<_, _> =
-            self.grouping.told().map(|(fingerprint, at, _)| (fingerprint, at)).collect();
+        self.snapshot_without(&Untold::default(), now, time)
+    }
+
+    /// The same, where some of what was due has not reached everybody: it is told again after the restart.
+    pub(crate) fn snapshot_without(&self, untold: &Untold, now: Instant, time: SystemTime) -> AlertSnapshot {
+        let told = self.grouping.told().filter(|(fingerprint, ..)| !untold.firing.contains(fingerprint));
+        let told: HashMap<_, _> = told.map(|(fingerprint, at, _)| (fingerprint, at)).collect();
         let age = |at: Instant| millis(now.saturating_duration_since(at));
         let mut alerts: Vec<SavedAlert> = Vec::with_capacity(self.instances.len());
         for (fingerprint, instance) in &self.instances {
@@ -45,12 +50,12 @@ impl AlertManager {
         }
         alerts.sort_by(|a, b| (&a.rule, &a.pool).cmp(&(&b.rule, &b.pool)));
         let silences = self.silences.all().to_vec();
-        let told = self.saved_told();
+        let told = self.saved_told(untold);
         AlertSnapshot { version: AlertSnapshot::VERSION, taken_at: time, alerts, silences, told }
     }
 
-    /// All of which somebody was told who is to hear of the end.
-    fn saved_told(&self) -> Vec<SavedTold> {
+    /// All of which somebody was told, or may have been, who is to hear of the end.
+    fn saved_told(&self, untold: &Untold) -> Vec<SavedTold> {
         let current = |fingerprint| firing(&self.instances, fingerprint);
         let firing = self.grouping.told().filter_map(|(fingerprint, _, ended)| {
             ended.or_else(|| current(fingerprint)).map(|alert| SavedTold::new(alert, false))
@@ -59,8 +64,9 @@ impl AlertManager {
             let last = current(fingerprint).or_else(|| self.history.last(fingerprint));
             last.map(|alert| SavedTold::new(alert, true))
         });
-        let mut told: Vec<SavedTold> = firing.chain(flapping).collect();
-        told.sort_by(|a, b| (&a.labels, a.flapping).cmp(&(&b.labels, b.flapping)));
+        let untold = untold.ended.values().map(|(alert, flapping)| SavedTold::new(alert, *flapping));
+        let mut told: Vec<SavedTold> = firing.chain(flapping).chain(untold).collect();
+        told.sort_by(|a, b| (&a.labels, a.flapping, a.episode).cmp(&(&b.labels, b.flapping, b.episode)));
         told
     }
 

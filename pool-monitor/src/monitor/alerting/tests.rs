@@ -516,3 +516,119 @@ async fn who_comes_later_is_told_what_others_were_told_and_nothing_that_is_muted
     assert_eq!(known(), [], "it is over");
     monitor.stop().await;
 }
+
+/// What a receiver has heard.
+type Told = Arc<Mutex<Vec<String>>>;
+
+/// A receiver that is down for a while, and notes what it hears after that.
+struct DownUntil {
+    up_at: Instant,
+    told: Told,
+}
+
+impl AlertSink for DownUntil {
+    fn name(&self) -> &str {
+        "down"
+    }
+
+    fn notify(&self, notification: Arc<Notification>) -> SinkFuture<'_> {
+        Box::pin(async move {
+            if Instant::now() < self.up_at {
+                return Err(crate::sink::SinkError::Transient { source: "down".into() });
+            }
+            let states: Vec<_> = notification.alerts.iter().map(|alert| alert.state.as_str()).collect();
+            self.told.lock().unwrap().push(format!("{}: {}", notification.reason, states.join(", ")));
+            Ok(())
+        })
+    }
+}
+
+/// Has the alerts of the first default rule told to receivers that are down for these seconds.
+fn tell_down(monitor: &PoolMonitor, seconds: &[u64]) -> Vec<Told> {
+    let mut rules = monitor.alert_rules();
+    rules.truncate(1);
+    monitor.set_alert_rules(rules).unwrap();
+    let sinks: Vec<_> = seconds
+        .iter()
+        .map(|seconds| {
+            let up_at = Instant::now() + Duration::from_secs(*seconds);
+            Arc::new(DownUntil { up_at, told: Arc::default() })
+        })
+        .collect();
+    let told = sinks.iter().map(|sink| Arc::clone(&sink.told)).collect();
+    let sinks = sinks.into_iter().map(|sink| sink as Arc<dyn AlertSink>);
+    let dispatcher = AlertDispatcher::start(sinks, DispatcherSettings::default());
+    monitor.set_alert_dispatcher(Some(Arc::new(dispatcher)));
+    told
+}
+
+const FIRST: &str = "first notification: firing";
+const OVER: &str = "all alerts resolved: resolved";
+
+fn heard(told: &Told) -> Vec<String> {
+    told.lock().unwrap().clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_was_down_for_long_is_told_of_what_fires_and_the_others_are_not_told_again() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let told = tell_down(&monitor, &[660, 0]);
+    let held = take(&orders, 9).await;
+    monitor.start();
+    wait(3_600).await;
+    for told in &told {
+        assert_eq!(heard(told), [FIRST]);
+    }
+    drop(held);
+    wait(360).await;
+    for told in &told {
+        assert_eq!(heard(told), [FIRST, OVER]);
+    }
+    monitor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_was_down_for_hours_is_told_of_an_end_and_not_of_what_is_over() {
+    let orders = pool("orders");
+    let (_set, monitor) = monitor(&[&orders]);
+    let told = tell_down(&monitor, &[7_200]);
+    let held = take(&orders, 9).await;
+    monitor.start();
+    wait(3_600).await;
+    drop(held);
+    wait(7_200).await;
+    assert_eq!(heard(&told[0]), [OVER]);
+    monitor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_receiver_has_not_heard_is_told_after_a_restart() {
+    let orders = pool("orders");
+    let (set, first) = monitor(&[&orders]);
+    tell_down(&first, &[86_400]);
+    let held = take(&orders, 9).await;
+    first.start();
+    // While it is tried, and after it was given up.
+    for seconds in [60, 660] {
+        wait(seconds).await;
+        let second = PoolMonitor::new(set.clone(), MonitorSettings::default()).unwrap();
+        let told = tell_down(&second, &[0]);
+        assert_eq!(second.restore_alerts(first.alert_snapshot()), 1);
+        second.start();
+        wait(60).await;
+        assert_eq!(heard(&told[0]), [FIRST]);
+        second.stop().await;
+    }
+    // The same of the end.
+    drop(held);
+    wait(600).await;
+    first.stop().await;
+    let second = PoolMonitor::new(set, MonitorSettings::default()).unwrap();
+    let told = tell_down(&second, &[0]);
+    assert_eq!(second.restore_alerts(first.alert_snapshot()), 0);
+    second.start();
+    wait(60).await;
+    assert_eq!(heard(&told[0]), [OVER]);
+    second.stop().await;
+}

@@ -173,3 +173,74 @@ async fn one_that_comes_after_the_end_tells_nothing() {
     assert_eq!(late.calls().len(), 0);
     assert_eq!(Arc::strong_count(&late), 2, "its task is over");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_up_or_dropped_is_told_again_as_it_is_then() {
+    let sink = Scripted::new([Act::Fail(400), Act::Fail(404), Act::Fail(400), Act::Succeed]);
+    let settings = DispatcherSettings { max_pending: 3, ..DispatcherSettings::default() };
+    let dispatcher = AlertDispatcher::start([Arc::clone(&sink) as _], settings);
+    let of = |group: &str, state| notification(group, vec![alert(group, 1, state)]);
+    // The first is dropped, three are refused, the last one is told.
+    for group in ["dropped", "firing", "muted"] {
+        dispatcher.notify(&of(group, AlertState::Firing));
+    }
+    dispatcher.notify(&of("over", AlertState::Resolved));
+    pass(1).await;
+    dispatcher.notify(&of("told", AlertState::Firing));
+    pass(1).await;
+    assert_eq!(sink.calls().concat(), ["firing", "muted", "over", "told"]);
+    let after = Duration::from_secs(60);
+    let again = |muted: bool| {
+        let current = |fingerprint| {
+            let all = ["firing", "muted"].map(|group| alert(group, 1, AlertState::Firing));
+            let mut found = all.into_iter().find(|alert| alert.fingerprint() == fingerprint)?;
+            if &*found.rule == "muted" && muted {
+                Arc::make_mut(&mut found).inhibited_by.push(fingerprint);
+            }
+            Some(found)
+        };
+        dispatcher.notify_missed(Instant::now(), after, current);
+    };
+    again(true);
+    pass(1).await;
+    assert_eq!(sink.calls().len(), 4, "not yet");
+    pass(60).await;
+    again(true);
+    again(true);
+    pass(1).await;
+    assert_eq!(sink.calls().concat()[4..], ["firing", "over"], "what was dropped is over, and its end comes");
+    again(false);
+    pass(1).await;
+    assert_eq!(sink.calls().concat()[6..], ["muted"]);
+    pass(120).await;
+    again(false);
+    pass(1).await;
+    assert_eq!(sink.calls().len(), 7, "all of it is told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_up_is_not_told_again_when_something_newer_was() {
+    let sink = Scripted::new([Act::Fail(400), Act::Succeed]);
+    let dispatcher = start(&sink);
+    let of = |state| notification("a", vec![alert("a", 1, state)]);
+    dispatcher.notify(&of(AlertState::Resolved));
+    dispatcher.notify(&of(AlertState::Firing));
+    pass(120).await;
+    let current = |_| Some(alert("a", 1, AlertState::Firing));
+    dispatcher.notify_missed(Instant::now(), Duration::from_secs(60), current);
+    pass(1).await;
+    assert_eq!(sink.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_an_alert_flaps_is_told_again_in_the_same_words() {
+    let sink = Scripted::new([Act::Fail(400), Act::Succeed]);
+    let dispatcher = start(&sink);
+    let mut flaps = notification("a", vec![alert("a", 1, AlertState::Firing)]);
+    Arc::make_mut(&mut flaps).reason = NotificationReason::FlappingStarted;
+    dispatcher.notify(&flaps);
+    pass(120).await;
+    dispatcher.notify_missed(Instant::now(), Duration::from_secs(60), |_| None);
+    pass(1).await;
+    assert_eq!(sink.calls(), [["a"], ["a"]]);
+}

@@ -379,6 +379,24 @@ async fn numbers_that_no_snapshot_of_ours_has_are_bounded() {
 }
 
 #[tokio::test]
+async fn a_silence_for_thousands_of_years_goes_on() {
+    let mut before = Driven::new(vec![busy()]);
+    let silence = Silence {
+        id: SilenceId(0),
+        matchers: vec!["pool=orders".parse().unwrap()],
+        starts_at: before.time,
+        ends_at: before.time + seconds(10_000 * 365 * 86_400),
+        created_by: "ada".to_owned(),
+        comment: String::new(),
+        updated_at: before.time,
+    };
+    before.manager.silence(silence, before.time).unwrap();
+    let (mut after, _) = restarted(&before, vec![busy()], seconds(5));
+    after.read(0.9);
+    assert!(after.only().is_suppressed());
+}
+
+#[tokio::test]
 async fn a_silence_that_would_mute_everything_is_not_taken_in() {
     let driven = Driven::new(vec![busy()]);
     let at = "2027-01-15T08:00:00.000Z";

@@ -180,9 +180,13 @@ fn at_once() -> AlertSettings {
 }
 
 fn silence_orders(driven: &mut Driven, from: Duration, to: Duration) {
+    silence(driven, "pool=orders", from, to);
+}
+
+fn silence(driven: &mut Driven, matcher: &str, from: Duration, to: Duration) {
     let silence = Silence {
         id: SilenceId(0),
-        matchers: vec!["pool=orders".parse().unwrap()],
+        matchers: vec![matcher.parse().unwrap()],
         starts_at: driven.time + from,
         ends_at: driven.time + to,
         created_by: "ada".to_owned(),
@@ -343,4 +347,27 @@ async fn the_end_of_what_was_told_is_told_though_it_flapped_while_it_was_muted()
     silence_orders(&mut driven, seconds(25), seconds(1_000));
     let told = run(&mut driven, for_times(0.9, 3).chain(up_and_down(12)).chain(for_times(0.0, 100)));
     assert_eq!(told, ["10s first notification: orders firing", "1020s all alerts resolved: orders resolved"]);
+}
+
+#[tokio::test]
+async fn of_ends_that_wait_to_be_told_the_latest_are_kept() {
+    let settings = AlertSettings { max_active_per_rule: 0, ..at_once() };
+    let mut driven = Driven::with(vec![busy()], settings);
+    let names: Vec<String> = (0..10_003).map(|name| format!("orders{name}")).collect();
+    let (full, calm) = (All(Some(0.9)), All(Some(0.0)));
+    // The first three end before the others.
+    for (all, first) in [(&full, &full), (&full, &calm), (&calm, &calm)] {
+        let reading = |index: usize| if index < 3 { first } else { all } as &dyn Readings;
+        let pools: Vec<_> =
+            names.iter().enumerate().map(|(index, name)| (name.as_str(), reading(index))).collect();
+        driven.pools(&pools);
+        driven.told();
+        if driven.manager.silences().is_empty() {
+            silence(&mut driven, "pool=~orders.*", Duration::ZERO, seconds(1_000));
+        }
+    }
+    driven.wait(seconds(1_000));
+    let told = driven.told();
+    assert_eq!(told.len(), 10_000);
+    assert!(!told.iter().any(|it| ["orders0 ", "orders1 ", "orders2 "].iter().any(|pool| it.contains(pool))));
 }
