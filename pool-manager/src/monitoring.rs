@@ -193,7 +193,8 @@ impl Prepared {
             is_enabled: config.enabled,
             settings: monitor_settings(config),
             alert_settings: alert_settings(config),
-            rules: alert_rules(config),
+            // Nobody judges what is not measured.
+            rules: if config.enabled { alert_rules(config) } else { Vec::new() },
             addressees,
         };
         prepared.settings.check().map_err(|error| {
@@ -330,6 +331,7 @@ impl Measuring {
     fn set_running(&self, prepared: &Prepared) {
         if !prepared.is_enabled {
             self.stop();
+            self.tell_the_rest();
             return;
         }
         let mut telling = self.telling();
@@ -360,6 +362,20 @@ impl Measuring {
         if let Some(gone) = gone {
             tokio::spawn(async move { gone.close(LAST_WORDS).await });
         }
+    }
+
+    /// Goes on telling those who were told that alerts fire which have been ended, until nothing is left to tell.
+    fn tell_the_rest(&self) {
+        if self.telling().is_none() {
+            return;
+        }
+        let monitor = self.monitor.downgrade();
+        tokio::spawn(async move {
+            let next = || monitor.upgrade().filter(|monitor| !monitor.is_running())?.tell_alerts();
+            while let Some(next) = next() {
+                tokio::time::sleep_until(next).await;
+            }
+        });
     }
 
     /// Ends all collecting. What is under way ends by itself.
@@ -409,8 +425,8 @@ fn sinks(each: &[Telling]) -> impl Iterator<Item = Arc<dyn AlertSink>> {
 
 impl PoolManager {
     /// The monitor that measures all pools, those made on demand included: metrics, history and alerts. It does what
-    /// `monitoring` says, from reload to reload; with `enabled: false` it does not run, and may still be
-    /// [asked](PoolMonitor::collect).
+    /// `monitoring` says, from reload to reload. With `enabled: false` it does not run and has no rules: alerts that fired are
+    /// over. It may still be [asked](PoolMonitor::collect).
     ///
     /// Thresholds and rules that are set by hand hold until a reload changes `monitoring`.
     ///
@@ -442,12 +458,20 @@ impl PoolManager {
     }
 
     /// What a Prometheus wants to be answered: the metrics of all pools as of the last collection, their alerts, and what became of
-    /// notifications. Its media type is [`CONTENT_TYPE`](pool_monitor::CONTENT_TYPE).
+    /// notifications. Of a pool that this could not measure, only when it was measured last. Its media type is [`CONTENT_TYPE`](pool_monitor::CONTENT_TYPE).
     pub fn prometheus_text(&self) -> String {
         let monitor = self.monitor();
         let (samples, alerts, refused) = (monitor.samples(), monitor.all_alerts(), monitor.refused_alerts());
         let sinks = self.shared.measuring.sink_stats();
-        Exposition::of(&samples).alerts(&alerts).refused(&refused).sinks(&sinks).prometheus_text()
+        // Who wants no monitoring misses no measurement.
+        let is_wanted = self.shared.measuring.followed().is_enabled;
+        let unmeasured = if is_wanted { monitor.unmeasured() } else { Vec::new() };
+        Exposition::of(&samples)
+            .unmeasured(&unmeasured)
+            .alerts(&alerts)
+            .refused(&refused)
+            .sinks(&sinks)
+            .prometheus_text()
     }
 }
 

@@ -160,7 +160,13 @@ fn routes(service: Service) -> Router {
 async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     let (samples, alerts) = (service.monitor.samples(), service.monitor.all_alerts());
     let (refused, sinks) = (service.monitor.refused_alerts(), service.dispatcher.stats());
-    let text = Exposition::of(&samples).alerts(&alerts).refused(&refused).sinks(&sinks).prometheus_text();
+    let unmeasured = service.monitor.unmeasured();
+    let text = Exposition::of(&samples)
+        .unmeasured(&unmeasured)
+        .alerts(&alerts)
+        .refused(&refused)
+        .sinks(&sinks)
+        .prometheus_text();
     ([(MEDIA_TYPE, CONTENT_TYPE)], text)
 }
 

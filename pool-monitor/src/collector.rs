@@ -5,7 +5,7 @@
 //! the same id and the time that its counters count in has not gone back.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pool_core::{PoolControl, PoolCounters, PoolHistograms, PoolId, PoolSnapshot, PoolStats, Target};
 use tokio::time::Instant;
@@ -103,12 +103,12 @@ impl Source {
     }
 
     /// Measures the pool that has the name now. `interval` becomes what has happened since the last time; `usual` is how
-    /// long ago that should be.
+    /// long ago that should be, and `measured_at` what is shown as the time.
     pub(crate) fn measure(
         &mut self,
         pool: &Arc<dyn PoolControl>,
         facts: Facts,
-        usual: Duration,
+        (measured_at, usual): (SystemTime, Duration),
         scratch: &mut Scratch,
         interval: &mut Interval,
     ) -> Measured {
@@ -160,6 +160,7 @@ impl Source {
             sample = Arc::new(Sample::empty(&self.name));
         }
         let fields = Arc::get_mut(&mut sample).expect("this is the only one");
+        fields.measured_at = measured_at;
         if fields.target != self.target {
             fields.target.clone_from(&self.target);
         }

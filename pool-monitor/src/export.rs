@@ -32,7 +32,7 @@ pub use otel::OtelExporter;
 pub use prometheus::CONTENT_TYPE;
 
 use crate::alert::{Alert, RefusedAlerts};
-use crate::sample::Sample;
+use crate::sample::{Sample, Unmeasured};
 use crate::sink::SinkStats;
 
 /// What is exported: the samples of all pools, and whatever else there is to tell at that moment.
@@ -47,8 +47,8 @@ use crate::sink::SinkStats;
 /// use pool_monitor::{CONTENT_TYPE, Exposition};
 ///
 /// # let monitor = PoolMonitor::new(PoolSet::new(), MonitorSettings::default())?;
-/// let samples = monitor.samples();
-/// let text = Exposition::of(&samples).prometheus_text(); // what `/metrics` answers, as CONTENT_TYPE
+/// let (samples, unmeasured) = (monitor.samples(), monitor.unmeasured());
+/// let text = Exposition::of(&samples).unmeasured(&unmeasured).prometheus_text(); // what `/metrics` answers, as CONTENT_TYPE
 /// assert!(text.contains("pool_build_info"));
 /// # let _ = CONTENT_TYPE;
 /// # Ok(())
@@ -58,6 +58,7 @@ use crate::sink::SinkStats;
 #[must_use]
 pub struct Exposition<'a> {
     samples: &'a [Arc<Sample>],
+    unmeasured: &'a [Unmeasured],
     alerts: &'a [Arc<Alert>],
     refused: &'a [RefusedAlerts],
     sinks: &'a [SinkStats],
@@ -66,7 +67,13 @@ pub struct Exposition<'a> {
 impl<'a> Exposition<'a> {
     /// The latest sample of each pool, in the order in which they are to be told.
     pub fn of(samples: &'a [Arc<Sample>]) -> Self {
-        Exposition { samples, alerts: &[], refused: &[], sinks: &[] }
+        Exposition { samples, unmeasured: &[], alerts: &[], refused: &[], sinks: &[] }
+    }
+
+    /// And the pools that have none: when they were measured last is all that is told of them. Without these, the exported rules on
+    /// pools that are not measured do not fire.
+    pub fn unmeasured(self, unmeasured: &'a [Unmeasured]) -> Self {
+        Exposition { unmeasured, ..self }
     }
 
     /// And these alerts, of which those that are pending or active are told.

@@ -32,7 +32,7 @@ pub use metric::{Metric, MetricKind};
 pub use monitor::{PoolMonitor, WeakPoolMonitor};
 pub use performance::PerformanceMetrics;
 pub use pool_core::{SettingProblem, SettingsError};
-pub use sample::{Sample, Violation};
+pub use sample::{Sample, Unmeasured, Violation};
 pub use settings::{MonitorSettings, TierSettings};
 pub use sink::{
     AlertDispatcher, AlertSink, CallbackSink, DispatcherSettings, LogSink, Resend, ResendSettings, SinkError,

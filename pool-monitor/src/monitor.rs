@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::history::{History, Interval, MetricsHistory, MetricsWindow, Trend};
 use crate::metric::Metric;
 use crate::performance::PerformanceMetrics;
-use crate::sample::Sample;
+use crate::sample::{Sample, Unmeasured};
 use crate::settings::MonitorSettings;
 use crate::target::TargetSource;
 use crate::timeline::Timeline;
@@ -121,6 +121,8 @@ struct State {
     timeline: Timeline,
     /// When the last collection began.
     collected_at: Instant,
+    /// When the last one began that is finished.
+    finished: Instant,
     watched: BTreeMap<Arc<str>, Watched>,
     /// The pools that are there and were never measured, because that panics.
     unmeasured: Vec<Arc<str>>,
@@ -164,6 +166,7 @@ impl PoolMonitor {
             settings,
             timeline: Timeline::new(now, wall()),
             collected_at: now,
+            finished: now,
             watched: BTreeMap::new(),
             unmeasured: Vec::new(),
             histories: 0,
@@ -281,12 +284,30 @@ impl PoolMonitor {
 
     /// How all pools perform, by name.
     pub fn all_metrics(&self) -> Vec<PerformanceMetrics> {
-        self.shared.ask_all(|watched| watched.metrics.clone())
+        self.shared.ask_all(|watched, _| watched.metrics.clone())
     }
 
-    /// The last sample of each pool, by name.
+    /// The samples of the last collection, by name of the pool.
+    ///
+    /// What that collection could not measure is not among them, nor anything once no collection has been finished for four
+    /// intervals, though at least 4 min: exporters would take it for what is now. See [`unmeasured`](Self::unmeasured).
     pub fn samples(&self) -> Vec<Arc<Sample>> {
-        self.shared.ask_all(|watched| Arc::clone(&watched.sample))
+        let fresh = self.shared.ask_all(|watched, is_fresh| is_fresh.then(|| Arc::clone(&watched.sample)));
+        fresh.into_iter().flatten().collect()
+    }
+
+    /// The pools that are there and have none of the [`samples`](Self::samples), by name.
+    pub fn unmeasured(&self) -> Vec<Unmeasured> {
+        let known = self.shared.ask_all(|watched, is_fresh| {
+            let Sample { pool, measured_at, .. } = &*watched.sample;
+            (!is_fresh).then(|| Unmeasured { pool: Arc::clone(pool), measured_at: Some(*measured_at) })
+        });
+        let never = self.shared.state().unmeasured.clone();
+        let never = never.into_iter().filter(|pool| self.shared.is_open(pool));
+        let never = never.map(|pool| Unmeasured { pool, measured_at: None });
+        let mut unmeasured: Vec<_> = known.into_iter().flatten().chain(never).collect();
+        unmeasured.sort_by(|a, b| a.pool.cmp(&b.pool));
+        unmeasured
     }
 
     /// What is known of a pool from one time to another: every step that begins in `[from, to)`; `None` = there is no such
@@ -351,16 +372,29 @@ impl Shared {
         state.watched.get(pool).map(|watched| ask(watched, &state.timeline))
     }
 
-    /// Asks something of all pools that are there.
-    fn ask_all<R>(&self, ask: impl Fn(&Watched) -> R) -> Vec<R> {
-        let names: Vec<_> = self.state().watched.keys().cloned().collect();
-        names.iter().filter_map(|pool| self.ask(pool, |watched, _| ask(watched))).collect()
+    /// Asks something of all pools that are there, telling whether what is known of it is of the last collection, and that not
+    /// too old.
+    fn ask_all<R>(&self, ask: impl Fn(&Watched, bool) -> R) -> Vec<R> {
+        let state = self.state();
+        let names: Vec<_> = state.watched.keys().cloned().collect();
+        // A collection that is under way has measured some pools anew, and the others are as they were.
+        let since = if Instant::now() < state.valid_until() { Some(state.finished) } else { None };
+        drop(state);
+        let ask = |watched: &Watched, _: &Timeline| {
+            ask(watched, since.is_some_and(|since| watched.measured_at >= since))
+        };
+        names.iter().filter_map(|pool| self.ask(pool, ask)).collect()
     }
 }
 
 impl State {
     fn is_running(&self) -> bool {
         self.rounds.as_ref().is_some_and(|rounds| !rounds.is_over())
+    }
+
+    /// Until when what the last collection found is told as how it is now. A Prometheus gives its alerts as long.
+    fn valid_until(&self) -> Instant {
+        self.collected_at + 4 * self.settings.collection_interval.max(Duration::from_secs(60))
     }
 
     /// Forgets all pools but these.

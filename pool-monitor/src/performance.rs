@@ -100,14 +100,13 @@ impl PerformanceMetrics {
         interval: &Interval,
         uptime: Duration,
         peak_connections: usize,
-        measured_at: SystemTime,
     ) -> Self {
         let (stats, counters) = (&sample.stats, &sample.counters);
         let summary = interval.summary();
         let read = |metric| interval.read(metric).filter(|value: &f64| !value.is_nan());
         PerformanceMetrics {
             pool: Arc::clone(&sample.pool),
-            measured_at,
+            measured_at: sample.measured_at,
             interval: Duration::from_nanos(interval.elapsed),
             uptime,
             current_connections: stats.total,

@@ -1,7 +1,7 @@
 //! One pool at one instant: what exporters render, and what everything else is made of.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pool_core::{PoolCounters, PoolHistograms, PoolStats, Target};
 
@@ -18,6 +18,8 @@ use crate::target::{BreakerState, TargetHealth};
 pub struct Sample {
     /// The pool's name.
     pub pool: Arc<str>,
+    /// When the collection began that measured it.
+    pub measured_at: SystemTime,
     /// What it connects to, if its connector tells.
     pub target: Option<Target>,
     /// How it is.
@@ -50,6 +52,16 @@ pub struct Sample {
     pub violation: Option<Violation>,
     /// The time that this collection took.
     pub took: Duration,
+}
+
+/// A pool that is there, and that the last collection could not measure, or none has for long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unmeasured {
+    /// The pool's name.
+    pub pool: Arc<str>,
+    /// When the last collection began that measured it; `None` = none has.
+    pub measured_at: Option<SystemTime>,
 }
 
 /// In what the numbers of a pool contradict each other, which is a defect of the pool.
@@ -128,6 +140,7 @@ impl Sample {
     pub(crate) fn empty(pool: &Arc<str>) -> Self {
         Sample {
             pool: Arc::clone(pool),
+            measured_at: UNIX_EPOCH,
             target: None,
             stats: PoolStats::default(),
             counters: PoolCounters::default(),

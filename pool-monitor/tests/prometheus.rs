@@ -118,9 +118,10 @@ impl Case {
         let show = |value: &Option<f64>| value.map_or_else(|| gap.to_owned(), |value| value.to_string());
         let values = join(&mut self.values.iter().map(show));
         let waiting = join(&mut self.waiting.iter().map(show));
-        let pool = &self.pool;
+        let (pool, last) = (&self.pool, STEPS - 1);
         format!(
             "      - series: 'pool_utilization{{stat=\"now\", pool=\"{pool}\"}}'\n        values: '{values}'\n\
+             \x20     - series: 'pool_last_collection_timestamp_seconds{{pool=\"{pool}\"}}'\n        values: '1x{last}'\n\
              \x20     - series: 'pool_uptime_seconds{{pool=\"{pool}\"}}'\n        values: '{values}'\n\
              \x20     - series: 'db_client_connection_pending_requests{{db_client_connection_pool_name=\"{pool}\"}}'\n        values: '{waiting}'\n"
         )

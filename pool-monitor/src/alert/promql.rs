@@ -8,7 +8,7 @@
 //! | conditions | joined by `and` |
 //! | recovery threshold | `or` the same with that threshold, `and` the alert fires already, which `ALERTS` tells |
 //! | [`NoData::KeepLast`] | nothing: Prometheus takes the last sample for five minutes, and lets a pending alert fire by it, which we do not |
-//! | [`NoData::Firing`] | `or` the pool had been measured in the last quarter of an hour, `unless` it is now; whatever the guards say |
+//! | [`NoData::Firing`] | `or` the pool is there, which its `pool_last_collection_timestamp_seconds` tells, `unless` it is measured; whatever the guards say |
 //! | [`NoData::Resolve`] | nothing, once Prometheus has noticed that the series has ended |
 //! | `{{ … }}` in an annotation that is no word of ours, and any in a label | text that Prometheus shows as it is |
 //! | a condition without a window on a counter | the increase over [`RulesFileSettings::window`] |
@@ -84,12 +84,10 @@ impl<'a> RulesFile<'a> {
         }
         let mut expression = parts.join(" and ");
         if rule.on_no_data == NoData::Firing {
-            let series = Family::ours("pool_uptime_seconds").series(rule, "");
-            let was = Family::ours("pool_uptime_seconds").series(rule, "[15m]");
-            let _infallible = write!(
-                expression,
-                " or sum by ({BY}) (last_over_time({was})) unless sum by ({BY}) ({series})"
-            );
+            let measured = Family::ours("pool_uptime_seconds").series(rule, "");
+            let is_there = Family::ours("pool_last_collection_timestamp_seconds").series(rule, "");
+            let _infallible =
+                write!(expression, " or group by ({BY}) ({is_there}) unless group by ({BY}) ({measured})");
         }
         expression
     }

@@ -1,6 +1,7 @@
 //! The table of families. Every metric that a rule can name can be written in PromQL with what is here.
 
 use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
 
 use pool_core::CloseReason;
 
@@ -295,6 +296,21 @@ pub(super) static FAMILIES: &[Family] = &[
     of_pool("pool.collection_duration", Gauge, "s", "How long the last collection took.", |sample| {
         sample.took.as_secs_f64()
     }),
+    Family {
+        name: "pool.last_collection_timestamp",
+        kind: Gauge,
+        unit: "s",
+        help: "When the pool was measured last, in seconds since 1970; 0 = never.",
+        labels: &[POOL],
+        source: Source::Whole(|exposition, put| {
+            let measured = exposition.samples.iter().map(|sample| (&sample.pool, Some(sample.measured_at)));
+            let unmeasured = exposition.unmeasured.iter().map(|it| (&it.pool, it.measured_at));
+            for (pool, at) in measured.chain(unmeasured) {
+                let since = at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+                put(&[pool], since.as_secs_f64());
+            }
+        }),
+    },
     // Ours: of all pools together.
     Family {
         name: "pool.alerts",

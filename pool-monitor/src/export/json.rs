@@ -118,6 +118,7 @@ fn performance(metrics: &PerformanceMetrics) -> Value {
 fn of_pool(sample: &Sample) -> Value {
     json!({
         "name": &*sample.pool,
+        "measuredAt": time::show(sample.measured_at),
         "target": sample.target.as_ref().map(ToString::to_string),
         "health": sample.health.as_str(),
         "breaker": sample.breaker.map(crate::target::BreakerState::as_str),

@@ -20,7 +20,7 @@ use pool_core::Histogram;
 use super::Exposition;
 use super::family::{Family, FamilyKind, Source};
 use crate::alert::{Alert, RefusedAlerts};
-use crate::sample::Sample;
+use crate::sample::{Sample, Unmeasured};
 use crate::sink::SinkStats;
 
 /// The end of what a pool counts exactly; whatever was longer is recorded as this.
@@ -41,7 +41,8 @@ const LONGEST: Duration = Duration::from_secs(4_398);
 /// # let monitor = PoolMonitor::new(PoolSet::new(), MonitorSettings::default())?;
 /// let exporter = OtelExporter::new(&opentelemetry::global::meter("pool_monitor"));
 /// // after each collection:
-/// exporter.observe(&Exposition::of(&monitor.samples()));
+/// let (samples, unmeasured) = (monitor.samples(), monitor.unmeasured());
+/// exporter.observe(&Exposition::of(&samples).unmeasured(&unmeasured));
 /// # Ok(())
 /// # }
 /// ```
@@ -54,6 +55,9 @@ pub struct OtelExporter {
 #[derive(Default)]
 struct State {
     samples: Vec<Arc<Sample>>,
+    /// What was recorded last of the histograms of pools that have no sample now, and may have one again.
+    absent: Vec<Arc<Sample>>,
+    unmeasured: Vec<Unmeasured>,
     alerts: Vec<Arc<Alert>>,
     refused: Vec<RefusedAlerts>,
     sinks: Vec<SinkStats>,
@@ -82,14 +86,22 @@ impl OtelExporter {
     }
 
     /// Takes what is to be observed from now on, and records what its histograms counted since the last time. To be called after each
-    /// collection.
+    /// collection, and with the pools that it could not measure, so that nothing is recorded twice when they can be measured again.
     pub fn observe(&self, exposition: &Exposition<'_>) {
         let mut state = lock(&self.state);
-        let before: HashMap<_, _> =
-            state.samples.drain(..).map(|sample| (Arc::clone(&sample.pool), sample)).collect();
-        state.unrecorded.retain(|(pool, _), _| exposition.samples.iter().any(|sample| sample.pool == *pool));
+        let State { samples, absent, .. } = &mut *state;
+        let mut before: HashMap<_, _> = absent
+            .drain(..)
+            .chain(samples.drain(..))
+            .map(|sample| (Arc::clone(&sample.pool), sample))
+            .collect();
+        // Who is neither measured nor missed is gone, and one of its name begins anew.
+        let is_missed = |pool: &Arc<str>| exposition.unmeasured.iter().any(|missed| missed.pool == *pool);
+        let is_measured = |pool: &Arc<str>| exposition.samples.iter().any(|sample| sample.pool == *pool);
+        state.unrecorded.retain(|(pool, _), _| is_measured(pool) || is_missed(pool));
         for sample in exposition.samples {
-            let earlier = before.get(&sample.pool);
+            let earlier = before.remove(&sample.pool);
+            let earlier = earlier.as_ref();
             for (family, recorder) in &self.recorders {
                 let Source::Durations(read, _) = family.source else { continue };
                 let now = read(sample).histogram;
@@ -101,6 +113,8 @@ impl OtelExporter {
                 }
             }
         }
+        state.absent = before.into_values().filter(|sample| is_missed(&sample.pool)).collect();
+        state.unmeasured = exposition.unmeasured.to_vec();
         state.samples = exposition.samples.to_vec();
         state.alerts = exposition.alerts.to_vec();
         state.refused = exposition.refused.to_vec();
@@ -193,8 +207,8 @@ fn observe<T>(
 ) {
     let Some(state) = state.upgrade() else { return };
     let state = lock(&state);
-    let State { samples, alerts, refused, sinks, .. } = &*state;
-    let exposition = Exposition { samples, alerts, refused, sinks };
+    let State { samples, unmeasured, alerts, refused, sinks, .. } = &*state;
+    let exposition = Exposition { samples, unmeasured, alerts, refused, sinks };
     family.read(&exposition, &mut |values, number| {
         instrument.observe(number_of(number), &attributes(family, values));
     });

@@ -52,6 +52,7 @@ fn histograms() -> PoolHistograms {
 fn sample(pool: &str) -> Sample {
     Sample {
         pool: pool.into(),
+        measured_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_250),
         target: Some(Target::new("postgres", "shop").at("db", 5432).as_user("app")),
         stats: stats(),
         counters: counters(),

@@ -4,7 +4,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -127,10 +126,9 @@ impl Shared {
     }
 
     /// Until when what was judged last is to be repeated: a collection that hangs judges nothing, and what nobody judges must not
-    /// go on for ever elsewhere. A Prometheus gives its alerts as long.
+    /// go on for ever elsewhere.
     fn valid_until(&self) -> Instant {
-        let state = self.state();
-        state.collected_at + 4 * state.settings.collection_interval.max(Duration::from_secs(60))
+        self.state().valid_until()
     }
 
     /// Nobody judges the alerts from now on: that they go on is not said any more, only which of them are over.
@@ -364,6 +362,13 @@ impl PoolMonitor {
         drop(current);
         self.shared.bell.notify_one();
         Some(gone)
+    }
+
+    /// Has whoever is to be told of alerts told what is due by now. A monitor that runs does so by itself; this is for one that was
+    /// stopped, whose alerts may have been ended by other rules since. Returns when to call it again; `None` = nothing is left to tell.
+    pub fn tell_alerts(&self) -> Option<Instant> {
+        self.shared.tell_due();
+        self.shared.next_to_tell()
     }
 
     /// What of the alerts survives a restart. What is still to be told by a sink, or was given up, counts as not told.

@@ -87,6 +87,7 @@ impl Shared {
         let Workshop { sources, round, .. } = workshop;
         sources.retain(|_, known| known.round == *round);
         let mut state = self.state();
+        state.finished = now;
         state.retain(|pool| sources.contains_key(pool));
         state.unmeasured.clear();
         if state.watched.len() < sources.len() {
@@ -111,8 +112,11 @@ impl Shared {
         let known = sources.get_mut(name).expect("it was inserted above");
         known.round = *round;
         let facts = targets.map_or_else(Facts::default, |targets| ask(targets, name));
-        let usual = self.state().settings.collection_interval;
-        let measured = known.source.measure(pool, facts, usual, scratch, interval);
+        let state = self.state();
+        let label = state.timeline.label(state.timeline.position(now));
+        let usual = state.settings.collection_interval;
+        drop(state);
+        let measured = known.source.measure(pool, facts, (label, usual), scratch, interval);
         let mut state = self.state();
         let replaced = state.enter(measured, interval, now, &mut scratch.delta);
         updated.extend(state.watched.get(name).map(|watched| watched.metrics.clone()));
@@ -165,8 +169,7 @@ impl State {
         let position = self.timeline.position(now);
         let before = self.watched.get(&sample.pool);
         let peak = before.map_or(0, |watched| watched.peak).max(sample.peak_active);
-        let label = self.timeline.label(position);
-        let metrics = PerformanceMetrics::new(&sample, interval, uptime, peak, label);
+        let metrics = PerformanceMetrics::new(&sample, interval, uptime, peak);
         let history = if before.is_none_or(|watched| watched.history.is_none()) {
             self.new_history(&sample.pool)
         } else {

@@ -161,6 +161,22 @@ fn what_was_recorded_once_is_not_recorded_again() {
 }
 
 #[test]
+fn what_was_recorded_is_not_recorded_again_of_a_pool_that_could_not_be_measured_for_a_while() {
+    let bench = Bench::new();
+    bench.observe(&[sample("orders")]);
+    let missed = Unmeasured { pool: "orders".into(), measured_at: None };
+    let exporter = bench.exporter.as_ref().unwrap();
+    for _ in 0..2 {
+        exporter.observe(&Exposition::of(&[]).unmeasured(std::slice::from_ref(&missed)));
+    }
+    let told = bench.told();
+    assert!(told.get("pool.uptime").is_none_or(|told| told.numbers.is_empty()), "it is not known any more");
+    assert_eq!(told["pool.last_collection_timestamp"].numbers["orders"], 0.0);
+    bench.observe(&[sample("orders")]);
+    assert_eq!(bench.told()["db.client.connection.wait_time"].numbers["orders"], 1_000.0);
+}
+
+#[test]
 fn another_pool_of_the_name_begins_anew() {
     let bench = Bench::new();
     bench.observe(&[sample("orders")]);

@@ -1,10 +1,17 @@
 //! What is known and what is not: of a pool that is idle, of a time without a monitor, and of a pool that cannot be measured.
 
+use super::scripted::failing;
 use super::*;
 
 /// The rules whose alerts fire.
 fn firing(monitor: &PoolMonitor) -> Vec<String> {
     monitor.alerts().iter().map(|alert| alert.rule.to_string()).collect()
+}
+
+/// What a scrape finds.
+fn text_of(monitor: &PoolMonitor) -> String {
+    let (samples, unmeasured) = (monitor.samples(), monitor.unmeasured());
+    crate::Exposition::of(&samples).unmeasured(&unmeasured).prometheus_text()
 }
 
 /// One connection, and little patience.
@@ -94,4 +101,73 @@ async fn a_service_that_fails_after_a_time_without_the_monitor_raises_an_alert_s
     let count = time_out(&orders, 3600, burns).await;
     assert!(count <= 30, "after {count} timeouts, and 20 are enough");
     monitor.stop().await;
+}
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_is_not_measured_any_more_is_not_exported() {
+    let (is_bad, set) = failing();
+    let orders = pool("orders", 4);
+    set.insert(orders).unwrap();
+    let monitor = monitor_of(&set, MonitorSettings::default());
+    monitor.start();
+    let text = || text_of(&monitor);
+    let uptime = |pool: &str| text().contains(&format!("pool_uptime_seconds{{pool=\"{pool}\"}}"));
+    pass(15).await;
+    assert!(uptime("only") && uptime("orders"), "{}", text());
+    is_bad.store(true, Ordering::Relaxed);
+    pass(10).await;
+    assert!(!uptime("only") && uptime("orders"), "{}", text());
+    assert!(
+        text().contains("pool_last_collection_timestamp_seconds{pool=\"only\"} 1800000010\n"),
+        "{}",
+        text()
+    );
+    monitor.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_was_never_measured_has_no_time_and_one_that_left_is_not_told_of() {
+    let (is_bad, set) = failing();
+    is_bad.store(true, Ordering::Relaxed);
+    let monitor = monitor_of(&set, MonitorSettings::default());
+    monitor.collect();
+    assert!(text_of(&monitor).contains("pool_last_collection_timestamp_seconds{pool=\"only\"} 0\n"));
+    set.remove("only").unwrap();
+    assert!(!text_of(&monitor).contains("only"));
+}
+
+/// It asks for the samples while pools are measured.
+#[tokio::test(start_paused = true)]
+async fn who_scrapes_during_a_collection_misses_no_pool() {
+    let (orders, users) = (pool("orders", 4), pool("users", 4));
+    let monitor = monitor_of(&set_of(&[&orders, &users]), MonitorSettings::default());
+    monitor.collect();
+    pass(10).await;
+    struct Asks(WeakPoolMonitor, Mutex<Vec<usize>>);
+    impl TargetSource for Asks {
+        fn health(&self, _: &str) -> TargetHealth {
+            self.1.lock().unwrap().push(self.0.upgrade().unwrap().samples().len());
+            TargetHealth::Healthy
+        }
+    }
+    let asks = Arc::new(Asks(monitor.downgrade(), Mutex::default()));
+    monitor.set_target_source(Arc::clone(&asks) as Arc<dyn TargetSource>);
+    monitor.collect();
+    assert_eq!(*asks.1.lock().unwrap(), [2, 2], "before each of the two was measured anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_monitor_knew_that_stands_still_is_exported_with_its_time_and_not_for_long() {
+    let orders = pool("orders", 4);
+    let monitor = monitor_of(&set_of(&[&orders]), MonitorSettings::default());
+    monitor.start();
+    pass(15).await;
+    monitor.stop().await;
+    let text = || text_of(&monitor);
+    let at = "pool_last_collection_timestamp_seconds{pool=\"orders\"} 1800000010\n";
+    pass(220).await;
+    assert!(text().contains(at), "{}", text());
+    pass(20).await;
+    let about: Vec<_> = text().lines().filter(|line| line.contains("orders")).map(str::to_owned).collect();
+    assert_eq!(about, [at.trim_end()], "nothing but when it was measured");
+    assert!(monitor.metrics("orders").is_some(), "what is known stays");
 }
