@@ -302,7 +302,7 @@ pub struct Alert {
     pub metric: Metric,
     /// How that is compared with the threshold.
     pub comparison: Comparison,
-    /// What was read last of the rule's first condition; a NaN if nothing could be.
+    /// What was read last of the rule's first condition while it was not over; a NaN if nothing could be.
     pub value: f64,
     /// With what it is compared.
     pub threshold: f64,

@@ -590,9 +590,7 @@ impl Instance {
         alert.step(AlertState::Resolved, reason, value, moment.time);
         alert.flapping = self.flapping.is_flapping();
         (alert.ended_at, alert.updated_at) = (Some(moment.time), moment.time);
-        if value.is_some() {
-            ruled.rule.describe(alert, &self.pool, value);
-        }
+        // It says what was the matter, as it did last; a value that is fine is that of the last transition.
         Some(open.alert)
     }
 }
