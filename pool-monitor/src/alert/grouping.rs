@@ -221,10 +221,11 @@ impl Grouping {
         let mut notifications = Vec::new();
         let groups = &mut self.groups;
         self.flapping.retain(|fingerprint, flapping| {
-            // Begun and ended untold, or forgotten.
-            let Some(alert) = last(*fingerprint).filter(|_| flapping.goes_on || flapping.is_told) else {
-                return false;
-            };
+            if !flapping.goes_on && !flapping.is_told {
+                return false; // Begun and ended untold.
+            }
+            // What is not known is forgotten, but may come again as long as it flaps.
+            let Some(alert) = last(*fingerprint) else { return flapping.goes_on };
             if flapping.goes_on == flapping.is_told || is_muted(alert) {
                 return true;
             }

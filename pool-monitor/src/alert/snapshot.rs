@@ -92,6 +92,8 @@ pub(super) struct SavedTold {
 pub(crate) struct Untold {
     /// That these fire.
     pub(super) firing: HashSet<Fingerprint>,
+    /// That these flap.
+    pub(super) flapping: HashSet<Fingerprint>,
     /// That these are over; and whether what they were told to do was to flap.
     pub(super) ended: HashMap<Fingerprint, (Arc<Alert>, bool)>,
 }
@@ -100,8 +102,9 @@ impl Untold {
     /// Notes that this was not told of the alert. What is noted later came later.
     pub(crate) fn note(&mut self, alert: &Arc<Alert>, reason: NotificationReason) {
         match reason {
-            // Whoever misses it hears of the end.
-            NotificationReason::FlappingStarted => {}
+            NotificationReason::FlappingStarted => {
+                self.flapping.insert(alert.fingerprint());
+            }
             NotificationReason::FlappingEnded => {
                 self.ended.insert(alert.fingerprint(), (Arc::clone(alert), true));
             }

@@ -60,7 +60,8 @@ impl AlertManager {
         let firing = self.grouping.told().filter_map(|(fingerprint, _, ended)| {
             ended.or_else(|| current(fingerprint)).map(|alert| SavedTold::new(alert, false))
         });
-        let flapping = self.grouping.told_to_flap().filter_map(|fingerprint| {
+        let flapping = self.grouping.told_to_flap().filter(|known| !untold.flapping.contains(known));
+        let flapping = flapping.filter_map(|fingerprint| {
             let last = current(fingerprint).or_else(|| self.history.last(fingerprint));
             last.map(|alert| SavedTold::new(alert, true))
         });
@@ -184,6 +185,9 @@ impl AlertManager {
                 Some(at) => self.grouping.restore_told(alert, at, &self.settings, now),
                 None => self.grouping.note(alert, &self.settings, now),
             }
+        }
+        if instance.flapping.is_flapping() {
+            self.grouping.note_flapping(saved.fingerprint, true);
         }
         self.instances.insert(saved.fingerprint, instance);
         goes_on

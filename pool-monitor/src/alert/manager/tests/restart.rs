@@ -233,6 +233,45 @@ async fn what_is_no_snapshot_is_refused() {
     assert!(matches!(AlertSnapshot::from_json(&later), Err(SnapshotError::Version(2))));
 }
 
+#[tokio::test]
+async fn flapping_of_which_nobody_was_told_is_told_after_a_restart() {
+    let settings =
+        AlertSettings { group_wait: Duration::ZERO, group_interval: seconds(1), ..AlertSettings::default() };
+    // Muted when it began.
+    let mut before = Driven::with(vec![busy()], settings.clone());
+    let silence = Silence {
+        id: SilenceId(0),
+        matchers: vec!["pool=orders".parse().unwrap()],
+        starts_at: before.time,
+        ends_at: before.time + seconds(120),
+        created_by: "ada".to_owned(),
+        comment: String::new(),
+        updated_at: before.time,
+    };
+    before.manager.silence(silence, before.time).unwrap();
+    for at in 0..9 {
+        assert_eq!(told_of(&mut before, if at % 2 == 0 { 0.9 } else { 0.0 }, 1), [""; 0]);
+    }
+    let (mut after, _) = restarted(&before, vec![busy()], seconds(5));
+    assert_eq!(told_of(&mut after, 0.9, 5), ["flapping started: orders firing"]);
+
+    // Not heard by everybody when the process ended, and over at that time.
+    let mut before = Driven::with(vec![busy()], settings);
+    let mut last = Vec::new();
+    for at in 0..6 {
+        before.read(if at % 2 == 0 { 0.9 } else { 0.0 });
+        last = before.manager.due(before.now, before.time);
+    }
+    assert_eq!(last[0].reason, crate::alert::NotificationReason::FlappingStarted);
+    let mut untold = crate::alert::Untold::default();
+    untold.note(&last[0].alerts[0], last[0].reason);
+    let snapshot = before.manager.snapshot_without(&untold, before.now, before.time);
+    let mut after = Driven::with(vec![busy()], before.manager.settings().clone());
+    after.manager.restore(snapshot, after.now, before.time);
+    assert_eq!(told_of(&mut after, 0.0, 1), [""; 0], "it is over, and what it was is not known");
+    assert_eq!(told_of(&mut after, 0.9, 2), ["flapping started: orders firing"]);
+}
+
 /// Numbers as they are, and those at which sums are too large.
 fn number() -> impl Strategy<Value = Value> {
     prop_oneof![
