@@ -325,6 +325,39 @@ async fn what_is_told_while_the_manager_closes_is_not_told_again_by_the_next_pro
 }
 
 #[tokio::test]
+async fn who_switches_monitoring_off_ends_what_fires_and_tells_so() {
+    let letters = Letters::default();
+    let address = letters.open().await;
+    let sections = |enabled: bool| {
+        let alerts = format!(
+            "alerts: {{group_wait_ms: 0, group_interval_ms: 1000, receivers: [{{name: hook, type: webhook, url: 'http://{address}/hook'}}]}}"
+        );
+        let keys = format!(", connection_utilization_threshold: 0.05, enabled: {enabled}, {alerts}}}");
+        format!("{}, pools: [{ORDERS}]", SELDOM.replace('}', &keys))
+    };
+    let manager = manager(&sections(true)).await;
+    until_it_was_measured(&manager).await;
+    let over = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&over);
+    manager.monitor().on_alert_resolved(move |_| *count.lock().unwrap() += 1);
+    let held = manager.acquire("orders").await.unwrap();
+    manager.monitor().collect();
+    until("it is told", || letters.statuses("/hook") == ["firing"]).await;
+
+    manager.reload(config(&sections(false))).await.unwrap();
+    assert_eq!((firing(&manager), *over.lock().unwrap()), (Vec::new(), 1));
+    until("that it is over is told, too", || letters.statuses("/hook") == ["firing", "resolved"]).await;
+    manager.monitor().collect();
+    assert_eq!(firing(&manager), [""; 0], "by hand it is measured, and not judged");
+    assert!(manager.prometheus_text().contains("pool_uptime_seconds{pool=\"orders\"}"));
+
+    manager.reload(config(&sections(true))).await.unwrap();
+    manager.monitor().collect();
+    assert_eq!(firing(&manager), ["PoolUtilizationHigh"]);
+    drop(held);
+}
+
+#[tokio::test]
 async fn a_reload_that_changes_one_receiver_leaves_the_others_alone() {
     let letters = Letters::default();
     let address = letters.open().await;

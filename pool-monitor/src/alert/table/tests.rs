@@ -7,10 +7,10 @@ use crate::alert::json::samples::samples;
 fn a_table_has_a_line_for_each_alert() {
     let (alerts, time) = samples();
     insta::assert_snapshot!(AlertTable::new(&alerts, time), @r#"
-        severity  state       since  pool                alert                value          message                                                                                                     acknowledged by
-        warning   recovering  1m05s  localhost:5432/app  PoolUtilizationHigh  75 % (> 80 %)  localhost:5432/app: most connections are in use: utilization is 75 % (> 80 %)                               ada
-        critical  pending     1m05s  localhost:5432/app  PoolNoConnections    1 (>= 1)       localhost:5432/app: there is no connection that works                                                       -
-        error     resolved    1m05s  localhost:5432/app  PoolOldestWaiter     0 % (> 50 %)   localhost:5432/app: a caller has waited for much of the acquire timeout: oldest_wait_share is 0 % (> 50 %)  -
+        severity  state       since  pool                alert                value          message                                                                                                      acknowledged by
+        warning   recovering  1m05s  localhost:5432/app  PoolUtilizationHigh  75 % (> 80 %)  localhost:5432/app: most connections are in use: utilization is 75 % (> 80 %)                                ada
+        critical  pending     1m05s  localhost:5432/app  PoolNoConnections    1 (>= 1)       localhost:5432/app: there is no connection that works                                                        -
+        error     resolved    1m05s  localhost:5432/app  PoolOldestWaiter     75 % (> 50 %)  localhost:5432/app: a caller has waited for much of the acquire timeout: oldest_wait_share is 75 % (> 50 %)  -
         "#);
 }
 

@@ -100,6 +100,32 @@ fn the_guide_names_every_family_and_no_other() {
     assert!(unknown.is_empty(), "not exported: {unknown:?}");
 }
 
+/// The labels in braces behind a name of ours; `pool` is the label of all of them, and of the version none.
+#[test]
+fn the_guide_names_the_labels_of_every_family_of_ours() {
+    let guide = document("README.md");
+    let spans = guide
+        .lines()
+        .filter(|line| line.starts_with("| `pool_"))
+        .flat_map(|line| line.split('`').skip(1).step_by(2));
+    let named: BTreeSet<_> = spans
+        .map(|span| {
+            let (name, labels) = span.split_once('{').unwrap_or((span, "}"));
+            let labels = labels.trim_end_matches('}').split(", ").filter(|label| !label.is_empty());
+            (name.to_owned(), labels.map(str::to_owned).collect::<BTreeSet<_>>())
+        })
+        .filter(|(name, _)| name.starts_with("pool_"))
+        .collect();
+    let ours = Family::all().iter().filter(|family| family.name().starts_with("pool."));
+    let ours: BTreeSet<_> = ours
+        .map(|family| {
+            let labels = family.labels().iter().filter(|label| **label != "pool");
+            (family.prometheus_name(), labels.map(|label| label.replace('.', "_")).collect::<BTreeSet<_>>())
+        })
+        .collect();
+    assert_eq!(named, ours);
+}
+
 #[test]
 fn the_guide_tells_of_every_built_in_rule_how_bad_it_is_and_what_to_do() {
     let guide = document("README.md");
