@@ -7,9 +7,12 @@ use pool_config::{Loaded, Loader};
 use pool_manager::{alert_rules, alert_settings, monitor_settings};
 use pool_monitor::{DefaultRules, Family, FamilyKind, InhibitRule, Severity};
 use pool_tests::prometheus::Prometheus;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
 
-use super::{Monitored, tool};
+use super::{Monitored, PATIENCE, program, tool};
 use crate::root;
 
 fn document(name: &str) -> String {
@@ -179,6 +182,34 @@ async fn the_example_lists_what_it_answers() {
         example.get(path).await;
     }
     assert!(list.contains("POST /busy") && list.contains("group_wait"), "{list}");
+}
+
+#[tokio::test]
+async fn the_example_says_what_it_does_and_which_address_it_cannot_have() {
+    let help = tool(&program().await.to_string_lossy(), &["--help"], "").await;
+    assert!(
+        help.is_content && help.text.contains("LISTEN") && !help.text.contains("listening"),
+        "{}",
+        help.text
+    );
+
+    let example = Monitored::start(&[]).await;
+    let taken = example.address.to_string();
+    let other = Command::new(program().await).env("LISTEN", &taken).output();
+    let other = timeout(PATIENCE, other).await.expect("it does not end").unwrap();
+    let log = String::from_utf8(other.stderr).unwrap();
+    assert!(!other.status.success() && log.contains(&format!("listen on {taken}: ")), "{log}");
+}
+
+#[tokio::test]
+async fn the_example_ends_in_order_at_the_signals_of_a_terminal_and_of_a_supervisor() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut example = Monitored::start(&[]).await;
+        let process = example.process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).unwrap();
+        kill_process(process, signal).unwrap();
+        let status = timeout(PATIENCE, example.process.wait()).await.expect("it does not end").unwrap();
+        assert_eq!(status.code(), Some(0), "{signal:?}");
+    }
 }
 
 #[tokio::test]
