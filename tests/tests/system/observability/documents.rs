@@ -5,7 +5,7 @@ use std::fs;
 
 use pool_config::{Loaded, Loader};
 use pool_manager::{alert_rules, alert_settings, monitor_settings};
-use pool_monitor::{DefaultRules, Family, FamilyKind, InhibitRule, Severity};
+use pool_monitor::{DefaultRules, Family, FamilyKind, InhibitRule, RulesFile, RulesFileSettings, Severity};
 use pool_tests::prometheus::Prometheus;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -222,9 +222,16 @@ async fn amtool_accepts_the_alertmanager_configuration() {
 }
 
 #[tokio::test]
-async fn promtool_accepts_the_prometheus_configuration() {
-    let file = root().join("docs/observability/prometheus.yml");
-    // Without looking for the rules file, which is exported by whoever uses it.
-    let verdict = tool("promtool", &["check", "config", "--syntax-only", file.to_str().unwrap()], "").await;
+async fn promtool_accepts_the_prometheus_configuration_once_the_rules_lie_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prometheus.yml");
+    fs::write(&file, document("prometheus.yml")).unwrap();
+    let check = async || tool("promtool", &["check", "config", file.to_str().unwrap()], "").await;
+    let verdict = check().await;
+    assert!(!verdict.is_content && verdict.text.contains("pool-rules.yml"), "{}", verdict.text);
+
+    let rules = RulesFile::new(&DefaultRules::default().rules(), RulesFileSettings::default());
+    fs::write(folder.path().join("pool-rules.yml"), rules.to_string()).unwrap();
+    let verdict = check().await;
     assert!(verdict.is_content, "{}", verdict.text);
 }
