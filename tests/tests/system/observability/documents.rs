@@ -33,6 +33,13 @@ fn series() -> BTreeSet<String> {
     names
 }
 
+/// The queries of the guide.
+fn queries() -> Vec<String> {
+    let guide = document("README.md");
+    let blocks = guide.split("```promql\n").skip(1);
+    blocks.filter_map(|block| Some(block.split("```").next()?.to_owned())).collect()
+}
+
 /// Every expression of the dashboard.
 fn expressions(dashboard: &Value) -> Vec<String> {
     let panels = dashboard["panels"].as_array().unwrap();
@@ -65,7 +72,7 @@ fn the_dashboard_shows_nothing_that_is_not_exported() {
 }
 
 #[tokio::test]
-async fn a_real_prometheus_understands_every_panel() {
+async fn a_real_prometheus_understands_every_panel_and_query() {
     let example = Monitored::start(&[]).await;
     let prometheus = Prometheus::new().scrape("example", example.address).launch().await.unwrap();
     super::until(
@@ -76,7 +83,9 @@ async fn a_real_prometheus_understands_every_panel() {
     .await;
     let dashboard: Value = serde_json::from_str(&document("grafana-dashboard.json")).unwrap();
     let mut silent = Vec::new();
-    for expression in expressions(&dashboard) {
+    let queries = queries();
+    assert!(!queries.is_empty());
+    for expression in expressions(&dashboard).into_iter().chain(queries) {
         let expression = expression.replace("$__rate_interval", "1m").replace("$pool", ".*");
         // Panics if it is no query.
         if prometheus.query(&expression).await.is_empty() {
@@ -195,8 +204,9 @@ async fn the_example_says_what_it_does_and_which_address_it_cannot_have() {
 
     let example = Monitored::start(&[]).await;
     let taken = example.address.to_string();
-    let other = Command::new(program().await).env("LISTEN", &taken).output();
-    let other = timeout(PATIENCE, other).await.expect("it does not end").unwrap();
+    let mut other = Command::new(program().await);
+    other.env("LISTEN", &taken).kill_on_drop(true);
+    let other = timeout(PATIENCE, other.output()).await.expect("it does not end").unwrap();
     let log = String::from_utf8(other.stderr).unwrap();
     assert!(!other.status.success() && log.contains(&format!("listen on {taken}: ")), "{log}");
 }
