@@ -240,8 +240,9 @@ async fn promtool_accepts_the_prometheus_configuration_once_the_rules_lie_beside
     let verdict = check().await;
     assert!(!verdict.is_content && verdict.text.contains("pool-rules.yml"), "{}", verdict.text);
 
-    let rules = RulesFile::new(&DefaultRules::default().rules(), RulesFileSettings::default());
-    fs::write(folder.path().join("pool-rules.yml"), rules.to_string()).unwrap();
+    let rules = DefaultRules::default().rules();
+    let rules = RulesFile::new(&rules, RulesFileSettings::default()).to_string();
+    fs::write(folder.path().join("pool-rules.yml"), rules).unwrap();
     let verdict = check().await;
     assert!(verdict.is_content, "{}", verdict.text);
 }
