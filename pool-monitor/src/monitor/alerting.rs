@@ -226,9 +226,41 @@ impl PoolMonitor {
 
     /// Mutes alerts that match for a while; see [`AlertManager::silence`].
     ///
+    /// An Alertmanager is told of them all the same: it has silences of its own.
+    ///
     /// # Errors
     ///
     /// It would mute everything, or nothing because it is over already, or there are too many silences.
+    ///
+    /// # Examples
+    ///
+    /// An hour of maintenance on the server of one pool:
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use pool_core::PoolSet;
+    /// use pool_monitor::{Labels, MonitorSettings, PoolMonitor, Silence, SilenceId, SilenceState};
+    ///
+    /// let monitor = PoolMonitor::new(PoolSet::new(), MonitorSettings::default())?;
+    /// let now = SystemTime::now();
+    /// let id = monitor.silence_alerts(Silence {
+    ///     id: SilenceId(0), // given by the monitor
+    ///     matchers: vec!["pool=orders".parse()?],
+    ///     starts_at: now,
+    ///     ends_at: now + Duration::from_secs(3_600),
+    ///     created_by: "ada".to_owned(),
+    ///     comment: "the server gets a new disk".to_owned(),
+    ///     updated_at: now, // given by the monitor
+    /// })?;
+    ///
+    /// let silence = &monitor.silences()[0];
+    /// assert_eq!((silence.id, silence.state(SystemTime::now())), (id, SilenceState::Active));
+    /// assert!(silence.matches(&Labels::new().with("pool", "orders")));
+    /// assert!(!silence.matches(&Labels::new().with("pool", "reports")));
+    /// monitor.expire_silence(id)?; // unless it takes the whole hour
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn silence_alerts(&self, silence: Silence) -> Result<SilenceId, SilenceError> {
         self.shared.alerting.manager().silence(silence, (self.shared.wall)())
     }
