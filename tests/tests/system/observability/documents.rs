@@ -114,11 +114,11 @@ fn the_guide_names_every_family_and_no_other() {
 
 /// The labels in braces behind a name of ours; `pool` is the label of all of them, and of the version none.
 #[test]
-fn the_guide_names_the_labels_of_every_family_of_ours() {
+fn the_guide_names_the_labels_of_every_family() {
     let guide = document("README.md");
     let spans = guide
         .lines()
-        .filter(|line| line.starts_with("| `pool_"))
+        .filter(|line| line.starts_with("| `pool_") || line.starts_with("| `db."))
         .flat_map(|line| line.split('`').skip(1).step_by(2));
     let named: BTreeSet<_> = spans
         .map(|span| {
@@ -126,16 +126,30 @@ fn the_guide_names_the_labels_of_every_family_of_ours() {
             let labels = labels.trim_end_matches('}').split(", ").filter(|label| !label.is_empty());
             (name.to_owned(), labels.map(str::to_owned).collect::<BTreeSet<_>>())
         })
-        .filter(|(name, _)| name.starts_with("pool_"))
+        .filter(|(name, _)| name.starts_with("pool_") || name.starts_with("db_"))
         .collect();
-    let ours = Family::all().iter().filter(|family| family.name().starts_with("pool."));
-    let ours: BTreeSet<_> = ours
+    let families: BTreeSet<_> = Family::all()
+        .iter()
         .map(|family| {
             let labels = family.labels().iter().filter(|label| **label != "pool");
             (family.prometheus_name(), labels.map(|label| label.replace('.', "_")).collect::<BTreeSet<_>>())
         })
         .collect();
-    assert_eq!(named, ours);
+    assert_eq!(named, families);
+}
+
+#[test]
+fn for_every_metric_of_hikaricp_there_is_one_that_is_exported() {
+    let guide = fs::read_to_string(root().join("docs/migrating.md")).unwrap();
+    let (_, section) = guide.split_once("## From HikariCP's metrics").unwrap();
+    let known = series();
+    let is_exported = |name: &String| known.contains(name) || known.contains(&format!("{name}_bucket"));
+    let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| `hikaricp_")).collect();
+    assert_eq!(rows.len(), 10, "{rows:#?}");
+    for row in rows {
+        let names = names(row);
+        assert!(!names.is_empty() && names.iter().all(is_exported), "{row}");
+    }
 }
 
 #[test]
