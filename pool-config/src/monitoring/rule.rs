@@ -7,7 +7,7 @@ use crate::class::ReloadClass::Live;
 use crate::keys::{Named, keys};
 use crate::kind::{Flag, List, Millis, Name, Number, Optional, Tags, Text, Whole, Word, Words};
 use crate::problem::Mistake;
-use crate::section::Section;
+use crate::section::{Origin, Section};
 
 use super::built_in::BuiltInRule;
 use super::metric::MetricName;
@@ -119,12 +119,31 @@ impl AlertRuleConfig {
         }
     }
 
+    /// Whether the threshold lies where the metric never comes.
     fn check_threshold(&self, section: &mut Section<'_>) {
-        let (Some(metric), Some(threshold)) = (self.metric, self.threshold) else { return };
-        if metric.is_share() && threshold > 1.0 {
+        let is_refused = |key: &str| section.origin(key) == Origin::Refused;
+        if ["metric", "comparison", "threshold"].into_iter().any(is_refused) {
+            return;
+        }
+        let built_in = self.built_in();
+        let Some(metric) = self.metric.or(built_in.map(|rule| rule.metric)) else { return };
+        let Some(threshold) = self.threshold.or(built_in.map(|rule| rule.threshold)) else { return };
+        if !metric.is_share() {
+            return;
+        }
+        if threshold > 1.0 {
             let expected = format!("at most 1: {metric} is never above it");
-            let help = "80 % is written 0.8";
+            let help = if metric.is_flag() {
+                "write 1: it is 1 while it is so, and otherwise 0"
+            } else {
+                "80 % is written 0.8"
+            };
             section.report("threshold", Mistake::new(section.shown("threshold"), expected, help));
+        } else if threshold == 1.0 && self.comparison_in_force() == AlertComparison::Above {
+            let at = if section.is_written("threshold") { "threshold" } else { "comparison" };
+            let expected = format!("less than 1 beside `>`: {metric} is never above 1");
+            let mistake = Mistake::new(format!("`> {threshold}`"), expected, "write `comparison: \">=\"`");
+            section.report(at, mistake);
         }
     }
 
