@@ -8,6 +8,7 @@ use crate::keys::{Named, keys};
 use crate::kind::{Flag, List, Millis, Name, Number, Optional, Tags, Text, Whole, Word, Words};
 use crate::problem::Mistake;
 use crate::section::{Origin, Section};
+use crate::shown::shown;
 
 use super::built_in::BuiltInRule;
 use super::metric::MetricName;
@@ -192,17 +193,22 @@ impl AlertRuleConfig {
 /// Labels that every alert has, and whose values follow from the rule.
 const RESERVED: [&str; 3] = ["alertname", "pool", "severity"];
 
+/// How labels begin that Prometheus has for itself.
+const INTERNAL: &str = "__";
+
 /// Whether alerts can have these labels besides those that they all have.
 pub(super) fn check_labels(key: &'static str, labels: &BTreeMap<String, String>, section: &mut Section<'_>) {
-    if let Some(label) = labels.keys().find(|label| RESERVED.contains(&label.as_str())) {
-        let expected = "other labels than alertname, pool and severity, which every alert has";
-        let mistake = Mistake::new(format!("the label {label}"), expected, "choose another name");
-        section.report(key, mistake);
-    }
-    if let Some(label) = labels.keys().find(|label| !is_label(label)) {
-        let found = format!("the label {}", crate::shown::shown(label));
-        let mistake = Mistake::new(found, LABELS, "choose a name that Prometheus takes");
-        section.report(key, mistake);
+    for label in labels.keys() {
+        let (expected, help) = if RESERVED.contains(&label.as_str()) {
+            ("other labels than alertname, pool and severity, which every alert has", "choose another name")
+        } else if !is_label(label) {
+            (LABELS, "choose a name that Prometheus takes")
+        } else if label.starts_with(INTERNAL) {
+            ("names that do not begin with `__`, which Prometheus keeps for itself", "choose another name")
+        } else {
+            continue;
+        };
+        section.report_entry(key, label, Mistake::new(format!("the label {}", shown(label)), expected, help));
     }
 }
 
