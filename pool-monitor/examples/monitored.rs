@@ -1,4 +1,4 @@
-//! A service with two pools that tells everything about them.
+//! A service with two pools that shows their metrics and alerts, and tells the log and an Alertmanager of what fires.
 //!
 //! ```sh
 //! cargo run -p pool-monitor --features push --example monitored
@@ -24,10 +24,11 @@
 //! An alert is in `/alerts` at the next measurement. The log is told of it half a minute later: so long the first alert of a group waits for others,
 //! unless `AlertSettings::group_wait` says otherwise. An Alertmanager is told at once.
 //!
-//! The connections are make-believe; any other connector does, such as those of `pool-drivers`.
+//! Ctrl-C and SIGTERM end it. The connections are make-believe; any other connector does, such as those of `pool-drivers`.
 
 use std::error::Error;
 use std::io::Write as _;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -44,6 +45,7 @@ use pool_monitor::{
     LogSink, MonitorSettings, PoolMonitor, ResendSettings, alertmanager_alerts_json, metrics_json,
 };
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 type Orders = Pool<FakeConnector>;
@@ -58,8 +60,36 @@ struct Service {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    // Without a subscriber nobody sees what the log is told.
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let done = match std::env::args().nth(1).as_deref() {
+        None => run().await,
+        Some("--help" | "-h") => help(),
+        Some(argument) => Err(format!("understand {argument}: there is only --help, and variables").into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("failed to {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints the first lines of this file.
+fn help() -> Result<(), Box<dyn Error>> {
+    let lines = include_str!("monitored.rs").lines().map_while(|line| line.strip_prefix("//!"));
+    for line in lines {
+        writeln!(std::io::stdout(), "{}", line.strip_prefix(' ').unwrap_or(line))?;
+    }
+    Ok(())
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    // From here on these no longer end the process by themselves.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let pools = PoolSet::new();
     let orders = open("orders", &pools)?;
     let cache = open("cache", &pools)?;
@@ -77,7 +107,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(work(cache));
 
     let listen = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
-    let listener = TcpListener::bind(&listen).await?;
+    let listener =
+        TcpListener::bind(&listen).await.map_err(|error| format!("listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;
     // In one piece: whoever started it may read the first line alone.
     std::io::stdout()
@@ -88,7 +119,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         dispatcher: Arc::clone(&dispatcher),
         held: Arc::default(),
     };
-    axum::serve(listener, routes(service)).with_graceful_shutdown(interrupted()).await?;
+    let told_to_stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    axum::serve(listener, routes(service)).with_graceful_shutdown(told_to_stop).await?;
 
     monitor.stop().await;
     dispatcher.close(Duration::from_secs(5)).await;
@@ -194,13 +231,6 @@ async fn busy(State(service): State<Service>) -> Result<(), StatusCode> {
 
 async fn idle(State(service): State<Service>) {
     service.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
-}
-
-/// Returns when the process is told to stop.
-async fn interrupted() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::error!("failed to listen for the end: {error}");
-    }
 }
 
 /// A variable that holds milliseconds.

@@ -101,7 +101,7 @@ pub(super) static FAMILIES: &[Family] = &[
         name: "db.client.connection.use_time",
         kind: Histogram,
         unit: "s",
-        help: "How long callers held a connection, from taking it to giving it back.",
+        help: "How long callers held a connection, from taking it to giving it back. Without precise_timing short uses may count as 0.",
         labels: &[POOL_NAME],
         source: Source::Durations(
             |sample| Durations { histogram: &sample.histograms.usage, sum: sample.counters.use_time },

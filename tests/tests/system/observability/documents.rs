@@ -5,11 +5,14 @@ use std::fs;
 
 use pool_config::{Loaded, Loader};
 use pool_manager::{alert_rules, alert_settings, monitor_settings};
-use pool_monitor::{DefaultRules, Family, FamilyKind, InhibitRule, Severity};
+use pool_monitor::{DefaultRules, Family, FamilyKind, InhibitRule, RulesFile, RulesFileSettings, Severity};
 use pool_tests::prometheus::Prometheus;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
 
-use super::{Monitored, tool};
+use super::{Monitored, PATIENCE, program, tool};
 use crate::root;
 
 fn document(name: &str) -> String {
@@ -28,6 +31,13 @@ fn series() -> BTreeSet<String> {
         }
     }
     names
+}
+
+/// The queries of the guide.
+fn queries() -> Vec<String> {
+    let guide = document("README.md");
+    let blocks = guide.split("```promql\n").skip(1);
+    blocks.filter_map(|block| Some(block.split("```").next()?.to_owned())).collect()
 }
 
 /// Every expression of the dashboard.
@@ -62,7 +72,7 @@ fn the_dashboard_shows_nothing_that_is_not_exported() {
 }
 
 #[tokio::test]
-async fn a_real_prometheus_understands_every_panel() {
+async fn a_real_prometheus_understands_every_panel_and_query() {
     let example = Monitored::start(&[]).await;
     let prometheus = Prometheus::new().scrape("example", example.address).launch().await.unwrap();
     super::until(
@@ -73,7 +83,9 @@ async fn a_real_prometheus_understands_every_panel() {
     .await;
     let dashboard: Value = serde_json::from_str(&document("grafana-dashboard.json")).unwrap();
     let mut silent = Vec::new();
-    for expression in expressions(&dashboard) {
+    let queries = queries();
+    assert!(!queries.is_empty());
+    for expression in expressions(&dashboard).into_iter().chain(queries) {
         let expression = expression.replace("$__rate_interval", "1m").replace("$pool", ".*");
         // Panics if it is no query.
         if prometheus.query(&expression).await.is_empty() {
@@ -182,6 +194,35 @@ async fn the_example_lists_what_it_answers() {
 }
 
 #[tokio::test]
+async fn the_example_says_what_it_does_and_which_address_it_cannot_have() {
+    let help = tool(&program().await.to_string_lossy(), &["--help"], "").await;
+    assert!(
+        help.is_content && help.text.contains("LISTEN") && !help.text.contains("listening"),
+        "{}",
+        help.text
+    );
+
+    let example = Monitored::start(&[]).await;
+    let taken = example.address.to_string();
+    let mut other = Command::new(program().await);
+    other.env("LISTEN", &taken).kill_on_drop(true);
+    let other = timeout(PATIENCE, other.output()).await.expect("it does not end").unwrap();
+    let log = String::from_utf8(other.stderr).unwrap();
+    assert!(!other.status.success() && log.contains(&format!("listen on {taken}: ")), "{log}");
+}
+
+#[tokio::test]
+async fn the_example_ends_in_order_at_the_signals_of_a_terminal_and_of_a_supervisor() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut example = Monitored::start(&[]).await;
+        let process = example.process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).unwrap();
+        kill_process(process, signal).unwrap();
+        let status = timeout(PATIENCE, example.process.wait()).await.expect("it does not end").unwrap();
+        assert_eq!(status.code(), Some(0), "{signal:?}");
+    }
+}
+
+#[tokio::test]
 async fn amtool_accepts_the_alertmanager_configuration() {
     let file = root().join("docs/observability/alertmanager.yml");
     let verdict = tool("amtool", &["check-config", file.to_str().unwrap()], "").await;
@@ -191,9 +232,17 @@ async fn amtool_accepts_the_alertmanager_configuration() {
 }
 
 #[tokio::test]
-async fn promtool_accepts_the_prometheus_configuration() {
-    let file = root().join("docs/observability/prometheus.yml");
-    // Without looking for the rules file, which is exported by whoever uses it.
-    let verdict = tool("promtool", &["check", "config", "--syntax-only", file.to_str().unwrap()], "").await;
+async fn promtool_accepts_the_prometheus_configuration_once_the_rules_lie_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prometheus.yml");
+    fs::write(&file, document("prometheus.yml")).unwrap();
+    let check = async || tool("promtool", &["check", "config", file.to_str().unwrap()], "").await;
+    let verdict = check().await;
+    assert!(!verdict.is_content && verdict.text.contains("pool-rules.yml"), "{}", verdict.text);
+
+    let rules = DefaultRules::default().rules();
+    let rules = RulesFile::new(&rules, RulesFileSettings::default()).to_string();
+    fs::write(folder.path().join("pool-rules.yml"), rules).unwrap();
+    let verdict = check().await;
     assert!(verdict.is_content, "{}", verdict.text);
 }
