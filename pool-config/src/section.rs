@@ -290,7 +290,13 @@ impl<'a> Section<'a> {
         self.notes.problems.push(place, path, mistake);
     }
 
-    /// Reports what is allowed and hardly meant, likewise.
+    /// Reports a mistake at the entry of `key` that is this text: a key of a mapping, or an item of a list.
+    pub(crate) fn report_entry(&mut self, key: &'static str, entry: &str, mistake: Mistake) {
+        let place = self.place_of_entry(key, entry);
+        self.notes.problems.push(place, self.path_of(key), mistake);
+    }
+
+    /// Reports what is allowed and hardly meant, as [`Self::report`].
     pub(crate) fn warn(&mut self, key: &'static str, mistake: Mistake) {
         let (place, path) = (self.place_of(key), self.path_of(key));
         self.notes.problems.warn(place, path, mistake);
@@ -341,6 +347,18 @@ impl<'a> Section<'a> {
         };
         let place = place(key).or_else(|| place("name")).unwrap_or(self.place);
         (place, format!("{path}.{key}"))
+    }
+
+    fn place_of_entry(&self, key: &str, entry: &str) -> Place {
+        let node = self.entries.iter().find(|entry| is_text(&entry.key, key)).map(|entry| &entry.value.value);
+        let found = match node {
+            Some(Value::Map(entries)) => {
+                entries.iter().map(|entry| &entry.key).find(|key| is_text(key, entry))
+            }
+            Some(Value::List(items)) => items.iter().find(|item| is_text(item, entry)),
+            _ => None,
+        };
+        found.map_or_else(|| self.place_of(key), |node| node.place)
     }
 
     fn place_of(&self, key: &str) -> Place {

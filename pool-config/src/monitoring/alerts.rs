@@ -108,8 +108,8 @@ keys! {
 }
 
 fn check_label_names(key: &'static str, names: &[String], section: &mut Section<'_>) {
-    if let Some(name) = names.iter().find(|name| !is_label(name)) {
+    for name in names.iter().filter(|name| !is_label(name)) {
         let mistake = Mistake::new(format!("the label {}", shown(name)), LABELS, "use the name of a label");
-        section.report(key, mistake);
+        section.report_entry(key, name, mistake);
     }
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::metric::MetricName;
 use super::rule::AlertComparison;
 
 /// A rule that is built in, as far as a file is checked by it.
@@ -12,7 +13,9 @@ use super::rule::AlertComparison;
 pub struct BuiltInRule {
     /// Its name.
     pub name: &'static str,
-    /// How its first condition compares.
+    /// What its first condition compares.
+    pub metric: MetricName,
+    /// How.
     pub comparison: AlertComparison,
     /// With what, unless a key of `monitoring` says otherwise.
     pub threshold: f64,
@@ -31,24 +34,24 @@ impl BuiltInRule {
     pub const ALL: &'static [BuiltInRule] = {
         use AlertComparison::{Above, AtLeast, Below};
         &[
-            rule("PoolUtilizationHigh", Above, 0.8, None),
-            rule("PoolUtilizationCritical", AtLeast, 0.95, Some(MINUTE)),
-            rule("PoolExhausted", AtLeast, 1.0, None),
-            rule("PoolAcquireTimeouts", Above, 0.0, Some(FIVE_MINUTES)),
-            rule("PoolErrorRateHigh", Above, 0.05, None),
-            rule("PoolErrorBudgetFastBurn", Above, 0.0144, Some(HOUR)),
-            rule("PoolErrorBudgetSlowBurn", Above, 0.006, Some(SIX_HOURS)),
-            rule("PoolConnectFailures", Above, 0.1, Some(FIVE_MINUTES)),
-            rule("PoolNoConnections", AtLeast, 1.0, None),
-            rule("PoolOldestWaiter", Above, 0.5, None),
-            rule("PoolWaitP99High", Above, 1.0, Some(FIVE_MINUTES)),
-            rule("PoolTargetDown", AtLeast, 1.0, None),
-            rule("PoolCircuitOpen", AtLeast, 1.0, None),
-            rule("PoolRecoveryExhausted", Above, 0.0, Some(FIVE_MINUTES)),
-            rule("PoolLeakSuspected", AtLeast, 1.0, None),
-            rule("PoolFlapping", AtLeast, 1.0, None),
-            rule("PoolMetricsStale", Below, 0.0, None),
-            rule("PoolAccountingViolated", AtLeast, 1.0, None),
+            rule("PoolUtilizationHigh", "utilization", Above, 0.8, None),
+            rule("PoolUtilizationCritical", "average_utilization", AtLeast, 0.95, Some(MINUTE)),
+            rule("PoolExhausted", "exhausted", AtLeast, 1.0, None),
+            rule("PoolAcquireTimeouts", "timed_out", Above, 0.0, Some(FIVE_MINUTES)),
+            rule("PoolErrorRateHigh", "error_rate", Above, 0.05, None),
+            rule("PoolErrorBudgetFastBurn", "error_rate", Above, 0.0144, Some(HOUR)),
+            rule("PoolErrorBudgetSlowBurn", "error_rate", Above, 0.006, Some(SIX_HOURS)),
+            rule("PoolConnectFailures", "connect_failure_rate", Above, 0.1, Some(FIVE_MINUTES)),
+            rule("PoolNoConnections", "no_connections", AtLeast, 1.0, None),
+            rule("PoolOldestWaiter", "oldest_wait_share", Above, 0.5, None),
+            rule("PoolWaitP99High", "wait_p99", Above, 1.0, Some(FIVE_MINUTES)),
+            rule("PoolTargetDown", "target_down", AtLeast, 1.0, None),
+            rule("PoolCircuitOpen", "breaker_open", AtLeast, 1.0, None),
+            rule("PoolRecoveryExhausted", "recovery_exhausted", Above, 0.0, Some(FIVE_MINUTES)),
+            rule("PoolLeakSuspected", "leaked", AtLeast, 1.0, None),
+            rule("PoolFlapping", "flapping", AtLeast, 1.0, None),
+            rule("PoolMetricsStale", "connections", Below, 0.0, None),
+            rule("PoolAccountingViolated", "accounting_violated", AtLeast, 1.0, None),
         ]
     };
 
@@ -61,9 +64,10 @@ impl BuiltInRule {
 
 const fn rule(
     name: &'static str,
+    metric: &'static str,
     comparison: AlertComparison,
     threshold: f64,
     window: Option<Duration>,
 ) -> BuiltInRule {
-    BuiltInRule { name, comparison, threshold, window }
+    BuiltInRule { name, metric: MetricName(metric), comparison, threshold, window }
 }

@@ -9,7 +9,7 @@ use crate::kind::Word;
 
 /// Something that is measured of each pool, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct MetricName(&'static str);
+pub struct MetricName(pub(super) &'static str);
 
 impl MetricName {
     /// Every name, in the order of the documentation.
@@ -26,7 +26,13 @@ impl MetricName {
     /// Whether it is a part of a whole, which is never above 1.
     #[must_use]
     pub fn is_share(self) -> bool {
-        SHARES.contains(&self.0)
+        SHARES.contains(&self.0) || self.is_flag()
+    }
+
+    /// Whether it is 0 or 1 and nothing in between.
+    #[must_use]
+    pub fn is_flag(self) -> bool {
+        FLAGS.contains(&self.0)
     }
 }
 
@@ -36,18 +42,16 @@ impl fmt::Display for MetricName {
     }
 }
 
-/// Those that are never above 1.
+/// Those that are 0 or 1.
+const FLAGS: &[&str] =
+    &["exhausted", "no_connections", "target_down", "flapping", "breaker_open", "accounting_violated"];
+
+/// The others that are never above 1.
 const SHARES: &[&str] = &[
     "utilization",
     "average_utilization",
     "peak_utilization",
     "oldest_wait_share",
-    "exhausted",
-    "no_connections",
-    "target_down",
-    "flapping",
-    "breaker_open",
-    "accounting_violated",
     "error_rate",
     "connect_failure_rate",
     "validation_failure_rate",

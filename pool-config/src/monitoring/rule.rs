@@ -7,7 +7,8 @@ use crate::class::ReloadClass::Live;
 use crate::keys::{Named, keys};
 use crate::kind::{Flag, List, Millis, Name, Number, Optional, Tags, Text, Whole, Word, Words};
 use crate::problem::Mistake;
-use crate::section::Section;
+use crate::section::{Origin, Section};
+use crate::shown::shown;
 
 use super::built_in::BuiltInRule;
 use super::metric::MetricName;
@@ -119,12 +120,31 @@ impl AlertRuleConfig {
         }
     }
 
+    /// Whether the threshold lies where the metric never comes.
     fn check_threshold(&self, section: &mut Section<'_>) {
-        let (Some(metric), Some(threshold)) = (self.metric, self.threshold) else { return };
-        if metric.is_share() && threshold > 1.0 {
+        let is_refused = |key: &str| section.origin(key) == Origin::Refused;
+        if ["metric", "comparison", "threshold"].into_iter().any(is_refused) {
+            return;
+        }
+        let built_in = self.built_in();
+        let Some(metric) = self.metric.or(built_in.map(|rule| rule.metric)) else { return };
+        let Some(threshold) = self.threshold.or(built_in.map(|rule| rule.threshold)) else { return };
+        if !metric.is_share() {
+            return;
+        }
+        if threshold > 1.0 {
             let expected = format!("at most 1: {metric} is never above it");
-            let help = "80 % is written 0.8";
+            let help = if metric.is_flag() {
+                "write 1: it is 1 while it is so, and otherwise 0"
+            } else {
+                "80 % is written 0.8"
+            };
             section.report("threshold", Mistake::new(section.shown("threshold"), expected, help));
+        } else if threshold == 1.0 && self.comparison_in_force() == AlertComparison::Above {
+            let at = if section.is_written("threshold") { "threshold" } else { "comparison" };
+            let expected = format!("less than 1 beside `>`: {metric} is never above 1");
+            let mistake = Mistake::new(format!("`> {threshold}`"), expected, "write `comparison: \">=\"`");
+            section.report(at, mistake);
         }
     }
 
@@ -173,17 +193,22 @@ impl AlertRuleConfig {
 /// Labels that every alert has, and whose values follow from the rule.
 const RESERVED: [&str; 3] = ["alertname", "pool", "severity"];
 
+/// How labels begin that Prometheus has for itself.
+const INTERNAL: &str = "__";
+
 /// Whether alerts can have these labels besides those that they all have.
 pub(super) fn check_labels(key: &'static str, labels: &BTreeMap<String, String>, section: &mut Section<'_>) {
-    if let Some(label) = labels.keys().find(|label| RESERVED.contains(&label.as_str())) {
-        let expected = "other labels than alertname, pool and severity, which every alert has";
-        let mistake = Mistake::new(format!("the label {label}"), expected, "choose another name");
-        section.report(key, mistake);
-    }
-    if let Some(label) = labels.keys().find(|label| !is_label(label)) {
-        let found = format!("the label {}", crate::shown::shown(label));
-        let mistake = Mistake::new(found, LABELS, "choose a name that Prometheus takes");
-        section.report(key, mistake);
+    for label in labels.keys() {
+        let (expected, help) = if RESERVED.contains(&label.as_str()) {
+            ("other labels than alertname, pool and severity, which every alert has", "choose another name")
+        } else if !is_label(label) {
+            (LABELS, "choose a name that Prometheus takes")
+        } else if label.starts_with(INTERNAL) {
+            ("names that do not begin with `__`, which Prometheus keeps for itself", "choose another name")
+        } else {
+            continue;
+        };
+        section.report_entry(key, label, Mistake::new(format!("the label {}", shown(label)), expected, help));
     }
 }
 

@@ -44,12 +44,14 @@ fn a_file_knows_every_metric_and_every_rule() {
     for name in MetricName::all() {
         let metric = rules::metric(name).expect("both lists are equal");
         assert_eq!(name.is_share(), metric.unit() == "1", "{name}");
+        assert_eq!(name.is_flag(), metric.description().starts_with("1 while "), "{name}");
     }
     let rules = DefaultRules::default().rules();
     assert_eq!(BuiltInRule::ALL.len(), rules.len());
     for rule in rules {
         let first = rule.conditions[0];
         let known = BuiltInRule::named(&rule.name).expect("both lists are equal");
+        assert_eq!(rules::metric(known.metric), Some(first.metric), "{}", rule.name);
         assert_eq!(rules::comparison(known.comparison), first.comparison, "{}", rule.name);
         assert_eq!((known.threshold, known.window), (first.threshold, first.window), "{}", rule.name);
         assert_eq!(rule.longest_window(), first.window, "{}", rule.name);
