@@ -136,7 +136,8 @@ fn history_of_all(config: &Config, section: &mut Section<'_>) {
     if of_all <= room {
         return;
     }
-    let found = format!("{room} bytes for a history of {pools} pools, which takes {of_all}");
+    let of = if pools == 1 { "pool" } else { "pools" };
+    let found = format!("{room} bytes for a history of {pools} {of}, which takes {of_all}");
     let expected = format!("room for the history of all pools, each of {of_one} bytes");
     let help =
         "raise max_memory_bytes, shorten retention_period_ms or tiers, or raise collection_interval_ms";
