@@ -206,6 +206,51 @@ fn a_rule_for_a_pool_that_is_not_in_the_file_is_told() {
 }
 
 #[test]
+fn a_threshold_beyond_every_wait_is_told() {
+    let rule = |keys: &str| {
+        warnings(&format!(
+            "connection_pool: {{default_pool: {{connection_timeout_ms: 10000}},
+             pools: [{{name: orders, database: a}}, {{name: jobs, database: b, connection_timeout_ms: 20000}},
+                     {{name: old, database: c, connection_timeout_ms: 50000, enabled: false}}],
+             monitoring: {{alerts: {{rules: [{{{keys}}}]}}}}}}"
+        ))
+    };
+    let told = [
+        "name: Slow, metric: wait_p99, threshold: 250",
+        "name: Slow, metric: oldest_wait, threshold: 20.1, comparison: '>='",
+        "name: Slow, metric: wait_p50, threshold: 11, pools: [orders]",
+        "name: PoolWaitP99High, threshold: 500",
+    ];
+    let told = told.map(|keys| format!("{keys}\n  {}\n", rule(keys).join("\n  "))).concat();
+    insta::assert_snapshot!(told, @r#"
+    name: Slow, metric: wait_p99, threshold: 250
+      monitoring.alerts.rules["Slow"].threshold: 250 while connection_timeout_ms is at most 20000, seconds: no wait is longer than connection_timeout_ms
+    name: Slow, metric: oldest_wait, threshold: 20.1, comparison: '>='
+      monitoring.alerts.rules["Slow"].threshold: 20.1 while connection_timeout_ms is at most 20000, seconds: no wait is longer than connection_timeout_ms
+    name: Slow, metric: wait_p50, threshold: 11, pools: [orders]
+      monitoring.alerts.rules["Slow"].threshold: 11 while connection_timeout_ms is at most 10000, seconds: no wait is longer than connection_timeout_ms
+    name: PoolWaitP99High, threshold: 500
+      monitoring.alerts.rules["PoolWaitP99High"].threshold: 500 while connection_timeout_ms is at most 20000, seconds: no wait is longer than connection_timeout_ms
+    "#);
+    for keys in [
+        "name: Slow, metric: wait_p99, threshold: 20",
+        "name: Slow, metric: wait_p99, threshold: 20, pools: [jobs, orders]",
+        "name: Slow, metric: wait_p99, threshold: 250, comparison: '<'",
+        "name: Slow, metric: use_p99, threshold: 250",
+        "name: Slow, metric: waiting, threshold: 250",
+        "name: PoolLeakSuspected, threshold: 250",
+    ] {
+        assert_eq!(rule(keys), [""; 0], "{keys}");
+    }
+    let alone = "connection_pool: {monitoring: {alerts: {rules: [{name: PoolWaitP99High, threshold: 31}]}}}";
+    assert_eq!(warnings(alone).len(), 1, "pools of the program begin with default_pool");
+    let refused = "connection_pool: {default_pool: {connection_timeout_ms: no},
+        monitoring: {alerts: {rules: [{name: PoolWaitP99High, threshold: 31}]}}}";
+    let error = Loader::without_variables().load_text(refused, "a.yaml").unwrap_err();
+    assert_eq!(error.problems().len(), 1, "what was refused is not judged: {error}");
+}
+
+#[test]
 fn a_group_is_repeated_no_more_often_than_it_is_looked_at() {
     let alerts = |keys: &str| warnings(&format!("connection_pool: {{monitoring: {{alerts: {{{keys}}}}}}}"));
     assert_eq!(alerts("repeat_interval_ms: 300000"), [""; 0]);
