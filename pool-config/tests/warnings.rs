@@ -251,6 +251,60 @@ fn a_threshold_beyond_every_wait_is_told() {
 }
 
 #[test]
+fn a_label_or_rule_that_no_alert_has_is_told() {
+    let alerts = |keys: &str| {
+        let rules = "rules: [{name: Slow, metric: wait_p99, threshold: 1, labels: {team: core}}]";
+        warnings(&format!("connection_pool: {{monitoring: {{alerts: {{{rules}, {keys}}}}}}}"))
+    };
+    let told = [
+        "group_by: [alertname, pool, tema]",
+        "group_by: [datacenter, host]",
+        "inhibit: [{source: {alertname: PoolTargetDwon}, target: {alertname: Slow}}]",
+        "inhibit: [{source: {alertname: Slow}, target: {severity: warning}}, {source: {pool: a}, target: {alertname: Paused}}]",
+    ];
+    let told = told.map(|keys| format!("{keys}\n  {}\n", alerts(keys).join("\n  "))).concat();
+    insta::assert_snapshot!(told, @r#"
+    group_by: [alertname, pool, tema]
+      monitoring.alerts.group_by: the label "tema", which no rule gives its alerts, labels that alerts have
+    group_by: [datacenter, host]
+      monitoring.alerts.group_by: the label "datacenter", which no rule gives its alerts, labels that alerts have
+      monitoring.alerts.group_by: the label "host", which no rule gives its alerts, labels that alerts have
+    inhibit: [{source: {alertname: PoolTargetDwon}, target: {alertname: Slow}}]
+      monitoring.alerts.inhibit[0].source: the alertname "PoolTargetDwon", which no rule has, the name of a rule
+    inhibit: [{source: {alertname: Slow}, target: {severity: warning}}, {source: {pool: a}, target: {alertname: Paused}}]
+      monitoring.alerts.inhibit[1].target: the alertname "Paused", which no rule has, the name of a rule
+    "#);
+    for keys in [
+        "group_by: ['...']",
+        "group_by: [alertname, pool, severity, family, team]",
+        "inhibit: [{source: {alertname: PoolTargetDown, pool: a}, target: {alertname: Slow}}, {source: {team: core}, target: {pool: b}}]",
+    ] {
+        assert_eq!(alerts(keys), [""; 0], "{keys}");
+    }
+}
+
+#[test]
+fn alerts_that_are_switched_off_beside_rules_and_receivers_are_told() {
+    let of =
+        |keys: &str| warnings(&format!("connection_pool: {{monitoring: {{enable_alerts: false, {keys}}}}}"));
+    let told = [
+        of("alerts: {rules: [{name: PoolFlapping, enabled: false}], receivers: [{name: log, type: log}]}"),
+        of("alerts: {receivers: [{name: log, type: log}]}"),
+    ];
+    insta::assert_snapshot!(told.concat().join("\n"), @r"
+    monitoring.enable_alerts: false beside alerts.rules and alerts.receivers, true: nothing is judged, and nobody is told
+    monitoring.enable_alerts: false beside alerts.receivers, true: nothing is judged, and nobody is told
+    ");
+    for keys in ["alerts: {rules: [], receivers: []}", "alerts: {for_ms: 1000}"] {
+        assert_eq!(of(keys), [""; 0], "{keys}");
+    }
+    let by_variable = "connection_pool: {monitoring: {enable_alerts: '${ALERTS:-false}',
+        alerts: {receivers: [{name: log, type: log}]}}}";
+    let loaded = Loader::new().variables([]).load_text(by_variable, "a.yaml").unwrap();
+    assert_eq!(loaded.warnings, [], "another environment has another value");
+}
+
+#[test]
 fn a_group_is_repeated_no_more_often_than_it_is_looked_at() {
     let alerts = |keys: &str| warnings(&format!("connection_pool: {{monitoring: {{alerts: {{{keys}}}}}}}"));
     assert_eq!(alerts("repeat_interval_ms: 300000"), [""; 0]);
