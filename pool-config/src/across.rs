@@ -1,9 +1,11 @@
 //! What is wrong between pools: two of one target, more connections than a server takes, a group that cannot work.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::driver::Driver;
+use crate::monitoring::{AlertRuleConfig, MetricName};
 use crate::pool::{PoolConfig, Role};
 use crate::problem::Mistake;
 use crate::section::{Origin, Section};
@@ -16,6 +18,7 @@ pub(crate) fn check(config: &Config, section: &mut Section<'_>) {
     server_limit(config, section);
     groups(config, section);
     pools_of_rules(config, section);
+    waits_of_rules(config, section);
     history_of_all(config, section);
     check_intervals(config, section);
 }
@@ -122,6 +125,40 @@ fn pools_of_rules(config: &Config, section: &mut Section<'_>) {
     }
 }
 
+/// A rule for longer waits than there are is never met: mostly it was meant in milliseconds. Acquires with a longer timeout of
+/// their own are not known here; so it is no error.
+fn waits_of_rules(config: &Config, section: &mut Section<'_>) {
+    for rule in &config.monitoring.alerts.rules {
+        let path = |key: &str| format!("monitoring.alerts.rules[{}].{key}", shown(&rule.name));
+        let is_refused = |key: &str| section.origin_below(&path(key)) == Origin::Refused;
+        let is_wait = rule.metric_in_force().is_some_and(MetricName::is_wait);
+        let Some(threshold) = rule.threshold.filter(|_| is_wait && rule.is_upper()) else { continue };
+        if ["metric", "comparison"].into_iter().any(is_refused) {
+            continue;
+        }
+        let Some(longest) = longest_wait(rule, config, section) else { continue };
+        if threshold > longest.as_secs_f64() {
+            let found = format!("{threshold} while connection_timeout_ms is at most {}", longest.as_millis());
+            let expected = "seconds: no wait is longer than connection_timeout_ms";
+            let help = "250 ms is written 0.25; leave it if acquires have longer timeouts of their own";
+            section.warn_below(&path("threshold"), Mistake::new(found, expected, help));
+        }
+    }
+}
+
+/// The longest `connection_timeout_ms` of the pools that a rule is for, or that of `default_pool` if none of them is in the file.
+/// `None` if one was refused.
+fn longest_wait(rule: &AlertRuleConfig, config: &Config, section: &Section<'_>) -> Option<Duration> {
+    let is_refused =
+        |of: &str| section.origin_below(&format!("{of}.connection_timeout_ms")) == Origin::Refused;
+    let is_for = |pool: &&PoolConfig| rule.pools.is_empty() || rule.pools.contains(&pool.name);
+    let pools: Vec<_> = enabled(config).filter(is_for).collect();
+    let is_known = !is_refused("default_pool")
+        && !pools.iter().any(|pool| is_refused(&format!("pools[{}]", shown(&pool.name))));
+    let longest = pools.iter().map(|pool| pool.settings.acquire_timeout).max();
+    is_known.then(|| longest.unwrap_or(config.default_pool.acquire_timeout))
+}
+
 /// Whether the history of all pools has room in the memory that it may take. Who wrote nothing about it is not refused: the pools
 /// that come first have a history, the others are measured without one.
 fn history_of_all(config: &Config, section: &mut Section<'_>) {
@@ -136,7 +173,8 @@ fn history_of_all(config: &Config, section: &mut Section<'_>) {
     if of_all <= room {
         return;
     }
-    let found = format!("{room} bytes for a history of {pools} pools, which takes {of_all}");
+    let of = if pools == 1 { "pool" } else { "pools" };
+    let found = format!("{room} bytes for a history of {pools} {of}, which takes {of_all}");
     let expected = format!("room for the history of all pools, each of {of_one} bytes");
     let help =
         "raise max_memory_bytes, shorten retention_period_ms or tiers, or raise collection_interval_ms";

@@ -97,6 +97,7 @@ keys! {
             ("error_rate_recovery_threshold", monitoring.error_rate_recovery_threshold),
         );
         monitoring.check_recovery_of_rules(section);
+        monitoring.check_alerts_in_vain(section);
     }
 }
 
@@ -222,6 +223,28 @@ impl Monitoring {
             if let Some(mistake) = rule.wrong_recovery(threshold, &shown, help) {
                 section.report_below(&path("recovery_threshold"), mistake);
             }
+        }
+    }
+
+    /// Who switches alerts off where rules and receivers stand hardly means both. The file of an environment may well do so, and a
+    /// variable.
+    fn check_alerts_in_vain(&self, section: &mut Section<'_>) {
+        let key = "enable_alerts";
+        let Origin::Written(off) = section.origin(key) else { return };
+        if self.enable_alerts || section.is_reference(key) {
+            return;
+        }
+        let alerts = &self.alerts;
+        let lists =
+            [("alerts.rules", alerts.rules.is_empty()), ("alerts.receivers", alerts.receivers.is_empty())];
+        let is_beside = |key: &str| matches!(section.origin_below(key), Origin::Written(place) if place.source == off.source);
+        let in_vain = lists.into_iter().filter(|(key, is_empty)| !is_empty && is_beside(key));
+        let in_vain: Vec<_> = in_vain.map(|(key, _)| key).collect();
+        if !in_vain.is_empty() {
+            let found = format!("false beside {}", in_vain.join(" and "));
+            let expected = "true: nothing is judged, and nobody is told";
+            let help = "switch alerts on, or remove what is in vain";
+            section.warn(key, Mistake::new(found, expected, help));
         }
     }
 

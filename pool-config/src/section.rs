@@ -296,6 +296,12 @@ impl<'a> Section<'a> {
         self.notes.problems.push(place, self.path_of(key), mistake);
     }
 
+    /// Reports what is hardly meant, likewise.
+    pub(crate) fn warn_entry(&mut self, key: &'static str, entry: &str, mistake: Mistake) {
+        let place = self.place_of_entry(key, entry);
+        self.notes.problems.warn(place, self.path_of(key), mistake);
+    }
+
     /// Reports what is allowed and hardly meant, as [`Self::report`].
     pub(crate) fn warn(&mut self, key: &'static str, mistake: Mistake) {
         let (place, path) = (self.place_of(key), self.path_of(key));

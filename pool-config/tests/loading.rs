@@ -77,6 +77,15 @@ fn an_own_key_of_a_pool_wins_over_the_default_pool_of_the_overlay() {
 }
 
 #[test]
+fn an_overlay_that_switches_alerts_off_is_not_warned_of() {
+    let base = "connection_pool: {monitoring: {alerts: {receivers: [{name: log, type: log}]}}}";
+    let files = Files::new(base, &[("development", "connection_pool: {monitoring: {enable_alerts: false}}")]);
+    let loaded = files.load(&with(&[]).environment("development")).unwrap();
+    assert!(!loaded.config.monitoring.enable_alerts);
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
 fn an_overlay_changes_adds_and_takes_away() {
     let overlay = "\
 connection_pool:

@@ -206,6 +206,105 @@ fn a_rule_for_a_pool_that_is_not_in_the_file_is_told() {
 }
 
 #[test]
+fn a_threshold_beyond_every_wait_is_told() {
+    let rule = |keys: &str| {
+        warnings(&format!(
+            "connection_pool: {{default_pool: {{connection_timeout_ms: 10000}},
+             pools: [{{name: orders, database: a}}, {{name: jobs, database: b, connection_timeout_ms: 20000}},
+                     {{name: old, database: c, connection_timeout_ms: 50000, enabled: false}}],
+             monitoring: {{alerts: {{rules: [{{{keys}}}]}}}}}}"
+        ))
+    };
+    let told = [
+        "name: Slow, metric: wait_p99, threshold: 250",
+        "name: Slow, metric: oldest_wait, threshold: 20.1, comparison: '>='",
+        "name: Slow, metric: wait_p50, threshold: 11, pools: [orders]",
+        "name: PoolWaitP99High, threshold: 500",
+    ];
+    let told = told.map(|keys| format!("{keys}\n  {}\n", rule(keys).join("\n  "))).concat();
+    insta::assert_snapshot!(told, @r#"
+    name: Slow, metric: wait_p99, threshold: 250
+      monitoring.alerts.rules["Slow"].threshold: 250 while connection_timeout_ms is at most 20000, seconds: no wait is longer than connection_timeout_ms
+    name: Slow, metric: oldest_wait, threshold: 20.1, comparison: '>='
+      monitoring.alerts.rules["Slow"].threshold: 20.1 while connection_timeout_ms is at most 20000, seconds: no wait is longer than connection_timeout_ms
+    name: Slow, metric: wait_p50, threshold: 11, pools: [orders]
+      monitoring.alerts.rules["Slow"].threshold: 11 while connection_timeout_ms is at most 10000, seconds: no wait is longer than connection_timeout_ms
+    name: PoolWaitP99High, threshold: 500
+      monitoring.alerts.rules["PoolWaitP99High"].threshold: 500 while connection_timeout_ms is at most 20000, seconds: no wait is longer than connection_timeout_ms
+    "#);
+    for keys in [
+        "name: Slow, metric: wait_p99, threshold: 20",
+        "name: Slow, metric: wait_p99, threshold: 20, pools: [jobs, orders]",
+        "name: Slow, metric: wait_p99, threshold: 250, comparison: '<'",
+        "name: Slow, metric: use_p99, threshold: 250",
+        "name: Slow, metric: waiting, threshold: 250",
+        "name: PoolLeakSuspected, threshold: 250",
+    ] {
+        assert_eq!(rule(keys), [""; 0], "{keys}");
+    }
+    let alone = "connection_pool: {monitoring: {alerts: {rules: [{name: PoolWaitP99High, threshold: 31}]}}}";
+    assert_eq!(warnings(alone).len(), 1, "pools of the program begin with default_pool");
+    let refused = "connection_pool: {default_pool: {connection_timeout_ms: no},
+        monitoring: {alerts: {rules: [{name: PoolWaitP99High, threshold: 31}]}}}";
+    let error = Loader::without_variables().load_text(refused, "a.yaml").unwrap_err();
+    assert_eq!(error.problems().len(), 1, "what was refused is not judged: {error}");
+}
+
+#[test]
+fn a_label_or_rule_that_no_alert_has_is_told() {
+    let alerts = |keys: &str| {
+        let rules = "rules: [{name: Slow, metric: wait_p99, threshold: 1, labels: {team: core}}]";
+        warnings(&format!("connection_pool: {{monitoring: {{alerts: {{{rules}, {keys}}}}}}}"))
+    };
+    let told = [
+        "group_by: [alertname, pool, tema]",
+        "group_by: [datacenter, host]",
+        "inhibit: [{source: {alertname: PoolTargetDwon}, target: {alertname: Slow}}]",
+        "inhibit: [{source: {alertname: Slow}, target: {severity: warning}}, {source: {pool: a}, target: {alertname: Paused}}]",
+    ];
+    let told = told.map(|keys| format!("{keys}\n  {}\n", alerts(keys).join("\n  "))).concat();
+    insta::assert_snapshot!(told, @r#"
+    group_by: [alertname, pool, tema]
+      monitoring.alerts.group_by: the label "tema", which no rule gives its alerts, labels that alerts have
+    group_by: [datacenter, host]
+      monitoring.alerts.group_by: the label "datacenter", which no rule gives its alerts, labels that alerts have
+      monitoring.alerts.group_by: the label "host", which no rule gives its alerts, labels that alerts have
+    inhibit: [{source: {alertname: PoolTargetDwon}, target: {alertname: Slow}}]
+      monitoring.alerts.inhibit[0].source: the alertname "PoolTargetDwon", which no rule has, the name of a rule
+    inhibit: [{source: {alertname: Slow}, target: {severity: warning}}, {source: {pool: a}, target: {alertname: Paused}}]
+      monitoring.alerts.inhibit[1].target: the alertname "Paused", which no rule has, the name of a rule
+    "#);
+    for keys in [
+        "group_by: ['...']",
+        "group_by: [alertname, pool, severity, family, team]",
+        "inhibit: [{source: {alertname: PoolTargetDown, pool: a}, target: {alertname: Slow}}, {source: {team: core}, target: {pool: b}}]",
+    ] {
+        assert_eq!(alerts(keys), [""; 0], "{keys}");
+    }
+}
+
+#[test]
+fn alerts_that_are_switched_off_beside_rules_and_receivers_are_told() {
+    let of =
+        |keys: &str| warnings(&format!("connection_pool: {{monitoring: {{enable_alerts: false, {keys}}}}}"));
+    let told = [
+        of("alerts: {rules: [{name: PoolFlapping, enabled: false}], receivers: [{name: log, type: log}]}"),
+        of("alerts: {receivers: [{name: log, type: log}]}"),
+    ];
+    insta::assert_snapshot!(told.concat().join("\n"), @r"
+    monitoring.enable_alerts: false beside alerts.rules and alerts.receivers, true: nothing is judged, and nobody is told
+    monitoring.enable_alerts: false beside alerts.receivers, true: nothing is judged, and nobody is told
+    ");
+    for keys in ["alerts: {rules: [], receivers: []}", "alerts: {for_ms: 1000}"] {
+        assert_eq!(of(keys), [""; 0], "{keys}");
+    }
+    let by_variable = "connection_pool: {monitoring: {enable_alerts: '${ALERTS:-false}',
+        alerts: {receivers: [{name: log, type: log}]}}}";
+    let loaded = Loader::new().variables([]).load_text(by_variable, "a.yaml").unwrap();
+    assert_eq!(loaded.warnings, [], "another environment has another value");
+}
+
+#[test]
 fn a_group_is_repeated_no_more_often_than_it_is_looked_at() {
     let alerts = |keys: &str| warnings(&format!("connection_pool: {{monitoring: {{alerts: {{{keys}}}}}}}"));
     assert_eq!(alerts("repeat_interval_ms: 300000"), [""; 0]);

@@ -10,12 +10,19 @@ use crate::kind::{List, Millis, Name, Optional, PathText, Tags, Whole};
 use crate::problem::Mistake;
 use crate::section::{Origin, Section};
 use crate::shown::shown;
+use crate::suggest::nearest;
 
+use super::built_in::BuiltInRule;
 use super::receiver::AlertReceiver;
 use super::rule::{AlertRuleConfig, LABELS, is_label};
 
 /// What stands for every label in `group_by`.
 const ALL_LABELS: &str = "...";
+
+const ALERTNAME: &str = "alertname";
+
+/// The labels of every alert, and that of those of rules that are built in.
+const LABELS_OF_ALL: [&str; 4] = [ALERTNAME, "pool", "severity", "family"];
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -67,7 +74,9 @@ keys! {
     check(alerts, section) {
         if alerts.group_by != [ALL_LABELS] {
             check_label_names("group_by", &alerts.group_by, section);
+            alerts.check_labels_of_groups(section);
         }
+        alerts.check_names_of_inhibitions(section);
         let (repeat, group) = ("repeat_interval_ms", "group_interval_ms");
         let refused = [repeat, group].map(|key| section.origin(key)).contains(&Origin::Refused);
         if !refused && alerts.repeat_interval < alerts.group_interval {
@@ -77,6 +86,42 @@ keys! {
             section.warn(at, Mistake::new(section.shown(at), expected, help));
         }
     }
+}
+
+impl Alerts {
+    /// A label that no alert has is empty in all of them, and groups nothing. Rules that the program adds are not known here.
+    fn check_labels_of_groups(&self, section: &mut Section<'_>) {
+        let of_rules = self.rules.iter().flat_map(|rule| rule.labels.keys());
+        let known: Vec<_> = LABELS_OF_ALL.into_iter().chain(of_rules.map(String::as_str)).collect();
+        for label in self.group_by.iter().filter(|label| is_label(label) && !known.contains(&label.as_str()))
+        {
+            let found = format!("the label {}, which no rule gives its alerts", shown(label));
+            let help = help_for(label, &known, "remove it, or add it to `labels` of a rule");
+            section.warn_entry("group_by", label, Mistake::new(found, "labels that alerts have", help));
+        }
+    }
+
+    /// An alert of a name that no rule has keeps nothing quiet, and is not kept quiet.
+    fn check_names_of_inhibitions(&self, section: &mut Section<'_>) {
+        let own = self.rules.iter().map(|rule| rule.name.as_str());
+        let known: Vec<_> = BuiltInRule::ALL.iter().map(|rule| rule.name).chain(own).collect();
+        for (index, inhibition) in self.inhibit.iter().enumerate() {
+            for (key, labels) in [("source", &inhibition.source), ("target", &inhibition.target)] {
+                let Some(name) = labels.get(ALERTNAME).filter(|name| !known.contains(&name.as_str())) else {
+                    continue;
+                };
+                let found = format!("the alertname {}, which no rule has", shown(name));
+                let help = help_for(name, &known, "remove it, unless the program adds a rule of this name");
+                let path = format!("inhibit[{index}].{key}");
+                section.warn_below(&path, Mistake::new(found, "the name of a rule", help));
+            }
+        }
+    }
+}
+
+/// What to write instead of `word`, if that can be guessed.
+fn help_for(word: &str, known: &[&str], otherwise: &str) -> String {
+    nearest(word, known).map_or_else(|| otherwise.to_owned(), |known| format!("did you mean `{known}`?"))
 }
 
 keys! {

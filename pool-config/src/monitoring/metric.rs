@@ -34,6 +34,11 @@ impl MetricName {
     pub fn is_flag(self) -> bool {
         FLAGS.contains(&self.0)
     }
+
+    /// Whether it is how long callers wait for a connection, in seconds.
+    pub(crate) fn is_wait(self) -> bool {
+        WAITS.contains(&self.0)
+    }
 }
 
 impl fmt::Display for MetricName {
@@ -56,6 +61,9 @@ const SHARES: &[&str] = &[
     "connect_failure_rate",
     "validation_failure_rate",
 ];
+
+/// Those that are never above the longest time that a caller waits.
+const WAITS: &[&str] = &["oldest_wait", "wait_p50", "wait_p95", "wait_p99"];
 
 macro_rules! words {
     ($($name:literal)+) => {

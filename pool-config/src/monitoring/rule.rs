@@ -98,6 +98,16 @@ impl AlertRuleConfig {
         BuiltInRule::named(&self.name)
     }
 
+    /// What it compares, whether that is written or built in.
+    pub(crate) fn metric_in_force(&self) -> Option<MetricName> {
+        self.metric.or(self.built_in().map(|rule| rule.metric))
+    }
+
+    /// Whether it is met by what is above the threshold.
+    pub(crate) fn is_upper(&self) -> bool {
+        !matches!(self.comparison_in_force(), AlertComparison::Below | AlertComparison::AtMost)
+    }
+
     /// How it compares, whether that is written or built in.
     pub(super) fn comparison_in_force(&self) -> AlertComparison {
         let built_in = self.built_in().filter(|_| self.metric.is_none()).map(|rule| rule.comparison);
@@ -126,9 +136,9 @@ impl AlertRuleConfig {
         if ["metric", "comparison", "threshold"].into_iter().any(is_refused) {
             return;
         }
-        let built_in = self.built_in();
-        let Some(metric) = self.metric.or(built_in.map(|rule| rule.metric)) else { return };
-        let Some(threshold) = self.threshold.or(built_in.map(|rule| rule.threshold)) else { return };
+        let Some(metric) = self.metric_in_force() else { return };
+        let built_in = self.built_in().map(|rule| rule.threshold);
+        let Some(threshold) = self.threshold.or(built_in) else { return };
         if !metric.is_share() {
             return;
         }
@@ -159,10 +169,11 @@ impl AlertRuleConfig {
     /// What is wrong with `recovery_threshold` beside this threshold.
     pub(super) fn wrong_recovery(&self, threshold: f64, shown: &str, help: &str) -> Option<Mistake> {
         let recovery = self.recovery_threshold?;
-        let is_upper =
-            !matches!(self.comparison_in_force(), AlertComparison::Below | AlertComparison::AtMost);
-        let (is_right, side) =
-            if is_upper { (recovery <= threshold, "at most") } else { (recovery >= threshold, "at least") };
+        let (is_right, side) = if self.is_upper() {
+            (recovery <= threshold, "at most")
+        } else {
+            (recovery >= threshold, "at least")
+        };
         let found = format!("{recovery} while {shown}");
         let expected = format!("{side} the threshold: the alert would never end");
         (!is_right).then(|| Mistake::new(found, expected, help))
